@@ -1,0 +1,1 @@
+"""Does a training set enlarged by diffusion-generated images help, on real test images?"""

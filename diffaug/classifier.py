@@ -1,0 +1,186 @@
+"""A torchvision ResNet: training under a step budget, best checkpoint by real val, saving, loading, predicting."""
+
+import json
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torchvision
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torchvision.transforms import v2
+from tqdm import tqdm
+
+from diffaug.errors import UserError
+from diffaug.images import to_rgb_array
+from diffaug.params import TrainClsParams
+from diffaug.records import ImageSet
+
+_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, as torchvision's weights expect
+
+
+@dataclass(frozen=True)
+class Tensors:
+    """A whole set on the device: `images` uint8 (N, 3, S, S), `labels` int64 (N,)."""
+
+    images: Tensor
+    labels: Tensor
+
+
+@dataclass(frozen=True)
+class TrainedClassifier:
+    """The best model by val, and a row for every evaluation: step, train_loss, val_loss, val_accuracy."""
+
+    model: nn.Module
+    history: list[dict[str, float]]
+
+
+def to_tensors(images: ImageSet, size: int, device: torch.device) -> Tensors:
+    """All images of a set, scaled to size x size, on the device."""
+    arrays = np.stack([to_rgb_array(record.open(), size) for record in images])
+    labels = torch.tensor([record.label for record in images])
+    return Tensors(torch.from_numpy(arrays).permute(0, 3, 1, 2).contiguous().to(device), labels.to(device))
+
+
+def build(params: TrainClsParams, classes: int) -> nn.Module:
+    """The network with its weights: random, from a .safetensors file by name and shape, or torchvision's by their name.
+
+    Raises UserError where the model or the weights are unknown.
+    """
+    if params.model not in torchvision.models.list_models(torchvision.models):
+        known = ", ".join(name for name in torchvision.models.list_models(torchvision.models) if "resne" in name)
+        raise UserError(f"params.yaml: train_cls.model: found {params.model!r}; allowed are {known}")
+    model = torchvision.models.get_model(params.model, weights=None, num_classes=classes)
+    if params.weights is None:
+        return model
+    if params.weights.endswith(".safetensors"):
+        if not Path(params.weights).exists():
+            raise UserError(f"params.yaml: train_cls.weights: {params.weights} does not exist")
+        given = load_file(params.weights)
+    else:
+        try:
+            weights = torchvision.models.get_model_weights(params.model)[params.weights]
+            given = weights.get_state_dict(progress=False, check_hash=True)
+        except KeyError:
+            known = ", ".join(torchvision.models.get_model_weights(params.model).__members__)
+            raise UserError(
+                f"params.yaml: train_cls.weights: found {params.weights!r}; allowed are null, a .safetensors path, {known}"
+            ) from None
+        except OSError as error:
+            raise UserError(
+                f"train_cls.weights: {params.weights} cannot be downloaded ({error}); give a .safetensors path or null"
+            ) from None
+    own = model.state_dict()
+    matching = {key: value for key, value in given.items() if key in own and own[key].shape == value.shape}
+    print(f"train_cls: {len(matching)} of {len(own)} tensors from {params.weights}")
+    if not matching:
+        raise UserError(f"train_cls.weights: no tensor of {params.weights} fits {params.model} by name and shape")
+    model.load_state_dict(own | matching)
+    return model
+
+
+def train_classifier(
+    train: Tensors, val: Tensors, classes: int, params: TrainClsParams, seed: int, label: str
+) -> TrainedClassifier:
+    """Train for exactly `params.steps` steps and keep the weights with the best val accuracy (then the lower loss)."""
+    torch.manual_seed(seed)
+    random.seed(seed)
+    device = train.images.device
+    model = build(params, classes).to(device, memory_format=torch.channels_last)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=params.learning_rate, weight_decay=params.weight_decay, fused=True)
+    scheduler = _scheduler(optimizer, params)
+    augment = _augment(params)
+    mixed = device.type == "cuda"
+    scaler = torch.amp.GradScaler(device.type, enabled=mixed)
+    best: dict[str, Tensor] = {}
+    best_key = (-1.0, 0.0)
+    history: list[dict[str, float]] = []
+    losses: list[Tensor] = []
+    stream = _index_stream(len(train.labels), params.batch_size, seed)
+    for step in tqdm(range(1, params.steps + 1), desc=label, unit="step", mininterval=1.0):
+        model.train()
+        index = next(stream).to(device)
+        pixels = torch.stack([augment(image) for image in train.images[index]])
+        with torch.autocast(device.type, enabled=mixed):
+            loss = F.cross_entropy(model(normalize(pixels)), train.labels[index])
+        if not torch.isfinite(loss):
+            raise UserError(f"{label}: the loss became {loss.item()} at step {step}; lower train_cls.learning_rate")
+        scaler.scale(loss).backward()
+        scaler.step(optimizer)
+        scaler.update()
+        optimizer.zero_grad(set_to_none=True)
+        scheduler.step()
+        losses.append(loss.detach())
+        if step % params.eval_every == 0 or step == params.steps:
+            logits = predict_logits(model, val.images)
+            accuracy = (logits.argmax(1) == val.labels).float().mean().item()
+            val_loss = F.cross_entropy(logits, val.labels).item()
+            train_loss = torch.stack(losses).mean().item()
+            losses.clear()
+            history.append({"step": step, "train_loss": train_loss, "val_loss": val_loss, "val_accuracy": accuracy})
+            if (accuracy, -val_loss) > best_key:
+                best_key = (accuracy, -val_loss)
+                best = {key: value.detach().clone() for key, value in model.state_dict().items()}
+    model.load_state_dict(best)
+    return TrainedClassifier(model.eval(), history)
+
+
+def _scheduler(optimizer: torch.optim.Optimizer, params: TrainClsParams) -> torch.optim.lr_scheduler.LRScheduler:
+    if params.schedule == "one_cycle":
+        return torch.optim.lr_scheduler.OneCycleLR(optimizer, params.learning_rate, total_steps=params.steps + 1)
+    return torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, params.steps)
+
+
+def _augment(params: TrainClsParams) -> v2.Transform:
+    shift = round(params.shift * params.image_size)
+    steps: list[v2.Transform] = [v2.RandomHorizontalFlip(params.flip)]
+    if shift:
+        steps.append(v2.RandomCrop(params.image_size, padding=shift, padding_mode="edge"))
+    return v2.Compose(steps)
+
+
+def _index_stream(count: int, batch_size: int, seed: int) -> Iterator[Tensor]:
+    """Endless batches of indices: every image once in each round, in an order of that round's own."""
+    generator = torch.Generator().manual_seed(seed)
+    rest = torch.empty(0, dtype=torch.int64)
+    while True:
+        while len(rest) < batch_size:
+            rest = torch.cat([rest, torch.randperm(count, generator=generator)])
+        yield rest[:batch_size]
+        rest = rest[batch_size:]
+
+
+def normalize(pixels: Tensor) -> Tensor:
+    """uint8 (B, 3, S, S) to float32 with ImageNet's mean and deviation."""
+    mean, std = (torch.tensor(value, device=pixels.device)[:, None, None] for value in (_MEAN, _STD))
+    return ((pixels.float() / 255 - mean) / std).to(memory_format=torch.channels_last)
+
+
+@torch.inference_mode()
+def predict_logits(model: nn.Module, images: Tensor, batch_size: int = 256) -> Tensor:
+    """Logits (N, classes) of uint8 images (N, 3, S, S)."""
+    model.eval()
+    return torch.cat([model(normalize(batch)).float() for batch in images.split(batch_size)])
+
+
+def save_classifier(folder: Path, model: nn.Module, params: TrainClsParams, names: tuple[str, ...]) -> None:
+    """Write `model.safetensors` and `model.json` (architecture, image size, class names)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file({key: value.cpu().contiguous() for key, value in model.state_dict().items()}, folder / "model.safetensors")
+    facts = {"model": params.model, "image_size": params.image_size, "names": list(names)}
+    (folder / "model.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+
+
+def load_classifier(folder: Path, device: torch.device) -> tuple[nn.Module, dict]:
+    """The model in eval mode and the facts of `model.json`. Raises UserError where the folder holds none."""
+    try:
+        facts = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{folder}: no classifier; run `dvc repro` or `dvc pull` first") from None
+    model = torchvision.models.get_model(facts["model"], weights=None, num_classes=len(facts["names"]))
+    model.load_state_dict(load_file(folder / "model.safetensors"))
+    return model.to(device, memory_format=torch.channels_last).eval(), facts

@@ -1,0 +1,235 @@
+"""An Ultralytics YOLO: training under a step budget, best checkpoint by real val, saving, loading, predicting."""
+
+# ruff: noqa: E402, I001 - Ultralytics reads its environment when it is imported, so its home comes first.
+import diffaug.ultralytics_home  # noqa: F401
+
+import copy
+import json
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+from torch.utils.data import Sampler
+from tqdm import tqdm
+from ultralytics import YOLO
+from ultralytics.data.build import InfiniteDataLoader, seed_worker
+from ultralytics.models.yolo.detect import DetectionTrainer
+from ultralytics.nn.tasks import DetectionModel
+from ultralytics.utils import LOGGER, SETTINGS
+
+from diffaug.errors import UserError
+from diffaug.params import TrainDetParams
+
+MAX_DETECTIONS = 100  # an image, as in COCO
+MIN_CONFIDENCE = 0.001
+_INTEGRATIONS = ("clearml", "comet", "dvc", "mlflow", "neptune", "raytune", "tensorboard", "wandb", "sync")
+
+
+@dataclass(frozen=True)
+class TrainedDetector:
+    """The best averaged weights by val mAP50-95, and a row for every evaluation: step, losses, val metrics."""
+
+    model: DetectionModel
+    history: list[dict[str, float]]
+
+
+@dataclass(frozen=True)
+class Detections:
+    """One image's detections: boxes float32 (N, 4) as x1, y1, x2, y2 in pixels; scores (N,) in 0-1; labels int64 (N,)."""
+
+    boxes: np.ndarray
+    scores: np.ndarray
+    labels: np.ndarray
+
+
+class _Rounds(Sampler[int]):
+    """`samples` indices at every pass, from endless rounds over the whole set in an order of each round's own.
+
+    So an "epoch" of Ultralytics is a number of steps, the same for both arms however many images each has.
+    """
+
+    def __init__(self, count: int, samples: int, seed: int) -> None:
+        self._samples = samples
+        self._indices = self._endless(count, torch.Generator().manual_seed(seed))
+
+    @staticmethod
+    def _endless(count: int, generator: torch.Generator) -> Iterator[int]:
+        while True:
+            yield from torch.randperm(count, generator=generator).tolist()
+
+    def __len__(self) -> int:
+        return self._samples
+
+    def __iter__(self) -> Iterator[int]:
+        return (next(self._indices) for _ in range(self._samples))
+
+
+class _StepTrainer(DetectionTrainer):
+    """Ultralytics' trainer with a budget of steps; it keeps the best weights in memory and writes no checkpoint."""
+
+    steps_per_epoch = 1
+    best_state: dict[str, torch.Tensor]
+    best_value = -1.0
+    history: list[dict[str, float]]
+
+    def get_dataloader(self, dataset_path: str, batch_size: int = 16, rank: int = 0, mode: str = "train") -> Any:
+        if mode != "train":
+            return super().get_dataloader(dataset_path, batch_size, rank, mode)
+        dataset = self.build_dataset(dataset_path, mode, batch_size)
+        generator = torch.Generator().manual_seed(self.args.seed)
+        return InfiniteDataLoader(
+            dataset=dataset,
+            batch_size=batch_size,
+            sampler=_Rounds(len(dataset), self.steps_per_epoch * batch_size, self.args.seed),
+            num_workers=self.args.workers,
+            collate_fn=dataset.collate_fn,
+            worker_init_fn=seed_worker,
+            generator=generator,
+        )
+
+    def save_model(self) -> bool:
+        return False
+
+    def final_eval(self) -> None:
+        return None
+
+    def save_metrics(self, metrics: dict[str, Any]) -> None:
+        names = {"metrics/mAP50(B)": "val_mAP50", "metrics/mAP50-95(B)": "val_mAP50_95"}
+        row: dict[str, float] = {"step": (self.epoch + 1) * self.steps_per_epoch}
+        row |= {key.replace("/", "_"): float(value) for key, value in metrics.items() if key.startswith("train/")}
+        row |= {names[key]: float(value) for key, value in metrics.items() if key in names}
+        self.history.append(row)
+        if row["val_mAP50_95"] > self.best_value:
+            self.best_value = row["val_mAP50_95"]
+            self.best_state = {key: value.float().clone() for key, value in self.ema.ema.state_dict().items()}
+
+
+def train_detector(
+    data_yaml: Path, names: tuple[str, ...], params: TrainDetParams, seed: int, work: Path, device: torch.device, label: str
+) -> TrainedDetector:
+    """Train for exactly `params.steps` steps on `data_yaml` (a YOLO folder of one's own: caches are written beside it).
+
+    Raises UserError where the model or the weights are unknown, or the loss is not a number.
+    """
+    LOGGER.setLevel(logging.ERROR)
+    SETTINGS.update({key: False for key in _INTEGRATIONS if key in SETTINGS})
+    epochs = params.steps // params.eval_every
+    threads = torch.get_num_threads()  # Ultralytics lowers it
+    trainer = _StepTrainer(
+        overrides={
+            "model": params.model,
+            "data": str(data_yaml),
+            "pretrained": False,
+            "imgsz": params.image_size,
+            "epochs": epochs,
+            "batch": params.batch_size,
+            "nbs": params.batch_size,
+            "optimizer": "AdamW",
+            "lr0": params.learning_rate,
+            "cos_lr": True,
+            "warmup_epochs": 0.1 * epochs,
+            "warmup_bias_lr": 0.0,
+            "fliplr": params.flip,
+            "mosaic": params.mosaic,
+            "close_mosaic": max(1, epochs // 5),
+            "patience": 0,
+            "seed": seed,
+            "deterministic": True,
+            "workers": params.workers,
+            "device": device.type,
+            "amp": device.type == "cuda",
+            "plots": False,
+            "save": False,
+            "verbose": False,
+            "project": str(work.resolve()),
+            "name": "run",
+            "exist_ok": True,
+        }
+    )
+    trainer.steps_per_epoch = params.eval_every
+    trainer.history = []
+    torch.manual_seed(seed)
+    model = build(params, names)
+    trainer.model = model
+    with tqdm(total=params.steps, desc=label, unit="step", mininterval=1.0) as bar:
+        trainer.add_callback("on_train_start", lambda _: torch.set_num_threads(threads))
+        trainer.add_callback("on_train_batch_end", lambda _: bar.update())
+        trainer.train()
+    if not trainer.history or not all(np.isfinite(list(row.values())).all() for row in trainer.history):
+        raise UserError(f"{label}: the loss is not a finite number; lower train_det.learning_rate ({params.learning_rate:g})")
+    model.cpu().float().load_state_dict(trainer.best_state)
+    return TrainedDetector(model.eval(), trainer.history)
+
+
+def build(params: TrainDetParams, names: tuple[str, ...]) -> DetectionModel:
+    """The network with random weights or, by name and shape, those of a .safetensors file.
+
+    Raises UserError where Ultralytics knows no such model, or no tensor fits.
+    """
+    model = _network(params.model, names)
+    if params.weights is not None:
+        if not Path(params.weights).exists():
+            raise UserError(f"params.yaml: train_det.weights: {params.weights} does not exist")
+        given, own = load_file(params.weights), model.state_dict()
+        matching = {key: value.float() for key, value in given.items() if key in own and own[key].shape == value.shape}
+        print(f"train_det: {len(matching)} of {len(own)} tensors from {params.weights}")
+        if not matching:
+            raise UserError(f"train_det.weights: no tensor of {params.weights} fits {params.model} by name and shape")
+        model.load_state_dict(own | matching)
+    return model
+
+
+def _network(architecture: str | dict[str, Any], names: tuple[str, ...]) -> DetectionModel:
+    try:
+        model = DetectionModel(copy.deepcopy(architecture), ch=3, nc=len(names), verbose=False)
+    except (FileNotFoundError, KeyError) as error:
+        raise UserError(
+            f"params.yaml: train_det.model: found {architecture!r}, which Ultralytics does not know ({error}); "
+            "allowed are its architectures, such as yolo11n.yaml or yolov8s.yaml, or the path of a .yaml file"
+        ) from None
+    model.names = dict(enumerate(names))
+    return model
+
+
+def save_detector(folder: Path, model: DetectionModel, params: TrainDetParams, names: tuple[str, ...]) -> None:
+    """Write `model.safetensors` and `model.json` (architecture, image size, class names)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file({key: value.contiguous() for key, value in model.state_dict().items()}, folder / "model.safetensors")
+    architecture = {key: value for key, value in model.yaml.items() if key != "yaml_file"}
+    facts = {"model": params.model, "image_size": params.image_size, "names": list(names), "architecture": architecture}
+    (folder / "model.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+
+
+def load_detector(folder: Path) -> tuple[YOLO, dict[str, Any]]:
+    """The model, ready to predict in Ultralytics, and the facts of `model.json`.
+
+    Raises UserError where the folder holds none.
+    """
+    LOGGER.setLevel(logging.ERROR)
+    try:
+        facts = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{folder}: no detector; run `dvc repro` or `dvc pull` first") from None
+    network = _network(facts["architecture"], tuple(facts["names"]))
+    network.load_state_dict(load_file(folder / "model.safetensors"))
+    yolo = YOLO("yolo11n.yaml", task="detect", verbose=False)
+    yolo.model = network.eval()
+    return yolo, facts
+
+
+def detect(yolo: YOLO, images: list[Image.Image], image_size: int, device: torch.device) -> list[Detections]:
+    """Every image's detections down to a confidence of 0.001, at most 100 an image, in the image's own pixels."""
+    found = []
+    for image in tqdm(images, desc="detecting", unit="image", mininterval=1.0, leave=False):
+        bgr = np.ascontiguousarray(np.asarray(image.convert("RGB"))[..., ::-1])
+        boxes = yolo.predict(
+            bgr, imgsz=image_size, conf=MIN_CONFIDENCE, max_det=MAX_DETECTIONS, device=device.type, verbose=False
+        )[0].boxes.cpu()
+        found.append(Detections(boxes.xyxy.numpy(), boxes.conf.numpy(), boxes.cls.numpy().astype(np.int64)))
+    return found

@@ -1,0 +1,16 @@
+"""The device to compute on, with arithmetic that gives the same bytes twice."""
+
+import os
+
+import torch
+
+
+def choose_device() -> torch.device:
+    """CUDA or Apple's GPU where there is one, else the CPU; deterministic kernels are switched on."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # it costs time, and nothing here reads such memory
+    torch.backends.cudnn.benchmark = False
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")

@@ -1,0 +1,1 @@
+"""From predictions on real test images to numbers: each metric once as a point, once under resampling."""

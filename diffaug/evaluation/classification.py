@@ -1,0 +1,61 @@
+"""Accuracy, macro F1 and calibration of a classifier: by torchmetrics, and under resampling weights."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torchmetrics.functional.classification import (
+    multiclass_accuracy,
+    multiclass_calibration_error,
+    multiclass_f1_score,
+)
+
+BINS = 15
+
+
+@dataclass(frozen=True)
+class ClsPredictions:
+    """One model's `probabilities` float (N, C) on the test images, whose true classes are `labels` int64 (N,)."""
+
+    probabilities: Tensor
+    labels: Tensor
+
+    @property
+    def predicted(self) -> Tensor:
+        return self.probabilities.argmax(dim=1)
+
+
+def score_classification(run: ClsPredictions) -> dict[str, float]:
+    """accuracy, macro_f1 and ece (expected calibration error, 15 bins), each in 0-1."""
+    classes = run.probabilities.shape[1]
+    return {
+        "accuracy": float(multiclass_accuracy(run.probabilities, run.labels, classes, average="micro")),
+        "macro_f1": float(multiclass_f1_score(run.probabilities, run.labels, classes, average="macro")),
+        "ece": float(multiclass_calibration_error(run.probabilities, run.labels, classes, n_bins=BINS)),
+    }
+
+
+def per_class_accuracy(run: ClsPredictions) -> np.ndarray:
+    """The share of each class's test images that are classified right, (C,)."""
+    classes = run.probabilities.shape[1]
+    return multiclass_accuracy(run.probabilities, run.labels, classes, average="none").numpy()
+
+
+def resample_classification(run: ClsPredictions, weights: np.ndarray) -> dict[str, np.ndarray]:
+    """The metrics of `score_classification` for every resample, (R,) each; `weights` (R, N) says how often it drew an
+    image."""
+    classes = run.probabilities.shape[1]
+    labels, predicted = run.labels.numpy(), run.predicted.numpy()
+    total = weights.sum(axis=1)
+    correct = (labels == predicted).astype(np.float64)
+    eye = np.eye(classes)
+    hits = weights @ (eye[labels] * correct[:, None])
+    marks = weights @ (eye[labels] + eye[predicted])
+    with np.errstate(invalid="ignore"):
+        f1 = np.nanmean(2 * hits / marks, axis=1)
+    confidence = run.probabilities.max(dim=1).values
+    edges = torch.linspace(0, 1, BINS + 1, dtype=confidence.dtype)
+    bins = (torch.bucketize(confidence, edges, right=True) - 1).clamp(max=BINS - 1).numpy()
+    gaps = weights @ (np.eye(BINS)[bins] * (correct - confidence.numpy())[:, None])
+    return {"accuracy": weights @ correct / total, "macro_f1": f1, "ece": np.abs(gaps).sum(axis=1) / total}

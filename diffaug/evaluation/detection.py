@@ -1,0 +1,131 @@
+"""COCO's mean average precision of a detector: by torchmetrics, and under resampling weights from cached matches."""
+
+import contextlib
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+from torchmetrics.detection import MeanAveragePrecision
+
+from diffaug.detector import MAX_DETECTIONS, Detections
+from diffaug.records import Record
+
+_RECALLS = np.linspace(0.0, 1.0, 101)
+
+
+@dataclass(frozen=True)
+class DetPredictions:
+    """One model's detections on the test images, in their order, and the number of classes."""
+
+    detections: Sequence[Detections]
+    records: Sequence[Record]
+    classes: int
+
+
+@dataclass(frozen=True)
+class ClassMatches:
+    """One class's detections on all images by falling score: `image` (D,), `hit` bool (10, D) at IoU 0.50, 0.55 to 0.95;
+    `objects` (N,): how many objects of the class each image has."""
+
+    image: np.ndarray
+    hit: np.ndarray
+    objects: np.ndarray
+
+
+def score_detection(run: DetPredictions) -> tuple[dict[str, float], np.ndarray]:
+    """mAP50_95 and mAP50 in 0-1, and the mAP50-95 of each class (C,), NaN where a class has no test object."""
+    metric = MeanAveragePrecision(box_format="xyxy", class_metrics=True, max_detection_thresholds=[1, 10, MAX_DETECTIONS])
+    for found, record in zip(run.detections, run.records):
+        boxes = torch.tensor(record.bbox, dtype=torch.float32).reshape(-1, 4)
+        boxes[:, 2:] += boxes[:, :2]
+        metric.update(
+            [
+                {
+                    "boxes": torch.from_numpy(found.boxes).reshape(-1, 4),
+                    "scores": torch.from_numpy(found.scores),
+                    "labels": torch.from_numpy(found.labels),
+                }
+            ],
+            [{"boxes": boxes, "labels": torch.tensor(record.category, dtype=torch.int64)}],
+        )
+    result = metric.compute()
+    by_class = np.full(run.classes, np.nan)
+    seen = np.atleast_1d(result["classes"].numpy())
+    values = np.atleast_1d(result["map_per_class"].numpy())
+    by_class[seen] = np.where(values < 0, np.nan, values)
+    return {"mAP50_95": float(result["map"]), "mAP50": float(result["map_50"])}, by_class
+
+
+def match(run: DetPredictions) -> list[ClassMatches]:
+    """Which detections hit which objects, by pycocotools; images are drawn anew from this without matching again."""
+    truth, found = COCO(), COCO()
+    images = [{"id": index + 1} for index in range(len(run.records))]
+    categories = [{"id": number} for number in range(run.classes)]
+    with contextlib.redirect_stdout(io.StringIO()):
+        for coco, rows in ((truth, _truth_rows(run)), (found, _found_rows(run))):
+            coco.dataset = {"images": images, "categories": categories, "annotations": rows}
+            coco.createIndex()
+        evaluation = COCOeval(truth, found, "bbox")
+        evaluation.params.areaRng, evaluation.params.areaRngLbl = [[0, 1e10]], ["all"]
+        evaluation.params.maxDets = [MAX_DETECTIONS]
+        evaluation.evaluate()
+    count = len(images)
+    return [_collect(evaluation.evalImgs[number * count : (number + 1) * count]) for number in range(run.classes)]
+
+
+def _truth_rows(run: DetPredictions) -> list[dict]:
+    pairs = [
+        (index + 1, box, category)
+        for index, record in enumerate(run.records)
+        for box, category in zip(record.bbox, record.category)
+    ]
+    return [
+        {"id": number, "image_id": image, "bbox": list(box), "category_id": category, "area": box[2] * box[3], "iscrowd": 0}
+        for number, (image, box, category) in enumerate(pairs, 1)
+    ]
+
+
+def _found_rows(run: DetPredictions) -> list[dict]:
+    rows: list[dict] = []
+    for index, found in enumerate(run.detections):
+        for (x1, y1, x2, y2), score, label in zip(found.boxes.tolist(), found.scores.tolist(), found.labels.tolist()):
+            box = [x1, y1, x2 - x1, y2 - y1]
+            rows.append({"id": len(rows) + 1, "image_id": index + 1, "bbox": box, "score": score, "category_id": label})
+            rows[-1]["area"] = box[2] * box[3]
+    return rows
+
+
+def _collect(images: Sequence[dict | None]) -> ClassMatches:
+    place = [np.full(len(one["dtScores"]), index) for index, one in enumerate(images) if one]
+    scores = np.concatenate([one["dtScores"] for one in images if one] or [[]])
+    hits = np.concatenate([one["dtMatches"] > 0 for one in images if one] or [np.zeros((10, 0), dtype=bool)], axis=1)
+    order = np.argsort(-scores, kind="mergesort")
+    objects = np.array([len(one["gtIds"]) if one else 0 for one in images])
+    return ClassMatches(np.concatenate(place or [[]]).astype(np.int64)[order], hits[:, order], objects)
+
+
+def resample_detection(matches: Sequence[ClassMatches], weights: np.ndarray) -> dict[str, np.ndarray]:
+    """mAP50_95 and mAP50 for every resample, (R,) each; `weights` (R, N) says how often it drew an image."""
+    values = np.array([[average_precision(one, row) for one in matches] for row in weights])
+    with np.errstate(invalid="ignore"):
+        return {"mAP50_95": np.nanmean(values, axis=(1, 2)), "mAP50": np.nanmean(values[:, :, 0], axis=1)}
+
+
+def average_precision(matches: ClassMatches, weights: np.ndarray) -> np.ndarray:
+    """COCO's 101-point average precision at the ten IoUs (10,), every image counted `weights` (N,) times; NaN without an
+    object."""
+    objects = float(weights @ matches.objects)
+    if objects == 0:
+        return np.full(10, np.nan)
+    drawn = weights[matches.image]
+    hits = np.cumsum(matches.hit * drawn, axis=1)
+    recall = hits / objects
+    precision = hits / np.maximum(np.cumsum(drawn), np.spacing(1))
+    envelope = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
+    padded = np.concatenate([envelope, np.zeros((10, 1))], axis=1)
+    places = [np.searchsorted(row, _RECALLS, side="left") for row in recall]
+    return np.array([row[place].mean() for row, place in zip(padded, places)])

@@ -1,0 +1,54 @@
+"""An image set as plain files: an ImageFolder for classification, a YOLO folder for detection."""
+
+import shutil
+from pathlib import Path
+
+import yaml
+
+from diffaug.records import ImageSet, Record
+
+
+def write_image_folder(images: ImageSet, folder: Path) -> None:
+    """Write FOLDER/CLASS/NUMBER-ID.png; a slash in a class name becomes an underscore."""
+    for number, record in enumerate(images):
+        name = images.names[record.label] if record.label is not None else "unlabelled"
+        place = folder / _plain(name)
+        place.mkdir(parents=True, exist_ok=True)
+        (place / _file_name(number, record)).write_bytes(record.image)
+
+
+def write_yolo(images: ImageSet, folder: Path, split: str) -> None:
+    """Write FOLDER/images/SPLIT/* and FOLDER/labels/SPLIT/*.txt: class, centre x, y, width, height as fractions."""
+    for kind in ("images", "labels"):
+        shutil.rmtree(folder / kind / split, ignore_errors=True)
+        (folder / kind / split).mkdir(parents=True)
+    for number, record in enumerate(images):
+        name = _file_name(number, record)
+        (folder / "images" / split / name).write_bytes(record.image)
+        width, height = record.open().size
+        rows = [
+            f"{category} {(x + w / 2) / width:.8f} {(y + h / 2) / height:.8f} {w / width:.8f} {h / height:.8f}\n"
+            for category, (x, y, w, h) in zip(record.category, record.bbox)
+        ]
+        (folder / "labels" / split / name).with_suffix(".txt").write_text("".join(rows), encoding="utf-8")
+
+
+def write_data_yaml(folder: Path, names: tuple[str, ...], splits: list[str]) -> Path:
+    """Write FOLDER/data.yaml, as Ultralytics reads it, and return its path."""
+    content = {
+        "path": str(folder.resolve()),
+        **{split: f"images/{split}" for split in splits},
+        "names": dict(enumerate(names)),
+    }
+    path = folder / "data.yaml"
+    path.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    return path
+
+
+def _file_name(number: int, record: Record) -> str:
+    suffix = ".jpg" if record.image.startswith(b"\xff\xd8") else ".png"
+    return f"{number:06d}-{_plain(Path(record.id).stem)}{suffix}"
+
+
+def _plain(name: str) -> str:
+    return "".join("_" if letter in '/\\:*?"<>|' else letter for letter in name)

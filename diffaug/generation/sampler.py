@@ -1,0 +1,123 @@
+"""Drawing a batch of jobs with a diffusers pipeline."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import torch
+from diffusers import AutoPipelineForImage2Image, AutoPipelineForText2Image
+from PIL import Image
+
+from diffaug.errors import UserError
+from diffaug.generation.plan import Job
+from diffaug.images import to_rgb_array
+from diffaug.params import GenerateParams
+from diffaug.schedulers import SCHEDULERS
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """Pipelines that share their weights, one a mode, and the settings that every image has in common."""
+
+    pipelines: Mapping[str, Any]
+    scheduler: str
+    num_inference_steps: int
+    guidance_scale: float
+    batch_size: int
+    weights_sha256: str
+    device: torch.device
+
+    def fingerprint(self) -> dict[str, str]:
+        """Everything beside the job that can change a pixel."""
+        return {
+            "weights": self.weights_sha256,
+            "scheduler": self.scheduler,
+            "steps": str(self.num_inference_steps),
+            "guidance_scale": repr(self.guidance_scale),
+            "batch_size": str(self.batch_size),
+            "dtype": str(self.pipelines["txt2img"].unet.dtype),
+            "device": self.device.type,
+            "torch": torch.__version__,
+            "diffusers": diffusers.__version__,
+        }
+
+    def draw(self, jobs: Sequence[Job], sources: Mapping[str, Image.Image]) -> list[Image.Image]:
+        """The jobs' images, in their sizes and colors. All jobs are of one mode and strength.
+
+        The batch is filled up to `batch_size`, so that an image's neighbours never change its bytes. `sources`: the
+        images that img2img starts from, by source id; any size is scaled to the model's.
+        """
+        padded = [*jobs, *[jobs[-1]] * (self.batch_size - len(jobs))]
+        pipeline = self.pipelines[jobs[0].mode]
+        settings: dict[str, Any] = {}
+        if jobs[0].mode == "img2img":
+            size = model_size(pipeline)
+            settings["image"] = [Image.fromarray(to_rgb_array(sources[job.source_id or ""], size)) for job in padded]
+            settings["strength"] = jobs[0].strength
+        drawn = pipeline(
+            prompt=[job.prompt for job in padded],
+            negative_prompt=[job.negative_prompt for job in padded],
+            num_inference_steps=self.num_inference_steps,
+            guidance_scale=self.guidance_scale,
+            generator=initial_generators(padded),
+            **settings,
+        ).images
+        return [fit(image, job) for image, job in zip(drawn, jobs)]
+
+
+def initial_generators(jobs: Sequence[Job]) -> list[torch.Generator]:
+    """One CPU generator an image, seeded by its job: the initial noise depends on nothing else."""
+    return [torch.Generator("cpu").manual_seed(job.seed) for job in jobs]
+
+
+def fit(image: Image.Image, job: Job) -> Image.Image:
+    """The drawn image in the job's size and color."""
+    return image.convert(job.color).resize(job.size, Image.Resampling.LANCZOS)
+
+
+def model_size(pipeline: Any) -> int:
+    """The side in pixels of the images that the pipeline's model was trained on."""
+    return pipeline.unet.config.sample_size * pipeline.vae_scale_factor
+
+
+def open_sampler(model: Path, params: GenerateParams, device: torch.device) -> Sampler:
+    """The pipelines of a local diffusers folder, with the scheduler of the params.
+
+    Raises UserError where the folder holds no pipeline, or the steps do not suit it.
+    """
+    if not (model / "model_index.json").exists():
+        raise UserError(f"{model}: no model_index.json, so no diffusers pipeline; run `dvc repro train_gen`")
+    text = AutoPipelineForText2Image.from_pretrained(model, local_files_only=True).to(device)
+    name, settings = SCHEDULERS[params.scheduler]
+    text.scheduler = getattr(diffusers, name).from_config(text.scheduler.config, **settings)
+    image = AutoPipelineForImage2Image.from_pipe(text)
+    for pipeline in (text, image):
+        pipeline.set_progress_bar_config(disable=True)
+    strength = params.cls.img2img.strength
+    if params.cls.img2img.per_class and int(params.num_inference_steps * strength) < 1:
+        raise UserError(
+            f"generate: num_inference_steps {params.num_inference_steps} x cls.img2img.strength {strength:g} is below one "
+            "step, so img2img would change nothing; raise one of them"
+        )
+    return Sampler(
+        pipelines={"txt2img": text, "img2img": image},
+        scheduler=params.scheduler,
+        num_inference_steps=params.num_inference_steps,
+        guidance_scale=params.guidance_scale,
+        batch_size=params.batch_size,
+        weights_sha256=folder_sha256(model),
+        device=device,
+    )
+
+
+def folder_sha256(folder: Path) -> str:
+    """A hash over the names and bytes of all files of a folder."""
+    digest = hashlib.sha256()
+    for path in sorted(item for item in folder.rglob("*") if item.is_file()):
+        with path.open("rb") as handle:
+            content = hashlib.file_digest(handle, "sha256").hexdigest()
+        digest.update(f"{path.relative_to(folder).as_posix()}\0{content}\n".encode())
+    return digest.hexdigest()

@@ -1,0 +1,1 @@
+"""The generator: what it learns from, and a small Stable Diffusion trained from random weights."""

@@ -1,0 +1,44 @@
+"""What the generator learns from: images with captions."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from diffaug.errors import UserError
+from diffaug.images import to_rgb_array
+from diffaug.records import ImageSet
+
+
+@dataclass(frozen=True)
+class Captioned:
+    """`images` uint8 (N, 3, S, S), `labels` int64 (N,), one caption a label."""
+
+    images: Tensor
+    labels: Tensor
+    captions: tuple[str, ...]
+
+
+def captioned(images: ImageSet, template: str, size: int) -> Captioned:
+    """All classification images of a set, and its detection images' objects cut out by their boxes, scaled to size x size.
+
+    Raises UserError where there is no image at all.
+    """
+    arrays: list[np.ndarray] = []
+    labels: list[int] = []
+    for record in images:
+        picture = record.open()
+        if record.label is not None:
+            arrays.append(to_rgb_array(picture, size))
+            labels.append(record.label)
+        for (x, y, width, height), category in zip(record.bbox, record.category):
+            left, top = round(x), round(y)
+            box = (left, top, max(left + 1, round(x + width)), max(top + 1, round(y + height)))
+            arrays.append(to_rgb_array(picture.crop(box), size))
+            labels.append(category)
+    if not arrays:
+        raise UserError("train_gen: there is no image to learn from; check download and train_gen.images")
+    pixels = torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).contiguous()
+    captions = tuple(template.replace("{class}", name) for name in images.names)
+    return Captioned(pixels, torch.tensor(labels), captions)

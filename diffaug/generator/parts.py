@@ -1,0 +1,121 @@
+"""The parts of a small Stable Diffusion: VAE, U-Net with cross-attention, CLIP text encoder, tokenizer, scheduler."""
+
+from collections.abc import Sequence
+
+from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+TEXT_LENGTH = 16  # tokens a caption is padded to; "a photo of a {class}" takes 7 to 10
+VAE_FACTOR = 4  # pixels per latent cell along one side
+_START, _END = "<|startoftext|>", "<|endoftext|>"
+
+
+def build_tokenizer(captions: Sequence[str]) -> CLIPTokenizer:
+    """A CLIP tokenizer whose byte-pair merges are learned from the captions; other words fall back to bytes.
+
+    Byte-level pairs with an end-of-word mark, as in CLIP (Radford et al. 2021, arXiv:2103.00020).
+    """
+    bpe = Tokenizer(models.BPE(end_of_word_suffix="</w>"))
+    bpe.normalizer = normalizers.Lowercase()
+    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    words = sorted({word for caption in captions for word in caption.split()})
+    trainer = trainers.BpeTrainer(
+        vocab_size=4096, initial_alphabet=sorted(alphabet), end_of_word_suffix="</w>", show_progress=False
+    )
+    bpe.train_from_iterator(words, trainer)
+    learned = bpe.get_vocab()
+    tokens = sorted(alphabet) + [f"{letter}</w>" for letter in sorted(alphabet)]
+    tokens += sorted(set(learned) - set(tokens), key=lambda token: (learned[token], token))
+    vocab = {token: number for number, token in enumerate([*tokens, _START, _END])}
+    merges = [tuple(pair) for pair in _merges(bpe)]
+    return CLIPTokenizer(vocab=vocab, merges=merges, model_max_length=TEXT_LENGTH)
+
+
+def _merges(bpe: Tokenizer) -> list[list[str]]:
+    import json
+
+    merges = json.loads(bpe.to_str())["model"]["merges"]
+    return [pair.split(" ") if isinstance(pair, str) else list(pair) for pair in merges]
+
+
+def build_text_encoder(tokenizer: CLIPTokenizer, width: int) -> CLIPTextModel:
+    """A two-layer CLIP text encoder with random weights and hidden size `width`."""
+    return CLIPTextModel(
+        CLIPTextConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=width,
+            intermediate_size=4 * width,
+            projection_dim=width,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            max_position_embeddings=TEXT_LENGTH,
+            bos_token_id=tokenizer.bos_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+        )
+    )
+
+
+def build_vae(size: int, channels: Sequence[int], latent_channels: int) -> AutoencoderKL:
+    """A KL autoencoder (RGB in [-1, 1]) to a latent that is four times smaller along each side."""
+    if len(channels) != 3:
+        raise ValueError(f"a VAE with factor {VAE_FACTOR} has 3 levels, but {len(channels)} channel counts were given")
+    return AutoencoderKL(
+        sample_size=size,
+        down_block_types=["DownEncoderBlock2D"] * 3,
+        up_block_types=["UpDecoderBlock2D"] * 3,
+        block_out_channels=list(channels),
+        latent_channels=latent_channels,
+        layers_per_block=1,
+        norm_num_groups=8,
+    )
+
+
+def build_unet(size: int, channels: Sequence[int], latent_channels: int, text_width: int) -> UNet2DConditionModel:
+    """A U-Net over the latent whose every level attends to the text."""
+    return UNet2DConditionModel(
+        sample_size=size // VAE_FACTOR,
+        in_channels=latent_channels,
+        out_channels=latent_channels,
+        down_block_types=["CrossAttnDownBlock2D"] * len(channels),
+        up_block_types=["CrossAttnUpBlock2D"] * len(channels),
+        block_out_channels=list(channels),
+        layers_per_block=2,
+        attention_head_dim=4,
+        norm_num_groups=8,
+        cross_attention_dim=text_width,
+    )
+
+
+def build_scheduler() -> DDIMScheduler:
+    """Stable Diffusion's noise schedule: 1,000 steps, scaled linear betas, the network predicts the noise."""
+    return DDIMScheduler(
+        num_train_timesteps=1000,
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        clip_sample=False,
+        set_alpha_to_one=False,
+        steps_offset=1,
+    )
+
+
+def assemble(
+    vae: AutoencoderKL,
+    unet: UNet2DConditionModel,
+    text_encoder: CLIPTextModel,
+    tokenizer: CLIPTokenizer,
+) -> StableDiffusionPipeline:
+    """The parts as one pipeline, without a safety checker (it would black out images) and without a watermark."""
+    return StableDiffusionPipeline(
+        vae=vae,
+        unet=unet,
+        text_encoder=text_encoder,
+        tokenizer=tokenizer,
+        scheduler=build_scheduler(),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )

@@ -1,0 +1,27 @@
+"""Writing the trained pipeline as a standard diffusers folder."""
+
+import csv
+import os
+import shutil
+from pathlib import Path
+
+from diffusers import StableDiffusionPipeline
+
+LOSS_POINTS = 200
+
+
+def save_pipeline(pipeline: StableDiffusionPipeline, losses: dict[str, list[float]], folder: Path) -> None:
+    """Write the pipeline and `losses.csv` (network, step, mean loss) to `folder`, which is either whole or not there."""
+    temporary = folder.with_name(f".{folder.name}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    pipeline.save_pretrained(temporary, safe_serialization=True)
+    with (temporary / "losses.csv").open("w", newline="", encoding="utf-8") as handle:
+        writer = csv.writer(handle, lineterminator="\n")
+        writer.writerow(["network", "step", "loss"])
+        for network, values in losses.items():
+            every = max(1, len(values) // LOSS_POINTS)
+            for start in range(0, len(values), every):
+                part = values[start : start + every]
+                writer.writerow([network, start + len(part), f"{sum(part) / len(part):.6f}"])
+    shutil.rmtree(folder, ignore_errors=True)
+    os.replace(temporary, folder)

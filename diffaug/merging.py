@@ -1,0 +1,46 @@
+"""Which accepted synthetic images join the real ones."""
+
+from collections.abc import Collection, Hashable
+
+import numpy as np
+
+from diffaug.errors import UserError
+from diffaug.params import MergeParams
+from diffaug.records import ImageSet, Record
+
+
+def draw(real: ImageSet, generated: ImageSet, accepted: Collection[str], params: MergeParams, task: str) -> list[Record]:
+    """`ratio` accepted synthetic images per real image, rounded, drawn by seed; class by class for classification.
+
+    A larger ratio adds to a smaller one's draw. Raises UserError with the numbers where too few were accepted, and
+    where a row is not a synthetic train image made from a train image.
+    """
+    real_ids = {record.id for record in real}
+    for record in generated:
+        if record.origin != "synthetic" or record.split != "train" or (record.source_id or "") not in {"", *real_ids}:
+            raise UserError(
+                f"data/generated/{task}: {record.id} is {record.origin}, split {record.split}, made from "
+                f"{record.source_id}; only synthetic images made from train images may enter train: run `dvc repro`"
+            )
+    chosen: list[Record] = []
+    short: list[str] = []
+    for label in sorted({record.label for record in real}, key=lambda value: -1 if value is None else value):
+        candidates = [record for record in generated if record.id in accepted and record.label == label]
+        wanted = round(params.ratio * sum(record.label == label for record in real))
+        if wanted > len(candidates):
+            made = sum(record.label == label for record in generated)
+            name = "" if label is None else f"{real.names[label]}: "
+            short.append(f"{name}{wanted} wanted, {len(candidates)} accepted of {made} made")
+        order = np.random.default_rng([params.seed, _number(label)]).permutation(len(candidates))
+        chosen += [candidates[index] for index in order[:wanted]]
+    if short:
+        more = f"; and {len(short) - 3} more classes" if len(short) > 3 else ""
+        raise UserError(
+            f"{task}: merge.ratio {params.ratio:g} needs more synthetic images than were accepted ({'; '.join(short[:3])}"
+            f"{more}); raise generate.{task} counts, lower merge.ratio, or loosen filter.{task}"
+        )
+    return chosen
+
+
+def _number(label: Hashable) -> int:
+    return 0 if label is None else int(str(label)) + 1

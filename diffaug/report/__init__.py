@@ -1,0 +1,1 @@
+"""What people read and look at: the verdict's table, plots, sheets of images."""

@@ -1,0 +1,108 @@
+"""Sheets of pictures: real, kept and rejected images under each other, with their labels and boxes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from diffaug.files import atomic_path
+from diffaug.records import Record
+from diffaug.scoring.policy import Entry
+
+COLUMNS = 10
+_TILE, _CAPTION, _TITLE, _GAP = 112, 14, 26, 4
+_COLORS = ("#e6194b", "#3cb44b", "#4363d8", "#f58231", "#911eb4", "#008080", "#9a6324", "#800000", "#808000", "#000075")
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A record and the caption below it."""
+
+    record: Record
+    caption: str
+
+
+def sample(records: Sequence[Record], count: int, seed: int) -> list[Record]:
+    """`count` records at most, spread evenly over the labels, by seed, sorted by label."""
+    order = np.random.default_rng(seed).permutation(len(records))
+    turn: dict[int | None, int] = {}
+    ranked = []
+    for index in order:
+        label = records[index].label
+        ranked.append((turn.get(label, 0), index))
+        turn[label] = turn.get(label, 0) + 1
+    chosen = [records[index] for _, index in sorted(ranked)[:count]]
+    return sorted(chosen, key=lambda record: (-1 if record.label is None else record.label, record.id))
+
+
+def captioned(records: Sequence[Record], names: Sequence[str], reasons: dict[str, str] | None = None) -> list[Tile]:
+    """Tiles with the class, or with the reason where one is given."""
+    return [
+        Tile(record, (reasons or {}).get(record.id) or (names[record.label] if record.label is not None else record.id))
+        for record in records
+    ]
+
+
+def draw_sheet(sections: Sequence[tuple[str, Sequence[Tile]]], names: Sequence[str]) -> Image.Image:
+    """The sections under each other, each a title and rows of ten tiles; boxes in a colour of each class."""
+    cell = (_TILE + _GAP, _TILE + _CAPTION + _GAP)
+    heights = [_TITLE + cell[1] * max(1, -(-len(tiles) // COLUMNS)) for _, tiles in sections]
+    sheet = Image.new("RGB", (COLUMNS * cell[0] + _GAP, sum(heights) + _GAP), "white")
+    pen = ImageDraw.Draw(sheet)
+    top = _GAP
+    for (title, tiles), height in zip(sections, heights):
+        pen.text((_GAP, top + 4), title, fill="black", font=ImageFont.load_default(16))
+        if not tiles:
+            pen.text((_GAP, top + _TITLE + 4), "none", fill="gray", font=ImageFont.load_default(12))
+        for number, tile in enumerate(tiles):
+            left = _GAP + number % COLUMNS * cell[0]
+            place = top + _TITLE + number // COLUMNS * cell[1]
+            sheet.paste(_picture(tile.record), (left, place))
+            pen.text((left, place + _TILE), tile.caption[:20], fill="black", font=ImageFont.load_default(11))
+        top += height
+    return sheet
+
+
+def _picture(record: Record) -> Image.Image:
+    image = record.open().convert("RGB")
+    scale = _TILE / max(image.size)
+    resample = Image.Resampling.NEAREST if scale >= 2 else Image.Resampling.LANCZOS
+    picture = image.resize((round(image.width * scale), round(image.height * scale)), resample)
+    pen = ImageDraw.Draw(picture)
+    for (x, y, width, height), category in zip(record.bbox, record.category):
+        corners = [x * scale, y * scale, (x + width) * scale - 1, (y + height) * scale - 1]
+        pen.rectangle(corners, outline=_COLORS[category % len(_COLORS)], width=2)
+    square = Image.new("RGB", (_TILE, _TILE), "#dddddd")
+    square.paste(picture, (0, 0))
+    return square
+
+
+def task_sheet(
+    real: Sequence[Record],
+    generated: Sequence[Record],
+    ledger: Sequence[Entry],
+    names: Sequence[str],
+    rows: int,
+    seed: int,
+) -> Image.Image:
+    """Real train images, kept and rejected synthetic ones (with the reason), `rows` rows of each at most."""
+    reasons = {entry.scores.id: entry.reason for entry in ledger}
+    kept = [record for record in generated if not reasons.get(record.id)]
+    rejected = [record for record in generated if reasons.get(record.id)]
+    count = rows * COLUMNS
+    return draw_sheet(
+        [
+            (f"real train images ({len(real)})", captioned(sample(real, count, seed), names)),
+            (f"synthetic, kept ({len(kept)})", captioned(sample(kept, count, seed), names)),
+            (f"synthetic, rejected ({len(rejected)})", captioned(sample(rejected, count, seed), names, reasons)),
+        ],
+        names,
+    )
+
+
+def save_png(image: Image.Image, path: Path) -> None:
+    """Write the picture, whole or not at all."""
+    with atomic_path(path) as temporary:
+        image.save(temporary, format="PNG", compress_level=6)

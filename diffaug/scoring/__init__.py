@@ -1,0 +1,1 @@
+"""One file a score; the policy that turns scores into a verdict on each image."""

@@ -1,0 +1,68 @@
+"""Composed detection scenes: single items on real textures, with exact boxes."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import skimage.data
+from PIL import Image
+
+from diffaug.compose import Item, cut_out, place
+from diffaug.images import encode_png
+from diffaug.params import Scenes
+from diffaug.records import Record, make_record
+from diffaug.sources.real import RealData
+
+# The rows (of 512) of each texture that a split may use: no split sees another's background.
+_ROWS = {"train": (0, 256), "val": (256, 384), "test": (384, 512)}
+_SCALE = (1.0, 1.5)
+_MAX_OVERLAP = 0.15
+_EMPTY = 0.1  # share of scenes without an object: negatives
+
+
+def scenes(params: Scenes, cls: RealData, seed: int) -> RealData:
+    """Scenes of a split made of that split's items alone, on that split's part of the textures.
+
+    Photographs of brick, grass and gravel from scikit-image; the number of objects is uniform from 1 to max_objects.
+    """
+    textures = [skimage.data.brick(), skimage.data.grass(), skimage.data.gravel()]
+    splits: dict[str, tuple[Record, ...]] = {}
+    for number, (split, count) in enumerate([("train", params.train), ("val", params.val), ("test", params.test)]):
+        generator = np.random.default_rng([seed, number])
+        items = [Item(cut_out(record.open()), record.label or 0) for record in cls.splits[split]]
+        rows = slice(*_ROWS[split])
+        grounds = [texture[rows] for texture in textures]
+        splits[split] = tuple(
+            _scene(f"scene-{split}-{index:05d}", split, grounds, items, params, generator) for index in range(count)
+        )
+    return RealData(cls.names, splits)
+
+
+def _scene(
+    id: str,
+    split: str,
+    grounds: Sequence[np.ndarray],
+    items: Sequence[Item],
+    params: Scenes,
+    generator: np.random.Generator,
+) -> Record:
+    scene = _background(grounds[generator.integers(len(grounds))], params.size, generator)
+    boxes: list[tuple[float, float, float, float]] = []
+    categories: list[int] = []
+    objects = 0 if generator.random() < _EMPTY else int(generator.integers(1, params.max_objects + 1))
+    for _ in range(objects):
+        item = items[generator.integers(len(items))]
+        placed = place(scene, item, boxes, _SCALE, _MAX_OVERLAP, generator)
+        if placed is not None:
+            scene, box = placed
+            boxes.append(box)
+            categories.append(item.category)
+    return make_record(id, encode_png(scene), split, bbox=tuple(boxes), category=tuple(categories))
+
+
+def _background(texture: np.ndarray, size: int, generator: np.random.Generator) -> Image.Image:
+    """A random square of 64 to 128 texture pixels, grey, scaled to size x size: the same range in every split."""
+    side = int(generator.integers(64, 129))
+    top = int(generator.integers(texture.shape[0] - side + 1))
+    left = int(generator.integers(texture.shape[1] - side + 1))
+    crop = Image.fromarray(texture[top : top + side, left : left + side])
+    return crop.resize((size, size), Image.Resampling.BILINEAR)

@@ -1,0 +1,68 @@
+"""What every stage script has around it: checked parameters, a lock, one-line errors, its speed and memory as data."""
+
+import json
+import os
+import resource
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from diffaug.errors import UserError
+from diffaug.files import atomic_path
+from diffaug.params import Params, load_params
+
+SPEED = Path("metrics/speed")
+
+
+def work_folder(name: str) -> Path:
+    """The stage's scratch folder, below .work or below $DIFFAUG_WORK; made if missing."""
+    folder = Path(os.environ.get("DIFFAUG_WORK", ".work")) / name
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def run_stage(name: str, stage: Callable[[Params, Path], Mapping[str, float]]) -> None:
+    """Run a stage in its work folder and write `metrics/speed/NAME.json`; a UserError ends it with one line and exit 1.
+
+    `stage` takes the parameters and the work folder and returns counts such as {"images": 1200}, from which rates a
+    second are made. Another process in the same work folder (an orphan of a killed run) is waited for.
+    """
+    try:
+        params = load_params()
+        work = work_folder(name)
+        with _lock(work.with_name(f"{name}.lock")):
+            start = time.perf_counter()
+            counts = stage(params, work)
+            _write_speed(name, time.perf_counter() - start, counts)
+    except UserError as error:
+        sys.exit(f"{name}: {error}")
+    except OSError as error:
+        sys.exit(f"{name}: {error.filename or 'a file'}: {error.strerror or error}; mend this and run again")
+    except KeyboardInterrupt:
+        sys.exit(f"{name}: stopped; what is finished is kept, run `dvc repro` to go on")
+
+
+def _lock(path: Path) -> FileLock:
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        print(f"{path}: another run holds this stage; waiting for it to end", file=sys.stderr)
+        lock.acquire()
+    return lock
+
+
+def _write_speed(name: str, seconds: float, counts: Mapping[str, float]) -> None:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    report: dict[str, float] = {
+        "seconds": round(seconds, 2),
+        "peak_memory_mib": round(peak / (2**20 if sys.platform == "darwin" else 2**10)),
+    }
+    for unit, count in counts.items():
+        report[unit] = count
+        report[f"{unit}_per_second"] = round(count / seconds, 3)
+    with atomic_path(SPEED / f"{name}.json") as temporary:
+        temporary.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")

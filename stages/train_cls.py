@@ -1,0 +1,36 @@
+"""Train one ResNet classifier: reads data/ARM/cls/{train,val}, writes models/cls/ARM-SEED.
+
+Alone: python stages/train_cls.py ARM SEED (ARM: real or merged)
+"""
+
+import sys
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+
+from diffaug.classifier import save_classifier, to_tensors, train_classifier
+from diffaug.device import choose_device
+from diffaug.history import write_history
+from diffaug.params import Params
+from diffaug.records import read_set
+from diffaug.stage import run_stage
+
+
+def train_cls(arm: str, seed: int, params: Params, work: Path) -> Mapping[str, float]:
+    """Train for the same number of steps whatever the arm. Without classification data the model's folder stays empty."""
+    folder = Path(f"models/cls/{arm}-{seed}")
+    sets = [read_set(Path(f"data/{arm}/cls/{split}")) for split in ("train", "val")]
+    if not len(sets[0]):
+        folder.mkdir(parents=True, exist_ok=True)
+        return {"steps": 0}
+    names = sets[0].names
+    train, val = (to_tensors(images, params.train_cls.image_size, choose_device()) for images in sets)
+    trained = train_classifier(train, val, len(names), params.train_cls, seed, f"train_cls: {arm}, seed {seed}")
+    save_classifier(folder, trained.model, params.train_cls, names)
+    write_history(folder, trained.history)
+    return {"steps": params.train_cls.steps}
+
+
+if __name__ == "__main__":
+    name = f"train_cls-{sys.argv[1]}-{sys.argv[2]}"
+    run_stage(name, partial(train_cls, sys.argv[1], int(sys.argv[2])))

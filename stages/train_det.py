@@ -1,0 +1,40 @@
+"""Train one YOLO detector: reads data/ARM/det/{train,val}, writes models/det/ARM-SEED.
+
+Alone: python stages/train_det.py ARM SEED (ARM: real or merged)
+"""
+
+import sys
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+
+from diffaug.detector import save_detector, train_detector
+from diffaug.device import choose_device
+from diffaug.export import write_data_yaml, write_yolo
+from diffaug.history import write_history
+from diffaug.params import Params
+from diffaug.records import read_set
+from diffaug.stage import run_stage
+
+
+def train_det(arm: str, seed: int, params: Params, work: Path) -> Mapping[str, float]:
+    """Train for the same number of steps whatever the arm. Without detection data the model's folder stays empty."""
+    folder = Path(f"models/det/{arm}-{seed}")
+    train, val = (read_set(Path(f"data/{arm}/det/{split}")) for split in ("train", "val"))
+    if not len(train):
+        folder.mkdir(parents=True, exist_ok=True)
+        return {"steps": 0}
+    write_yolo(train, work, "train")
+    write_yolo(val, work, "val")
+    data = write_data_yaml(work, train.names, ["train", "val"])
+    trained = train_detector(
+        data, train.names, params.train_det, seed, work, choose_device(), f"train_det: {arm}, seed {seed}"
+    )
+    save_detector(folder, trained.model, params.train_det, train.names)
+    write_history(folder, trained.history)
+    return {"steps": params.train_det.steps}
+
+
+if __name__ == "__main__":
+    name = f"train_det-{sys.argv[1]}-{sys.argv[2]}"
+    run_stage(name, partial(train_det, sys.argv[1], int(sys.argv[2])))

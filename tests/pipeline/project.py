@@ -1,0 +1,151 @@
+"""A copy of the project with a handful of images, on which the whole pipeline runs for real in a minute or two."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from PIL import Image, ImageDraw
+
+ROOT = Path(__file__).resolve().parents[2]
+CLASSES = ("bar", "disc", "square")
+TINY: dict[str, Any] = {
+    "seeds": [0],
+    "download": {
+        "seed": 0,
+        "cls": {"source": "folder", "path": "photos", "val_fraction": 0.2, "test_fraction": 0.3},
+        "det": {"source": "scenes", "size": 64, "train": 4, "val": 4, "test": 8, "max_objects": 3},
+    },
+    "train_gen": {
+        "images": "real/cls/train",
+        "size": 16,
+        "checkpoint_every": 2,
+        "vae": {"channels": [8, 8, 8], "latent_channels": 4, "steps": 8, "batch_size": 4},
+        "unet": {"channels": [8, 16], "text_width": 16, "steps": 8, "batch_size": 4},
+    },
+    "generate": {
+        "batch_size": 4,
+        "num_inference_steps": 2,
+        "cls": {"txt2img": {"per_class": 10}, "img2img": {"per_class": 6}},
+        "det": {"paste": {"per_real": 3.0, "items_per_class": 2}},
+    },
+    # Everything passes: these networks have learned nothing.
+    "filter": {
+        "cls": {
+            "min_std": 0.0,
+            "min_distance_train": 0,
+            "min_distance_heldout": 0,
+            "min_distance_generated": 0,
+            "min_label_probability": 0.0,
+        },
+        "det": {
+            "min_std": 0.0,
+            "min_distance_train": 0,
+            "min_distance_heldout": 0,
+            "min_distance_generated": 0,
+            "min_box_side": 1.0,
+        },
+    },
+    "merge": {"ratio": 1.0},
+    "train_cls": {"image_size": 16, "steps": 4, "batch_size": 8, "eval_every": 2},
+    "train_det": {"image_size": 64, "steps": 4, "batch_size": 4, "eval_every": 2},
+    "evaluate": {"resamples": 100, "sheet_rows": 1},
+}
+
+
+def merged(base: dict, changes: dict) -> dict:
+    """`base` with `changes` put over it, section by section."""
+    result = dict(base)
+    for key, value in changes.items():
+        old = result.get(key)
+        result[key] = merged(old, value) if isinstance(value, dict) and isinstance(old, dict) else value
+    return result
+
+
+def tiny_params() -> dict:
+    """The repository's params with the tiny values."""
+    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    params["download"] = TINY["download"]
+    return merged(params, {key: value for key, value in TINY.items() if key != "download"})
+
+
+def draw_photos(folder: Path, per_class: int = 20) -> None:
+    """A folder per class of 20 x 20 grey drawings, all different."""
+    generator = np.random.default_rng(0)
+    for name in CLASSES:
+        (folder / name).mkdir(parents=True)
+        for number in range(per_class):
+            image = Image.new("L", (20, 20))
+            pen = ImageDraw.Draw(image)
+            x, y = (int(value) for value in generator.integers(1, 6, size=2))
+            size, shade = int(generator.integers(8, 13)), int(generator.integers(120, 256))
+            box = [x, y, x + size, y + (size if name != "bar" else 3)]
+            (pen.ellipse if name == "disc" else pen.rectangle)(box, fill=shade)
+            image.putpixel((19, 19), number)
+            image.save(folder / name / f"{number:02d}.png")
+
+
+def make_project(folder: Path) -> Path:
+    """A Git and DVC repository with the real dvc.yaml, stages and package, and tiny params."""
+    folder.mkdir(parents=True)
+    for name in ("dvc.yaml", ".dvcignore", ".gitignore", ".gitattributes"):
+        shutil.copy(ROOT / name, folder / name)
+    for name in ("stages", "diffaug"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / ".dvc").mkdir()
+    for name in ("config", ".gitignore"):
+        shutil.copy(ROOT / ".dvc" / name, folder / ".dvc" / name)
+    draw_photos(folder / "photos")
+    write_params(folder, tiny_params())
+    run(folder, "git", "init", "-q", "-b", "main")
+    commit(folder, "start")
+    return folder
+
+
+def write_params(folder: Path, params: dict) -> None:
+    """Write params.yaml."""
+    (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
+
+
+def change(folder: Path, changes: dict) -> None:
+    """Put changes over the project's params.yaml."""
+    write_params(folder, merged(yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8")), changes))
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """The process environment, with this interpreter's programs first and the copy's own package."""
+    own = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": str(folder)}
+    git = {f"GIT_{who}_{what}": "tests@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    return {**os.environ, **own, **git, "NO_COLOR": "1"}
+
+
+def run(folder: Path, *command: str, fails: bool = False) -> str:
+    """Run a command in the project; its output, stdout and stderr together. Checks that it succeeds (or fails)."""
+    done = subprocess.run(
+        command, cwd=folder, env=environment(folder), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=600
+    )
+    assert (done.returncode != 0) == fails, f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout[-4000:]}"
+    return done.stdout
+
+
+def commit(folder: Path, message: str) -> None:
+    """Commit everything Git does not ignore."""
+    run(folder, "git", "add", "-A")
+    run(folder, "git", "commit", "-q", "--allow-empty", "-m", message)
+
+
+def repro(folder: Path, *arguments: str) -> set[str]:
+    """`dvc repro`, and the names of the stages that it ran."""
+    output = run(folder, "dvc", "repro", *arguments)
+    return set(re.findall(r"Running stage '([^']+)'", output))
+
+
+def copy_of(project: Path, folder: Path) -> Path:
+    """A finished project copied whole, cache and data included."""
+    shutil.copytree(project, folder, symlinks=True)
+    return folder

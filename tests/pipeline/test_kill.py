@@ -1,0 +1,87 @@
+"""kill -9 in the middle of the long stages: the next `dvc repro` goes on, and the bytes are the same."""
+
+import hashlib
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from project import change, copy_of, environment, repro, run
+
+# A long enough middle to be killed in; both runs use the same.
+LONGER = {
+    "train_gen": {"checkpoint_every": 5, "vae": {"steps": 150}, "unet": {"steps": 150}},
+    "generate": {"num_inference_steps": 20, "cls": {"txt2img": {"per_class": 60}}},
+}
+
+
+def digest(folder: Path) -> str:
+    """A hash over names and bytes of all files."""
+    content = hashlib.sha256()
+    for path in sorted(item for item in folder.rglob("*") if item.is_file()):
+        content.update(path.relative_to(folder).as_posix().encode() + path.read_bytes())
+    return content.hexdigest()
+
+
+def kill_when(project: Path, stage: str, pattern: str, count: int) -> None:
+    """Start `dvc repro STAGE` and kill it, with its children, once `count` files match below .work."""
+    process = subprocess.Popen(
+        ["dvc", "repro", stage], cwd=project, env=environment(project), start_new_session=True, stdout=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 120
+    while len(list((project / ".work").glob(pattern))) < count:
+        assert process.poll() is None, f"{stage} ended before it could be killed"
+        assert time.monotonic() < deadline, f"{stage}: no {pattern} after two minutes"
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+@pytest.fixture(scope="module")
+def longer(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The longer pipeline up to generate, never stopped."""
+    project = copy_of(finished, tmp_path_factory.mktemp("kill") / "whole")
+    change(project, LONGER)
+    repro(project, "generate")
+    return project
+
+
+def test_killed_stages_go_on_to_the_same_bytes(finished: Path, longer: Path, tmp_path: Path) -> None:
+    project = copy_of(finished, tmp_path / "project")
+    run(project, "rm", "-rf", ".work")
+    change(project, LONGER)
+    kill_when(project, "train_gen", "train_gen/*/unet.safetensors", 1)
+    unet = next((project / ".work").glob("train_gen/*/unet.safetensors"))
+    before = unet.stat().st_mtime_ns
+    output = run(project, "dvc", "repro", "train_gen")
+    assert "0/150" not in output.split("train_gen: unet")[1].splitlines()[0]
+    assert unet.stat().st_mtime_ns > before
+    assert digest(project / "models/generator") == digest(longer / "models/generator")
+
+    kill_when(project, "generate", "generate/*/*.png", 8)
+    finished_images = {path: path.stat().st_mtime_ns for path in (project / ".work").glob("generate/*/*.png")}
+    repro(project, "generate")
+    assert all(path.stat().st_mtime_ns == written for path, written in finished_images.items())
+    for task in ("cls", "det"):
+        assert digest(project / f"data/generated/{task}") == digest(longer / f"data/generated/{task}")
+
+
+@pytest.mark.parametrize("stage", ["download", "train_gen", "generate", "filter", "merge", "train_cls", "train_det"])
+def test_the_same_stage_twice_gives_the_same_bytes(finished: Path, tmp_path: Path, stage: str) -> None:
+    project = copy_of(finished, tmp_path / "project")
+    outs = {
+        "download": ["data/real", "data/pool"],
+        "train_gen": ["models/generator"],
+        "generate": ["data/generated"],
+        "filter": ["data/filtered"],
+        "merge": ["data/merged"],
+        "train_cls": ["models/cls/merged-0"],
+        "train_det": ["models/det/merged-0"],
+    }[stage]
+    before = [digest(project / out) for out in outs]
+    run(project, "rm", "-rf", ".work", *outs)
+    arguments = ["merged", "0"] if stage.startswith("train_") and stage != "train_gen" else []
+    run(project, "python", f"stages/{stage}.py", *arguments)
+    assert [digest(project / out) for out in outs] == before

@@ -1,0 +1,66 @@
+"""What an edit runs again, on the real dvc.yaml."""
+
+import json
+from pathlib import Path
+
+from project import change, commit, copy_of, repro, run
+
+TRAIN_MERGED = {"train_cls@merged-0", "train_det@merged-0"}
+
+
+def test_a_second_repro_runs_nothing(finished: Path) -> None:
+    output = run(finished, "dvc", "repro")
+    assert "Running stage" not in output
+    assert "up to date" in output
+
+
+def test_merge_ratio_runs_the_treatment_alone_and_metrics_diff_shows_it(finished: Path, tmp_path: Path) -> None:
+    project = copy_of(finished, tmp_path / "project")
+    change(project, {"merge": {"ratio": 0}})
+    assert repro(project) == {"merge", *TRAIN_MERGED, "evaluate"}
+    metrics = json.loads((project / "metrics/metrics.json").read_text(encoding="utf-8"))
+    # Both arms trained on the same images with the same seeds, so nothing may differ.
+    for task in ("cls", "det"):
+        assert metrics[task] == metrics["real"][task]
+        assert all(difference == {"mean": 0, "low": 0, "high": 0} for difference in metrics["delta"][task].values())
+    commit(project, "baseline")
+    run(project, "git", "tag", "baseline")
+
+    change(project, {"merge": {"ratio": 2}})
+    repro(project)
+    changes = json.loads(run(project, "dvc", "metrics", "diff", "baseline", "--json"))["metrics/metrics.json"]
+    assert changes["ratio"]["diff"] == 2
+    for name in ("cls.ece", "delta.cls.ece.mean"):
+        assert changes[name]["diff"] != 0
+
+    commit(project, "augmented")
+    output = run(project, "dvc", "exp", "run", "-S", "merge.ratio=0.5")
+    assert "Ran experiment" in output
+    assert json.loads((project / "metrics/metrics.json").read_text(encoding="utf-8"))["ratio"] == 0.5
+
+
+def test_generate_leaves_the_generator_and_the_control_alone(finished: Path, tmp_path: Path) -> None:
+    project = copy_of(finished, tmp_path / "project")
+    change(project, {"generate": {"guidance_scale": 3.0}})
+    ran = repro(project, "merge")
+    assert ran == {"generate", "filter", "merge"}
+
+
+def test_train_det_leaves_generation_and_classification_alone(finished: Path, tmp_path: Path) -> None:
+    project = copy_of(finished, tmp_path / "project")
+    change(project, {"train_det": {"learning_rate": 0.003}})
+    assert repro(project) == {"train_det@real-0", "train_det@merged-0", "evaluate"}
+
+
+def test_another_seed_trains_that_seed_alone(finished: Path, tmp_path: Path) -> None:
+    project = copy_of(finished, tmp_path / "project")
+    change(project, {"seeds": [0, 1]})
+    ran = repro(project)
+    assert ran == {*(f"train_{task}@{arm}-1" for task in ("cls", "det") for arm in ("real", "merged")), "evaluate"}
+
+
+def test_editing_detection_data_never_retrains_a_classifier(finished: Path, tmp_path: Path) -> None:
+    project = copy_of(finished, tmp_path / "project")
+    change(project, {"download": {"det": {"train": 5}}})
+    ran = repro(project, "merge", "train_cls@real-0", "train_cls@merged-0")
+    assert ran == {"download", "generate", "filter", "merge"}

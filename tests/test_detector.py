@@ -1,0 +1,119 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+
+from diffaug.detector import build, detect, load_detector, save_detector, train_detector
+from diffaug.errors import UserError
+from diffaug.export import write_data_yaml, write_yolo
+from diffaug.images import encode_png
+from diffaug.params import TrainDetParams
+from diffaug.records import ImageSet, make_record
+
+NAMES = ("dark", "light")
+
+
+def params(**changes: object) -> TrainDetParams:
+    values = {
+        "model": "yolo11n.yaml",
+        "weights": None,
+        "image_size": 64,
+        "steps": 4,
+        "batch_size": 4,
+        "learning_rate": 0.001,
+        "flip": 0.5,
+        "mosaic": 1.0,
+        "eval_every": 2,
+        "workers": 0,
+    }
+    return TrainDetParams.model_validate(values | changes)
+
+
+def scenes(count: int) -> ImageSet:
+    """Scenes with one square each, the last one empty."""
+    records = []
+    for index in range(count):
+        image = Image.new("RGB", (64, 64), (90, 90, 90))
+        box, shade = (4.0 + 3 * index, 10.0, 20.0, 20.0), 255 * (index % 2)
+        image.paste((shade, shade, shade), (4 + 3 * index, 10, 24 + 3 * index, 30))
+        last = index == count - 1
+        records.append(
+            make_record(
+                f"{index:03d}",
+                encode_png(Image.new("RGB", (64, 64)) if last else image),
+                "train",
+                bbox=() if last else (box,),
+                category=() if last else (index % 2,),
+            )
+        )
+    return ImageSet(NAMES, tuple(records))
+
+
+def data(folder: Path, count: int) -> Path:
+    for split in ("train", "val"):
+        write_yolo(scenes(count), folder, split)
+    return write_data_yaml(folder, NAMES, ["train", "val"])
+
+
+def test_trains_saves_and_loads_in_ultralytics(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    work = tmp_path / "work"
+    trained = train_detector(data(work, 6), NAMES, params(), 0, work, torch.device("cpu"), "test")
+    assert [row["step"] for row in trained.history] == [2, 4]
+    assert {"train_box_loss", "val_mAP50", "val_mAP50_95"} <= set(trained.history[0])
+    save_detector(tmp_path / "model", trained.model, params(), NAMES)
+    yolo, facts = load_detector(tmp_path / "model")
+    assert facts["names"] == list(NAMES)
+    assert yolo.names == {0: "dark", 1: "light"}
+    own = trained.model.state_dict()
+    assert all(torch.equal(value, own[key]) for key, value in yolo.model.state_dict().items())
+
+    found = detect(yolo, [record.open() for record in scenes(3)], 64, torch.device("cpu"))
+    assert len(found) == 3
+    for one in found:
+        assert one.boxes.shape == (len(one.scores), 4)
+        assert np.all((one.boxes >= 0) & (one.boxes <= 64))
+    # Quiet, and nothing pickled is left anywhere.
+    assert "Ultralytics" not in capfd.readouterr().out
+    assert not list(tmp_path.rglob("*.pt"))
+
+
+def test_steps_do_not_depend_on_how_many_images_there_are(tmp_path: Path) -> None:
+    for count in (3, 11):
+        work = tmp_path / str(count)
+        trained = train_detector(data(work, count), NAMES, params(), 0, work, torch.device("cpu"), "test")
+        assert [row["step"] for row in trained.history] == [2, 4]
+
+
+def test_weights_load_by_name_and_shape(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    given = build(params(), ("a", "b", "c"))
+    save_file({key: value.half() for key, value in given.state_dict().items()}, tmp_path / "w.safetensors")
+    model = build(params(weights=str(tmp_path / "w.safetensors")), NAMES)
+    key = "model.0.conv.weight"
+    assert torch.equal(model.state_dict()[key], given.state_dict()[key].half().float())
+    matched, total = (int(word) for word in capsys.readouterr().out.split() if word.isdigit())
+    assert 0 < matched < total
+
+
+def test_real_weights_load(capsys: pytest.CaptureFixture[str]) -> None:
+    weights = Path(__file__).resolve().parents[2] / "shared/weights/yolov5n_coco.safetensors"
+    if not weights.exists():
+        pytest.skip(f"{weights} is not on this machine")
+    build(params(model="yolov5n.yaml", weights=str(weights)), NAMES)
+    assert "342 of 427 tensors" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("model", ["yolo99n.yaml", "missing/own.yaml"])
+def test_unknown_model_is_refused(model: str) -> None:
+    with pytest.raises(UserError, match=r"train_det\.model: found .* allowed are"):
+        build(params(model=model), NAMES)
+
+
+def test_missing_or_foreign_weights_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"train_det\.weights: nowhere\.safetensors does not exist"):
+        build(params(weights="nowhere.safetensors"), NAMES)
+    save_file({"other": torch.zeros(3)}, tmp_path / "w.safetensors")
+    with pytest.raises(UserError, match=r"no tensor of .* fits yolo11n\.yaml"):
+        build(params(weights=str(tmp_path / "w.safetensors")), NAMES)
