@@ -68,7 +68,8 @@ def build(params: TrainClsParams, classes: int) -> nn.Module:
         except KeyError:
             known = ", ".join(torchvision.models.get_model_weights(params.model).__members__)
             raise UserError(
-                f"params.yaml: train_cls.weights: found {params.weights!r}; allowed are null, a .safetensors path, {known}"
+                f"params.yaml: train_cls.weights: found {params.weights!r}; "
+                f"allowed are null, a .safetensors path, {known}"
             ) from None
         except OSError as error:
             raise UserError(
@@ -90,8 +91,10 @@ def train_classifier(
     torch.manual_seed(seed)
     random.seed(seed)
     device = train.images.device
-    model = build(params, classes).to(device, memory_format=torch.channels_last)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=params.learning_rate, weight_decay=params.weight_decay, fused=True)
+    model = build(params, classes).to(device).to(memory_format=torch.channels_last)
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=params.learning_rate, weight_decay=params.weight_decay, fused=True
+    )
     scheduler = _scheduler(optimizer, params)
     augment = _augment(params)
     mixed = device.type == "cuda"
@@ -170,7 +173,9 @@ def predict_logits(model: nn.Module, images: Tensor, batch_size: int = 256) -> T
 def save_classifier(folder: Path, model: nn.Module, params: TrainClsParams, names: tuple[str, ...]) -> None:
     """Write `model.safetensors` and `model.json` (architecture, image size, class names)."""
     folder.mkdir(parents=True, exist_ok=True)
-    save_file({key: value.cpu().contiguous() for key, value in model.state_dict().items()}, folder / "model.safetensors")
+    save_file(
+        {key: value.cpu().contiguous() for key, value in model.state_dict().items()}, folder / "model.safetensors"
+    )
     facts = {"model": params.model, "image_size": params.image_size, "names": list(names)}
     (folder / "model.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
 
@@ -183,4 +188,4 @@ def load_classifier(folder: Path, device: torch.device) -> tuple[nn.Module, dict
         raise UserError(f"{folder}: no classifier; run `dvc repro` or `dvc pull` first") from None
     model = torchvision.models.get_model(facts["model"], weights=None, num_classes=len(facts["names"]))
     model.load_state_dict(load_file(folder / "model.safetensors"))
-    return model.to(device, memory_format=torch.channels_last).eval(), facts
+    return model.to(device).to(memory_format=torch.channels_last).eval(), facts

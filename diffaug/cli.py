@@ -15,8 +15,12 @@ def main() -> None:
     commands.add_parser("check", help="check params.yaml, and the folders it names, before any work")
     commands.add_parser("verdict", help="print the verdict's table again")
     export = commands.add_parser("export", help="write an image set as plain files, to look into it")
-    export.add_argument("set", type=Path, help="such as data/real/cls/train, data/generated/det or data/merged/cls/train")
-    export.add_argument("folder", type=Path, help="a new or empty folder: an ImageFolder, or a YOLO folder where the set has boxes")
+    export.add_argument(
+        "set", type=Path, help="such as data/real/cls/train, data/generated/det or data/merged/cls/train"
+    )
+    export.add_argument(
+        "folder", type=Path, help="a new or empty folder: an ImageFolder, or a YOLO folder where the set has boxes"
+    )
     arguments = parser.parse_args()
     try:
         match arguments.command:

@@ -24,8 +24,8 @@ class Item:
 def cut_out(image: Image.Image, tolerance: int = 24) -> Image.Image:
     """The object of a picture with a plain background, as "LA" or "RGBA"; the whole picture where it has none.
 
-    A background is plain where nine in ten border pixels lie within `tolerance` grey levels of their median. The object is
-    what differs from it by more than that, holes filled, its largest connected part.
+    A background is plain where nine in ten border pixels lie within `tolerance` grey levels of their median. The
+    object is what differs from it by more than that, holes filled, its largest connected part.
     """
     pixels = np.asarray(image.convert("RGB"), dtype=np.int16)
     border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
@@ -70,7 +70,7 @@ def place(
         if all(_covered(box, other) <= max_overlap for other in boxes):
             result = scene.copy()
             result.paste(pasted.convert(scene.mode), (left, top), pasted.getchannel("A"))
-            return result, tuple(float(value) for value in box)
+            return result, (float(box[0]), float(box[1]), float(box[2]), float(box[3]))
     return None
 
 

@@ -1,6 +1,6 @@
 """An Ultralytics YOLO: training under a step budget, best checkpoint by real val, saving, loading, predicting."""
 
-# ruff: noqa: E402, I001 - Ultralytics reads its environment when it is imported, so its home comes first.
+# ruff: noqa: I001 - Ultralytics reads its environment when it is imported, so its home comes first.
 import diffaug.ultralytics_home  # noqa: F401
 
 import copy
@@ -41,7 +41,7 @@ class TrainedDetector:
 
 @dataclass(frozen=True)
 class Detections:
-    """One image's detections: boxes float32 (N, 4) as x1, y1, x2, y2 in pixels; scores (N,) in 0-1; labels int64 (N,)."""
+    """One image's detections: boxes float32 (N, 4) as xyxy in pixels, scores (N,) in 0-1, labels int64 (N,)."""
 
     boxes: np.ndarray
     scores: np.ndarray
@@ -111,7 +111,13 @@ class _StepTrainer(DetectionTrainer):
 
 
 def train_detector(
-    data_yaml: Path, names: tuple[str, ...], params: TrainDetParams, seed: int, work: Path, device: torch.device, label: str
+    data_yaml: Path,
+    names: tuple[str, ...],
+    params: TrainDetParams,
+    seed: int,
+    work: Path,
+    device: torch.device,
+    label: str,
 ) -> TrainedDetector:
     """Train for exactly `params.steps` steps on `data_yaml` (a YOLO folder of one's own: caches are written beside it).
 
@@ -162,7 +168,9 @@ def train_detector(
         trainer.add_callback("on_train_batch_end", lambda _: bar.update())
         trainer.train()
     if not trainer.history or not all(np.isfinite(list(row.values())).all() for row in trainer.history):
-        raise UserError(f"{label}: the loss is not a finite number; lower train_det.learning_rate ({params.learning_rate:g})")
+        raise UserError(
+            f"{label}: the loss is not a finite number; lower train_det.learning_rate ({params.learning_rate:g})"
+        )
     model.cpu().float().load_state_dict(trainer.best_state)
     return TrainedDetector(model.eval(), trainer.history)
 

@@ -38,7 +38,7 @@ def decode(data: bytes, name: str) -> Image.Image:
     white; an EXIF rotation is applied.
     """
     try:
-        image = Image.open(io.BytesIO(data))
+        image: Image.Image = Image.open(io.BytesIO(data))
         image.load()
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise UserError(f"{name}: not a readable image ({error}); replace or remove the file") from None

@@ -9,7 +9,9 @@ from diffaug.params import MergeParams
 from diffaug.records import ImageSet, Record
 
 
-def draw(real: ImageSet, generated: ImageSet, accepted: Collection[str], params: MergeParams, task: str) -> list[Record]:
+def draw(
+    real: ImageSet, generated: ImageSet, accepted: Collection[str], params: MergeParams, task: str
+) -> list[Record]:
     """`ratio` accepted synthetic images per real image, rounded, drawn by seed; class by class for classification.
 
     A larger ratio adds to a smaller one's draw. Raises UserError with the numbers where too few were accepted, and
@@ -36,8 +38,8 @@ def draw(real: ImageSet, generated: ImageSet, accepted: Collection[str], params:
     if short:
         more = f"; and {len(short) - 3} more classes" if len(short) > 3 else ""
         raise UserError(
-            f"{task}: merge.ratio {params.ratio:g} needs more synthetic images than were accepted ({'; '.join(short[:3])}"
-            f"{more}); raise generate.{task} counts, lower merge.ratio, or loosen filter.{task}"
+            f"{task}: merge.ratio {params.ratio:g} needs more synthetic images than were accepted "
+            f"({'; '.join(short[:3])}{more}); raise generate.{task} counts, lower merge.ratio, or loosen filter.{task}"
         )
     return chosen
 

@@ -115,7 +115,9 @@ class TrainGenParams(_Section):
     def _size_fits(self) -> Self:
         factor = 4 * 2 ** (len(self.unet.channels) - 1)
         if self.size % factor:
-            raise ValueError(f"size must be a multiple of {factor}: the VAE divides it by 4, the U-Net by {factor // 4}")
+            raise ValueError(
+                f"size must be a multiple of {factor}: the VAE divides it by 4, the U-Net by {factor // 4}"
+            )
         return self
 
 
@@ -248,8 +250,8 @@ class Params(_Section):
             raise ValueError(f"train_gen.images is {self.train_gen.images!r}, but that task's source is null")
         if self.train_gen.images == "pool" and not (isinstance(cls, FashionMnist) and cls.pool):
             raise ValueError(
-                "train_gen.images is 'pool', but download.cls has no pool (only fashion_mnist with pool above 0 has one); "
-                "set train_gen.images to 'real/cls/train' or 'real/det/train'"
+                "train_gen.images is 'pool', but download.cls has no pool (only fashion_mnist with pool "
+                "above 0 has one); set train_gen.images to 'real/cls/train' or 'real/det/train'"
             )
         return self
 
@@ -282,7 +284,9 @@ def _describe(problem: Any) -> str:
     key = ".".join(str(part) for part in problem["loc"] if part not in branches) or "the file"
     match problem["type"]:
         case "extra_forbidden":
-            return f"{key}: unknown key (value {problem['input']!r}); see the comments in params.yaml for the allowed ones"
+            return (
+                f"{key}: unknown key (value {problem['input']!r}); see the comments in params.yaml for the allowed ones"
+            )
         case "missing":
             return f"{key}: missing; every key must be given, see the params.yaml that came with the project"
         case "value_error":

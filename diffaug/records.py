@@ -1,6 +1,7 @@
 """The image table: every image set, real or synthetic, as Parquet files with Hugging Face `datasets` features."""
 
 import hashlib
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -23,7 +24,7 @@ SPLITS = ("train", "val", "test")
 class Record:
     """One image and what is known of it.
 
-    image: encoded bytes (PNG or JPEG); sha256: of these bytes. label: class number of a classification image, else None.
+    image: encoded bytes (PNG or JPEG); sha256: of these bytes. label: class of a classification image, else None.
     bbox: boxes as (x, y, width, height) in pixels from the top left; category: their class numbers.
     The fields after `origin` are filled for synthetic rows only: how the image was made.
     """
@@ -77,8 +78,7 @@ def features(names: Sequence[str]) -> Features:
     """The columns of the table, for classes of these names."""
     label = ClassLabel(names=list(names)) if names else Value("int64")
     provenance = {
-        column: Value({"str": "string", "int": "int64", "float": "float64"}[_plain(column)])
-        for column in _PROVENANCE
+        column: Value({"str": "string", "int": "int64", "float": "float64"}[_plain(column)]) for column in _PROVENANCE
     }
     return Features(
         {
@@ -115,7 +115,7 @@ def write_set(
     Raises UserError where two records have one id.
     """
     rows = sorted(records, key=lambda record: record.id)
-    for before, after in zip(rows, rows[1:]):
+    for before, after in itertools.pairwise(rows):
         if before.id == after.id:
             raise UserError(f"{folder}: two images have the id {after.id!r}; ids must differ")
     parts: dict[str, list[Record]] = {} if rows else {"00000": []}
@@ -141,7 +141,8 @@ def _row(record: Record) -> dict[str, Any]:
 def read_set(folder: Path) -> ImageSet:
     """The set, sorted by id, every image checked against its hash.
 
-    Raises UserError where the folder holds no table, or a file or an image is damaged.
+    Raises UserError where the folder holds no table, a file or an image is damaged, a row stands in another split's
+    folder, or a synthetic row stands outside train.
     """
     files = sorted(folder.glob("part-*.parquet"))
     if not files:
@@ -152,7 +153,9 @@ def read_set(folder: Path) -> ImageSet:
         try:
             table = pq.read_table(file)
         except (pa.ArrowException, OSError) as error:
-            raise UserError(f"{file}: damaged ({str(error).splitlines()[0]}); delete it and run `dvc checkout`") from None
+            raise UserError(
+                f"{file}: damaged ({str(error).splitlines()[0]}); delete it and run `dvc checkout`"
+            ) from None
         label = Features.from_arrow_schema(table.schema)["label"]
         names = tuple(label.names) if isinstance(label, ClassLabel) else ()
         records += [_record(row, file) for row in table.to_pylist()]
@@ -164,5 +167,11 @@ def _record(row: dict[str, Any], file: Path) -> Record:
     if hashlib.sha256(data).hexdigest() != row["sha256"]:
         raise UserError(f"{file}: image {row['id']!r} does not match its sha256; delete the file and run `dvc pull`")
     objects = row.pop("objects")
+    expected = file.parent.name if file.parent.name in SPLITS else row["split"]
+    if row["split"] != expected or (row["origin"] != "real" and row["split"] != "train"):
+        raise UserError(
+            f"{file}: image {row['id']!r} is {row['origin']}, of split {row['split']}: only images of the folder's own "
+            "split belong here, and synthetic ones only in train; run `dvc checkout`"
+        )
     boxes = tuple(tuple(box) for box in objects["bbox"])
     return Record(image=data, bbox=boxes, category=tuple(objects["category"]), **row)

@@ -33,9 +33,9 @@ def paired_difference(
 ) -> Difference:
     """The difference merged - real with its percentile interval from a paired bootstrap over test images and seeds.
 
-    points: (real, merged) of every seed on the test set as it is. resampled: the same for every resample, (R,) each; both
-    arms and all seeds are resampled with the same images, and each resample draws its seeds anew, with replacement
-    (Efron and Tibshirani 1993, chapter 13).
+    points: (real, merged) of every seed on the test set as it is. resampled: the same for every resample, (R,) each;
+    both arms and all seeds are resampled with the same images, and each resample draws its seeds anew, with
+    replacement (Efron and Tibshirani 1993, chapter 13).
     """
     gaps = np.stack([merged - real for real, merged in resampled], axis=1)
     resamples, seeds = gaps.shape

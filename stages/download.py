@@ -23,17 +23,17 @@ def download(params: Params, work: Path) -> Mapping[str, float]:
     match params.download.cls:
         case None:
             cls = NOTHING
-        case FashionMnist() as source:
-            cls = fashion_mnist(source, seed, work)
-        case source:
-            cls = class_folders(source, seed)
+        case FashionMnist() as library:
+            cls = fashion_mnist(library, seed, work)
+        case folder:
+            cls = class_folders(folder, seed)
     match params.download.det:
         case None:
             det = NOTHING
-        case Scenes() as source:
-            det = scenes(source, cls, seed)
-        case source:
-            det = yolo_folder(source, seed)
+        case Scenes() as composed:
+            det = scenes(composed, cls, seed)
+        case folder:
+            det = yolo_folder(folder, seed)
     check_classes(cls, "download.cls")
     check_classes(det, "download.det")
     check_disjoint([*cls.splits.items(), *det.splits.items()])

@@ -1,5 +1,5 @@
-"""Say on real test images whether it helped: reads data/real test, all models and, for the sheets, the synthetic images;
-writes metrics/metrics.json and metrics/plots.
+"""Say on real test images whether it helped: reads data/real test, all models and, for the sheets, the synthetic
+images; writes metrics/metrics.json and metrics/plots.
 
 Alone: python stages/evaluate.py
 """

@@ -7,6 +7,7 @@ Alone: python stages/filter.py
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 from tqdm import tqdm
 
 from diffaug.classifier import load_classifier, predict_logits, to_tensors
@@ -77,8 +78,6 @@ def _hashes(images: ImageSet) -> Hashes:
 
 
 def _join(first: Hashes, second: Hashes) -> Hashes:
-    import numpy as np
-
     return Hashes(first.ids + second.ids, np.concatenate([first.bits, second.bits]))
 
 

@@ -17,7 +17,7 @@ from diffaug.stage import run_stage
 
 
 def train_cls(arm: str, seed: int, params: Params, work: Path) -> Mapping[str, float]:
-    """Train for the same number of steps whatever the arm. Without classification data the model's folder stays empty."""
+    """Train for the same number of steps whatever the arm. Without data the model's folder stays empty."""
     folder = Path(f"models/cls/{arm}-{seed}")
     sets = [read_set(Path(f"data/{arm}/cls/{split}")) for split in ("train", "val")]
     if not len(sets[0]):

@@ -28,8 +28,8 @@ class DetPredictions:
 
 @dataclass(frozen=True)
 class ClassMatches:
-    """One class's detections on all images by falling score: `image` (D,), `hit` bool (10, D) at IoU 0.50, 0.55 to 0.95;
-    `objects` (N,): how many objects of the class each image has."""
+    """One class's detections on all images by falling score: `image` (D,), `hit` bool (10, D) at IoU 0.50 to
+    0.95; `objects` (N,): how many objects of the class each image has."""
 
     image: np.ndarray
     hit: np.ndarray
@@ -38,7 +38,9 @@ class ClassMatches:
 
 def score_detection(run: DetPredictions) -> tuple[dict[str, float], np.ndarray]:
     """mAP50_95 and mAP50 in 0-1, and the mAP50-95 of each class (C,), NaN where a class has no test object."""
-    metric = MeanAveragePrecision(box_format="xyxy", class_metrics=True, max_detection_thresholds=[1, 10, MAX_DETECTIONS])
+    metric = MeanAveragePrecision(
+        box_format="xyxy", class_metrics=True, max_detection_thresholds=[1, 10, MAX_DETECTIONS]
+    )
     for found, record in zip(run.detections, run.records):
         boxes = torch.tensor(record.bbox, dtype=torch.float32).reshape(-1, 4)
         boxes[:, 2:] += boxes[:, :2]
@@ -84,7 +86,14 @@ def _truth_rows(run: DetPredictions) -> list[dict]:
         for box, category in zip(record.bbox, record.category)
     ]
     return [
-        {"id": number, "image_id": image, "bbox": list(box), "category_id": category, "area": box[2] * box[3], "iscrowd": 0}
+        {
+            "id": number,
+            "image_id": image,
+            "bbox": list(box),
+            "category_id": category,
+            "area": box[2] * box[3],
+            "iscrowd": 0,
+        }
         for number, (image, box, category) in enumerate(pairs, 1)
     ]
 
@@ -100,12 +109,12 @@ def _found_rows(run: DetPredictions) -> list[dict]:
 
 
 def _collect(images: Sequence[dict | None]) -> ClassMatches:
-    place = [np.full(len(one["dtScores"]), index) for index, one in enumerate(images) if one]
-    scores = np.concatenate([one["dtScores"] for one in images if one] or [[]])
-    hits = np.concatenate([one["dtMatches"] > 0 for one in images if one] or [np.zeros((10, 0), dtype=bool)], axis=1)
+    place = [np.full(len(one["dtScores"]) if one else 0, index) for index, one in enumerate(images)]
+    scores = np.concatenate([np.array(one["dtScores"]) if one else np.zeros(0) for one in images])
+    hits = np.concatenate([one["dtMatches"] > 0 if one else np.zeros((10, 0), dtype=bool) for one in images], axis=1)
     order = np.argsort(-scores, kind="mergesort")
     objects = np.array([len(one["gtIds"]) if one else 0 for one in images])
-    return ClassMatches(np.concatenate(place or [[]]).astype(np.int64)[order], hits[:, order], objects)
+    return ClassMatches(np.concatenate(place)[order], hits[:, order], objects)
 
 
 def resample_detection(matches: Sequence[ClassMatches], weights: np.ndarray) -> dict[str, np.ndarray]:
@@ -116,8 +125,8 @@ def resample_detection(matches: Sequence[ClassMatches], weights: np.ndarray) -> 
 
 
 def average_precision(matches: ClassMatches, weights: np.ndarray) -> np.ndarray:
-    """COCO's 101-point average precision at the ten IoUs (10,), every image counted `weights` (N,) times; NaN without an
-    object."""
+    """COCO's 101-point average precision at the ten IoUs (10,), every image counted `weights` (N,) times; NaN
+    without an object."""
     objects = float(weights @ matches.objects)
     if objects == 0:
         return np.full(10, np.nan)

@@ -45,9 +45,7 @@ def draw_all(
     """
     wanted = {job.source_id for job in jobs}
     sources = {record.id: record for record in train if record.id in wanted}
-    paths = {
-        job.id: cache.path(job, sources[job.source_id].sha256 if job.source_id else None) for job in jobs
-    }
+    paths = {job.id: cache.path(job, sources[job.source_id].sha256 if job.source_id else None) for job in jobs}
     finished = {id for id, path in paths.items() if path.exists()}
     with tqdm(total=len(jobs), initial=len(finished), desc=f"generate: {label}", unit="image") as bar:
         for batch in batches(jobs, sampler.batch_size):

@@ -18,8 +18,8 @@ def compose(
 ) -> Record:
     """The scene with its pasted objects; the source's own objects keep their boxes.
 
-    Simple copy-paste (Ghiasi et al. 2021, arXiv:2012.07177) with generated objects. An object for which no free place is
-    found is left out. `items`: the drawn objects by id, as their jobs and PNG bytes.
+    Simple copy-paste (Ghiasi et al. 2021, arXiv:2012.07177) with generated objects. An object for which no free
+    place is found is left out. `items`: the drawn objects by id, as their jobs and PNG bytes.
     """
     generator = np.random.default_rng([job.seed, 1])
     scene = source.open()

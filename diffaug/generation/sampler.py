@@ -15,6 +15,7 @@ from diffaug.errors import UserError
 from diffaug.generation.plan import Job
 from diffaug.images import to_rgb_array
 from diffaug.params import GenerateParams
+from diffaug.quiet import silence_libraries
 from diffaug.schedulers import SCHEDULERS
 
 
@@ -90,6 +91,7 @@ def open_sampler(model: Path, params: GenerateParams, device: torch.device) -> S
     """
     if not (model / "model_index.json").exists():
         raise UserError(f"{model}: no model_index.json, so no diffusers pipeline; run `dvc repro train_gen`")
+    silence_libraries()
     text = AutoPipelineForText2Image.from_pretrained(model, local_files_only=True).to(device)
     name, settings = SCHEDULERS[params.scheduler]
     text.scheduler = getattr(diffusers, name).from_config(text.scheduler.config, **settings)
@@ -99,8 +101,8 @@ def open_sampler(model: Path, params: GenerateParams, device: torch.device) -> S
     strength = params.cls.img2img.strength
     if params.cls.img2img.per_class and int(params.num_inference_steps * strength) < 1:
         raise UserError(
-            f"generate: num_inference_steps {params.num_inference_steps} x cls.img2img.strength {strength:g} is below one "
-            "step, so img2img would change nothing; raise one of them"
+            f"generate: num_inference_steps {params.num_inference_steps} x cls.img2img.strength {strength:g} is below "
+            "one step, so img2img would change nothing; raise one of them"
         )
     return Sampler(
         pipelines={"txt2img": text, "img2img": image},

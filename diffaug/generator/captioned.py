@@ -21,7 +21,7 @@ class Captioned:
 
 
 def captioned(images: ImageSet, template: str, size: int) -> Captioned:
-    """All classification images of a set, and its detection images' objects cut out by their boxes, scaled to size x size.
+    """All classification images of a set, and its detection images' objects cut out by their boxes, at size x size.
 
     Raises UserError where there is no image at all.
     """

@@ -48,7 +48,7 @@ def fit(
             if not torch.isfinite(value):
                 raise UserError(
                     f"train_gen: the loss of the {name} became {value.item()} at step {step}; lower "
-                    f"train_gen.{name}.learning_rate (now {learning_rate:g}) and run again: nothing was saved as finished"
+                    f"train_gen.{name}.learning_rate (now {learning_rate:g}) and run again"
                 )
             value.backward()
             nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -86,9 +86,7 @@ def _save(
         save_file({key: value.contiguous().clone() for key, value in tensors.items()}, temporary)
 
 
-def _restore(
-    path: Path, network: nn.Module, averaged: nn.Module, optimizer: torch.optim.Optimizer
-) -> list[float]:
+def _restore(path: Path, network: nn.Module, averaged: nn.Module, optimizer: torch.optim.Optimizer) -> list[float]:
     tensors = load_file(path)
     network.load_state_dict(_below(tensors, "network."))
     averaged.load_state_dict(_below(tensors, "averaged."))

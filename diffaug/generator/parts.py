@@ -1,5 +1,6 @@
 """The parts of a small Stable Diffusion: VAE, U-Net with cross-attention, CLIP text encoder, tokenizer, scheduler."""
 
+import json
 from collections.abc import Sequence
 
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
@@ -34,8 +35,6 @@ def build_tokenizer(captions: Sequence[str]) -> CLIPTokenizer:
 
 
 def _merges(bpe: Tokenizer) -> list[list[str]]:
-    import json
-
     merges = json.loads(bpe.to_str())["model"]["merges"]
     return [pair.split(" ") if isinstance(pair, str) else list(pair) for pair in merges]
 

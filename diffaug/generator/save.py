@@ -1,17 +1,19 @@
 """Writing the trained pipeline as a standard diffusers folder."""
 
 import csv
-import os
 import shutil
 from pathlib import Path
 
 from diffusers import StableDiffusionPipeline
 
+from diffaug.quiet import silence_libraries
+
 LOSS_POINTS = 200
 
 
 def save_pipeline(pipeline: StableDiffusionPipeline, losses: dict[str, list[float]], folder: Path) -> None:
-    """Write the pipeline and `losses.csv` (network, step, mean loss) to `folder`, which is either whole or not there."""
+    """Write the pipeline and `losses.csv` (network, step, mean loss) to `folder`, either whole or not at all."""
+    silence_libraries()
     temporary = folder.with_name(f".{folder.name}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     pipeline.save_pretrained(temporary, safe_serialization=True)
@@ -24,4 +26,4 @@ def save_pipeline(pipeline: StableDiffusionPipeline, losses: dict[str, list[floa
                 part = values[start : start + every]
                 writer.writerow([network, start + len(part), f"{sum(part) / len(part):.6f}"])
     shutil.rmtree(folder, ignore_errors=True)
-    os.replace(temporary, folder)
+    temporary.replace(folder)

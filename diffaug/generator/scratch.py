@@ -84,7 +84,7 @@ def to_model(images: Tensor, flip: Tensor | None = None) -> Tensor:
 
 
 def _vae_loss(vae: AutoencoderKL, images: Tensor, params: TrainGenParams) -> Callable[[torch.Generator], Tensor]:
-    """Absolute error of pixels and of their differences (edges), and the KL term of Rombach et al. 2022 (2112.10752)."""
+    """Absolute error of pixels and of their differences (edges), and KL (Rombach et al. 2022, 2112.10752)."""
 
     def loss(generator: torch.Generator) -> Tensor:
         index = torch.randint(len(images), (params.vae.batch_size,), generator=generator)
@@ -102,7 +102,7 @@ def _vae_loss(vae: AutoencoderKL, images: Tensor, params: TrainGenParams) -> Cal
 
 @dataclass(frozen=True)
 class Latents:
-    """Every image's posterior in the VAE's latent, scaled to unit variance: `mean`, `std` (N, C, h, w), `labels` (N,)."""
+    """Every image's posterior in the latent, at unit variance: `mean`, `std` (N, C, h, w), `labels` (N,)."""
 
     mean: Tensor
     std: Tensor
@@ -123,7 +123,7 @@ def _scaling_factor(mean: Tensor, std: Tensor) -> float:
 def _denoising_loss(
     denoiser: Denoiser, latents: Latents, tokens: Tensor, params: TrainGenParams
 ) -> Callable[[torch.Generator], Tensor]:
-    """Error of the predicted noise, weighted by min-SNR-5 (Hang et al. 2023, 2303.09556); captions are dropped at random."""
+    """Error of the predicted noise, weighted by min-SNR-5 (Hang et al. 2023, 2303.09556); captions are dropped."""
     scheduler = build_scheduler()
     signal = scheduler.alphas_cumprod.to(tokens.device)
     snr = compute_snr(scheduler, torch.arange(len(signal))).to(tokens.device)

@@ -27,7 +27,16 @@ def read_metrics(path: Path = METRICS) -> dict[str, Any]:
 
 def verdict_table(metrics: dict[str, Any]) -> str:
     """real, merged, difference with its interval and the verdict, one line a metric, in points of 100."""
-    rows = [("test metric (x 100)", "real", "merged", "difference", f"{100 * metrics['confidence']:g} % interval", "verdict")]
+    rows = [
+        (
+            "test metric (x 100)",
+            "real",
+            "merged",
+            "difference",
+            f"{100 * metrics['confidence']:g} % interval",
+            "verdict",
+        )
+    ]
     for (task, name), title in _TITLES.items():
         if name not in metrics["delta"].get(task, {}):
             continue
@@ -43,11 +52,15 @@ def verdict_table(metrics: dict[str, Any]) -> str:
             )
         )
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = ["  ".join(_align(cell, width, column) for column, (cell, width) in enumerate(zip(row, widths))) for row in rows]
+    lines = [
+        "  ".join(_align(cell, width, column) for column, (cell, width) in enumerate(zip(row, widths))) for row in rows
+    ]
     lines.insert(1, "  ".join("-" * width for width in widths))
     sizes = " and ".join(f"{count} {task} images" for task, count in metrics["test_images"].items())
     lines.append("")
-    lines.append(f"Real test images: {sizes}; {metrics['seeds']} seeds an arm; {metrics['ratio']:g} synthetic per real image.")
+    lines.append(
+        f"Real test images: {sizes}; {metrics['seeds']} seeds an arm; {metrics['ratio']:g} synthetic per real image."
+    )
     return "\n".join(line.rstrip() for line in lines)
 
 

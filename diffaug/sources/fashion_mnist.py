@@ -53,7 +53,10 @@ def fashion_mnist(params: FashionMnist, seed: int, cache: Path) -> RealData:
         for split, indices in part.items():
             splits[split] = tuple(
                 make_record(
-                    f"fashion-{source}-{index:05d}", encode_png(Image.fromarray(pixels[index])), split, label=int(classes[index])
+                    f"fashion-{source}-{index:05d}",
+                    encode_png(Image.fromarray(pixels[index])),
+                    split,
+                    label=int(classes[index]),
                 )
                 for index in indices
             )
@@ -88,7 +91,8 @@ def _draw(
     if short or len(rest) < pool:
         asked = ", ".join(f"{split}_per_class {count}" for split, count in per_class.items())
         raise UserError(
-            f"download.cls: {asked} and pool {pool} are more than the {len(images)} images of Fashion-MNIST give; lower them"
+            f"download.cls: {asked} and pool {pool} are more than the {len(images)} images of Fashion-MNIST give; "
+            "lower them"
         )
     return drawn | ({"pool": rest[:pool]} if pool else {})
 
@@ -104,7 +108,10 @@ def fetch(cache: Path) -> dict[str, bytes]:
     Every file is checked by its SHA-256. Raises UserError that says why each way failed.
     """
     files = _cached(cache)
-    ways: list[tuple[str, Callable[[Path], None]]] = [("torchvision's mirrors", _from_mirrors), ("Debian", _from_debian)]
+    ways: list[tuple[str, Callable[[Path], None]]] = [
+        ("torchvision's mirrors", _from_mirrors),
+        ("Debian", _from_debian),
+    ]
     failures = []
     for way, get in ways:
         if files:
@@ -160,7 +167,15 @@ def _from_debian(cache: Path) -> None:
     for part in ("lists/partial", "archives/partial", "unpacked"):
         (folder / part).mkdir(parents=True, exist_ok=True)
     # Lists and archives of our own: no root is needed, and the machine's own are left alone.
-    own = ["-q", "-o", f"Dir::State::Lists={folder / 'lists'}", "-o", f"Dir::Cache={folder}", "-o", "APT::Sandbox::User="]
+    own = [
+        "-q",
+        "-o",
+        f"Dir::State::Lists={folder / 'lists'}",
+        "-o",
+        f"Dir::Cache={folder}",
+        "-o",
+        "APT::Sandbox::User=",
+    ]
     for command in (
         ["apt-get", *own, "update"],
         ["apt-get", *own, "download", DEBIAN_PACKAGE],

@@ -75,8 +75,12 @@ def yolo_folder(params: Folder, seed: int) -> RealData:
     }
     _no_orphans(objects, config_file)
     counts = Counter(category for path in given["train"] for category, _ in objects[path])
-    rarest = [min((c for c, _ in objects[path]), key=lambda c: (counts[c], c), default=len(names)) for path in given["train"]]
-    where = _assign(rarest, given, params, seed, (*names, "(no object)") if len(names) in rarest else names, config_file)
+    rarest = [
+        min((c for c, _ in objects[path]), key=lambda c: (counts[c], c), default=len(names)) for path in given["train"]
+    ]
+    where = _assign(
+        rarest, given, params, seed, (*names, "(no object)") if len(names) in rarest else names, config_file
+    )
     rows = [(path, where[index], 0) for index, path in enumerate(given["train"])]
     rows += [(path, split, 0) for split in given if split != "train" for path in given[split]]
 
@@ -177,7 +181,9 @@ def _listed(entry: Any, base: Path, config: Path, split: str) -> list[Path]:
 def _label_file(image: Path, config: Path) -> Path:
     parts = list(image.parts)
     if "images" not in parts:
-        raise UserError(f"{image}: must lie below a folder 'images', with its boxes in a folder 'labels' beside it ({config})")
+        raise UserError(
+            f"{image}: must lie below a folder 'images', with its boxes in a folder 'labels' beside it ({config})"
+        )
     parts[len(parts) - 1 - parts[::-1].index("images")] = "labels"
     return Path(*parts).with_suffix(".txt")
 
@@ -202,12 +208,15 @@ def _label_row(line: str, where: str, classes: int) -> tuple[int, Box]:
     if len(values) != 4:
         raise UserError(f"{where}: has {len(cells)} values, expected 5: class x y width height; mend the row")
     if not 0 <= category < classes:
-        raise UserError(f"{where}: class {category} is unknown, allowed are 0 to {classes - 1}; mend the row or 'names'")
+        raise UserError(
+            f"{where}: class {category} is unknown, allowed are 0 to {classes - 1}; mend the row or 'names'"
+        )
     x, y, width, height = values
     edges = (x - width / 2, y - height / 2, 1 - x - width / 2, 1 - y - height / 2)
     if not all(map(math.isfinite, values)) or width <= 0 or height <= 0 or min(edges) < -1e-3:
         raise UserError(
-            f"{where}: the box {' '.join(cells[1:])} is empty or leaves the image; values are fractions of its size; mend the row"
+            f"{where}: the box {' '.join(cells[1:])} is empty or leaves the image; "
+            "values are fractions of its size; mend the row"
         )
     return category, (x, y, width, height)
 

@@ -45,12 +45,12 @@ def _scene(
     params: Scenes,
     generator: np.random.Generator,
 ) -> Record:
-    scene = _background(grounds[generator.integers(len(grounds))], params.size, generator)
+    scene = _background(grounds[int(generator.integers(len(grounds)))], params.size, generator)
     boxes: list[tuple[float, float, float, float]] = []
     categories: list[int] = []
     objects = 0 if generator.random() < _EMPTY else int(generator.integers(1, params.max_objects + 1))
     for _ in range(objects):
-        item = items[generator.integers(len(items))]
+        item = items[int(generator.integers(len(items)))]
         placed = place(scene, item, boxes, _SCALE, _MAX_OVERLAP, generator)
         if placed is not None:
             scene, box = placed

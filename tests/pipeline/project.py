@@ -127,7 +127,13 @@ def environment(folder: Path) -> dict[str, str]:
 def run(folder: Path, *command: str, fails: bool = False) -> str:
     """Run a command in the project; its output, stdout and stderr together. Checks that it succeeds (or fails)."""
     done = subprocess.run(
-        command, cwd=folder, env=environment(folder), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=600
+        command,
+        cwd=folder,
+        env=environment(folder),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=600,
     )
     assert (done.returncode != 0) == fails, f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout[-4000:]}"
     return done.stdout

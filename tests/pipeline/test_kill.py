@@ -28,7 +28,11 @@ def digest(folder: Path) -> str:
 def kill_when(project: Path, stage: str, pattern: str, count: int) -> None:
     """Start `dvc repro STAGE` and kill it, with its children, once `count` files match below .work."""
     process = subprocess.Popen(
-        ["dvc", "repro", stage], cwd=project, env=environment(project), start_new_session=True, stdout=subprocess.DEVNULL
+        ["dvc", "repro", stage],
+        cwd=project,
+        env=environment(project),
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
     )
     deadline = time.monotonic() + 120
     while len(list((project / ".work").glob(pattern))) < count:

@@ -26,10 +26,10 @@ def test_merge_ratio_runs_the_treatment_alone_and_metrics_diff_shows_it(finished
     commit(project, "baseline")
     run(project, "git", "tag", "baseline")
 
-    change(project, {"merge": {"ratio": 2}})
+    change(project, {"merge": {"ratio": 1.5}})
     repro(project)
     changes = json.loads(run(project, "dvc", "metrics", "diff", "baseline", "--json"))["metrics/metrics.json"]
-    assert changes["ratio"]["diff"] == 2
+    assert changes["ratio"]["diff"] == 1.5
     for name in ("cls.ece", "delta.cls.ece.mean"):
         assert changes[name]["diff"] != 0
 
