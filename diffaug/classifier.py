@@ -19,6 +19,7 @@ from diffaug.errors import UserError
 from diffaug.images import to_rgb_array
 from diffaug.params import TrainClsParams
 from diffaug.records import ImageSet
+from diffaug.weights import load_matching, read_weights
 
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, as torchvision's weights expect
 
@@ -55,33 +56,25 @@ def build(params: TrainClsParams, classes: int) -> nn.Module:
         known = ", ".join(name for name in torchvision.models.list_models(torchvision.models) if "resne" in name)
         raise UserError(f"params.yaml: train_cls.model: found {params.model!r}; allowed are {known}")
     model = torchvision.models.get_model(params.model, weights=None, num_classes=classes)
-    if params.weights is None:
-        return model
-    if params.weights.endswith(".safetensors"):
-        if not Path(params.weights).exists():
-            raise UserError(f"params.yaml: train_cls.weights: {params.weights} does not exist")
-        given = load_file(params.weights)
-    else:
-        try:
-            weights = torchvision.models.get_model_weights(params.model)[params.weights]
-            given = weights.get_state_dict(progress=False, check_hash=True)
-        except KeyError:
-            known = ", ".join(torchvision.models.get_model_weights(params.model).__members__)
-            raise UserError(
-                f"params.yaml: train_cls.weights: found {params.weights!r}; "
-                f"allowed are null, a .safetensors path, {known}"
-            ) from None
-        except OSError as error:
-            raise UserError(
-                f"train_cls.weights: {params.weights} cannot be downloaded ({error}); give a .safetensors path or null"
-            ) from None
-    own = model.state_dict()
-    matching = {key: value for key, value in given.items() if key in own and own[key].shape == value.shape}
-    print(f"train_cls: {len(matching)} of {len(own)} tensors from {params.weights}")
-    if not matching:
-        raise UserError(f"train_cls.weights: no tensor of {params.weights} fits {params.model} by name and shape")
-    model.load_state_dict(own | matching)
+    if params.weights is not None:
+        load_matching(model, _given_weights(params), params.weights, "train_cls.weights")
     return model
+
+
+def _given_weights(params: TrainClsParams) -> dict[str, Tensor]:
+    key, name = "train_cls.weights", params.weights or ""
+    if name.endswith(".safetensors"):
+        return read_weights(name, key)
+    choices = torchvision.models.get_model_weights(params.model)
+    if name not in choices.__members__:
+        known = ", ".join(choices.__members__)
+        raise UserError(f"params.yaml: {key}: found {name!r}; allowed are null, a .safetensors path, {known}")
+    try:
+        return choices[name].get_state_dict(progress=False, check_hash=True)
+    except OSError as error:
+        raise UserError(
+            f"params.yaml: {key}: {name} cannot be downloaded ({error}); give a .safetensors path"
+        ) from None
 
 
 def train_classifier(
@@ -97,8 +90,8 @@ def train_classifier(
     )
     scheduler = _scheduler(optimizer, params)
     augment = _augment(params)
-    mixed = device.type == "cuda"
-    scaler = torch.amp.GradScaler(device.type, enabled=mixed)
+    # bfloat16 needs no loss scaling, which would skip steps, and not the same ones in both arms.
+    mixed = device.type == "cuda" and torch.cuda.is_bf16_supported()
     best: dict[str, Tensor] = {}
     best_key = (-1.0, 0.0)
     history: list[dict[str, float]] = []
@@ -108,13 +101,12 @@ def train_classifier(
         model.train()
         index = next(stream).to(device)
         pixels = torch.stack([augment(image) for image in train.images[index]])
-        with torch.autocast(device.type, enabled=mixed):
+        with torch.autocast(device.type, torch.bfloat16, enabled=mixed):
             loss = F.cross_entropy(model(normalize(pixels)), train.labels[index])
         if not torch.isfinite(loss):
             raise UserError(f"{label}: the loss became {loss.item()} at step {step}; lower train_cls.learning_rate")
-        scaler.scale(loss).backward()
-        scaler.step(optimizer)
-        scaler.update()
+        loss.backward()
+        optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         scheduler.step()
         losses.append(loss.detach())

@@ -21,8 +21,9 @@ class Item:
     category: int
 
 
-def cut_out(image: Image.Image, tolerance: int = 24) -> Image.Image:
-    """The object of a picture with a plain background, as "LA" or "RGBA"; the whole picture where it has none.
+def cut_out(image: Image.Image, tolerance: int = 24) -> Image.Image | None:
+    """The object of a picture with a plain background, as "LA" or "RGBA"; the whole picture where its background is not
+    plain, None where there is nothing but background.
 
     A background is plain where nine in ten border pixels lie within `tolerance` grey levels of their median. The
     object is what differs from it by more than that, holes filled, its largest connected part.
@@ -34,9 +35,9 @@ def cut_out(image: Image.Image, tolerance: int = 24) -> Image.Image:
     if (np.abs(border - ground).max(axis=1) <= tolerance).mean() >= 0.9:
         differs = ndimage.binary_fill_holes(np.abs(pixels - ground).max(axis=2) > tolerance)
         parts, count = ndimage.label(differs)
-        if count:
-            largest = int(np.argmax(np.bincount(parts.ravel())[1:])) + 1
-            mask = parts == largest
+        if not count:
+            return None
+        mask = parts == int(np.argmax(np.bincount(parts.ravel())[1:])) + 1
     cut = image.convert("LA" if image.mode == "L" else "RGBA")
     cut.putalpha(Image.fromarray(mask.astype(np.uint8) * 255))
     return cut.crop(cut.getchannel("A").getbbox())

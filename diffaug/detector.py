@@ -25,6 +25,7 @@ from ultralytics.utils import LOGGER, SETTINGS
 
 from diffaug.errors import UserError
 from diffaug.params import TrainDetParams
+from diffaug.weights import load_matching, read_weights
 
 MAX_DETECTIONS = 100  # an image, as in COCO
 MIN_CONFIDENCE = 0.001
@@ -99,6 +100,14 @@ class _StepTrainer(DetectionTrainer):
     def final_eval(self) -> None:
         return None
 
+    def _handle_nan_recovery(self, epoch: int) -> bool:
+        if not torch.isfinite(self.loss):
+            raise UserError(
+                f"train_det: the loss became {self.loss.item()} before step {(epoch + 1) * self.steps_per_epoch}; "
+                f"lower train_det.learning_rate (now {self.args.lr0:g}) and run again"
+            )
+        return False
+
     def save_metrics(self, metrics: dict[str, Any]) -> None:
         names = {"metrics/mAP50(B)": "val_mAP50", "metrics/mAP50-95(B)": "val_mAP50_95"}
         row: dict[str, float] = {"step": (self.epoch + 1) * self.steps_per_epoch}
@@ -149,7 +158,7 @@ def train_detector(
             "deterministic": True,
             "workers": params.workers,
             "device": device.type,
-            "amp": device.type == "cuda",
+            "amp": "bf16" if device.type == "cuda" else False,
             "plots": False,
             "save": False,
             "verbose": False,
@@ -167,10 +176,8 @@ def train_detector(
         trainer.add_callback("on_train_start", lambda _: torch.set_num_threads(threads))
         trainer.add_callback("on_train_batch_end", lambda _: bar.update())
         trainer.train()
-    if not trainer.history or not all(np.isfinite(list(row.values())).all() for row in trainer.history):
-        raise UserError(
-            f"{label}: the loss is not a finite number; lower train_det.learning_rate ({params.learning_rate:g})"
-        )
+    if trainer.batch_size != params.batch_size:
+        raise UserError(f"{label}: batches of {params.batch_size} do not fit the memory; lower train_det.batch_size")
     model.cpu().float().load_state_dict(trainer.best_state)
     return TrainedDetector(model.eval(), trainer.history)
 
@@ -182,14 +189,8 @@ def build(params: TrainDetParams, names: tuple[str, ...]) -> DetectionModel:
     """
     model = _network(params.model, names)
     if params.weights is not None:
-        if not Path(params.weights).exists():
-            raise UserError(f"params.yaml: train_det.weights: {params.weights} does not exist")
-        given, own = load_file(params.weights), model.state_dict()
-        matching = {key: value.float() for key, value in given.items() if key in own and own[key].shape == value.shape}
-        print(f"train_det: {len(matching)} of {len(own)} tensors from {params.weights}")
-        if not matching:
-            raise UserError(f"train_det.weights: no tensor of {params.weights} fits {params.model} by name and shape")
-        model.load_state_dict(own | matching)
+        key = "train_det.weights"
+        load_matching(model, read_weights(params.weights, key), params.weights, key)
     return model
 
 
@@ -201,6 +202,10 @@ def _network(architecture: str | dict[str, Any], names: tuple[str, ...]) -> Dete
             f"params.yaml: train_det.model: found {architecture!r}, which Ultralytics does not know ({error}); "
             "allowed are its architectures, such as yolo11n.yaml or yolov8s.yaml, or the path of a .yaml file"
         ) from None
+    if not type(model.model[-1]).__name__.endswith("Detect"):
+        raise UserError(
+            f"params.yaml: train_det.model: {architecture!r} is no YOLO detector; give one such as yolo11n.yaml"
+        )
     model.names = dict(enumerate(names))
     return model
 

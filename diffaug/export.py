@@ -5,11 +5,17 @@ from pathlib import Path
 
 import yaml
 
+from diffaug.errors import UserError
 from diffaug.records import ImageSet, Record
 
 
 def write_image_folder(images: ImageSet, folder: Path) -> None:
-    """Write FOLDER/CLASS/NUMBER-ID.png; a slash in a class name becomes an underscore."""
+    """Write FOLDER/CLASS/NUMBER-ID.png; a slash in a class name becomes an underscore.
+
+    Raises UserError where two classes would share a folder.
+    """
+    if len({_plain(name) for name in images.names}) < len(images.names):
+        raise UserError(f"{folder}: two classes would share a folder ({', '.join(images.names)}); rename one")
     for number, record in enumerate(images):
         name = images.names[record.label] if record.label is not None else "unlabelled"
         place = folder / _plain(name)
@@ -51,4 +57,4 @@ def _file_name(number: int, record: Record) -> str:
 
 
 def _plain(name: str) -> str:
-    return "".join("_" if letter in '/\\:*?"<>|' else letter for letter in name)
+    return "".join("_" if letter in '/\\:*?"<>|' else letter for letter in name).strip(". ") or "_"

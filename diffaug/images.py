@@ -1,16 +1,29 @@
 """Pictures in and out: decoding with checks, one way of encoding, fitting a size."""
 
 import io
+import struct
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from diffaug.errors import UserError
 
 _PNG_LEVEL = 6  # pinned: the level is part of the bytes, and so of the identity of every image
 _KEPT_MODES = ("L", "RGB")
 _ORIENTATION = 0x0112
+# Read by hand, since ImageOps.exif_transpose writes the EXIF anew and so fails on a whole photograph with an odd tag.
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+# What Pillow raises for damaged files and EXIF; ImportError comes from Ultralytics, which wraps Image.open.
+_UNREADABLE = (OSError, SyntaxError, ValueError, TypeError, struct.error, ImportError, Image.DecompressionBombError)
 
 
 def encode_png(image: Image.Image) -> bytes:
@@ -40,9 +53,11 @@ def decode(data: bytes, name: str) -> Image.Image:
     try:
         image: Image.Image = Image.open(io.BytesIO(data))
         image.load()
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
+    except _UNREADABLE as error:
         raise UserError(f"{name}: not a readable image ({error}); replace or remove the file") from None
-    image = ImageOps.exif_transpose(image)
+    if turn is not None:
+        image = image.transpose(turn)
     if image.mode.startswith(("I", "F")):
         return _eight_bits(image, name)
     if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA"):

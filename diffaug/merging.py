@@ -1,8 +1,7 @@
 """Which accepted synthetic images join the real ones."""
 
-from collections.abc import Collection, Hashable
-
-import numpy as np
+import hashlib
+from collections.abc import Collection
 
 from diffaug.errors import UserError
 from diffaug.params import MergeParams
@@ -14,8 +13,8 @@ def draw(
 ) -> list[Record]:
     """`ratio` accepted synthetic images per real image, rounded, drawn by seed; class by class for classification.
 
-    A larger ratio adds to a smaller one's draw. Raises UserError with the numbers where too few were accepted, and
-    where a row is not a synthetic train image made from a train image.
+    A larger ratio adds to a smaller one's draw, and more candidates do not reshuffle it. Raises UserError with
+    the numbers where too few were accepted, and where a row is not a synthetic train image made from a train image.
     """
     real_ids = {record.id for record in real}
     for record in generated:
@@ -33,8 +32,7 @@ def draw(
             made = sum(record.label == label for record in generated)
             name = "" if label is None else f"{real.names[label]}: "
             short.append(f"{name}{wanted} wanted, {len(candidates)} accepted of {made} made")
-        order = np.random.default_rng([params.seed, _number(label)]).permutation(len(candidates))
-        chosen += [candidates[index] for index in order[:wanted]]
+        chosen += sorted(candidates, key=lambda record: _rank(params.seed, record.id))[:wanted]
     if short:
         more = f"; and {len(short) - 3} more classes" if len(short) > 3 else ""
         raise UserError(
@@ -44,5 +42,6 @@ def draw(
     return chosen
 
 
-def _number(label: Hashable) -> int:
-    return 0 if label is None else int(str(label)) + 1
+def _rank(seed: int, id: str) -> str:
+    """A draw that more candidates do not reshuffle."""
+    return hashlib.sha256(f"{seed}\0{id}".encode()).hexdigest()

@@ -35,7 +35,7 @@ Template = Annotated[str, AfterValidator(_template)]
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class FashionMnist(_Section):
@@ -116,7 +116,7 @@ class TrainGenParams(_Section):
         factor = 4 * 2 ** (len(self.unet.channels) - 1)
         if self.size % factor:
             raise ValueError(
-                f"size must be a multiple of {factor}: the VAE divides it by 4, the U-Net by {factor // 4}"
+                f"size {self.size} must be a multiple of {factor}: the VAE divides it by 4, the U-Net by {factor // 4}"
             )
         return self
 
@@ -248,10 +248,15 @@ class Params(_Section):
         cls, det = self.download.cls, self.download.det
         if (self.train_gen.images, None) in [("real/cls/train", cls), ("real/det/train", det)]:
             raise ValueError(f"train_gen.images is {self.train_gen.images!r}, but that task's source is null")
+        if self.generate.guidance_scale > 1 and self.train_gen.unet.caption_dropout == 0:
+            raise ValueError(
+                f"generate.guidance_scale {self.generate.guidance_scale:g} above 1 needs "
+                "train_gen.unet.caption_dropout above 0 (0.1, say), since guidance compares with no caption"
+            )
         if self.train_gen.images == "pool" and not (isinstance(cls, FashionMnist) and cls.pool):
             raise ValueError(
-                "train_gen.images is 'pool', but download.cls has no pool (only fashion_mnist with pool "
-                "above 0 has one); set train_gen.images to 'real/cls/train' or 'real/det/train'"
+                "train_gen.images is 'pool', but download.cls has no pool (only fashion_mnist with "
+                "pool above 0 has one); set train_gen.images to 'real/cls/train' or 'real/det/train'"
             )
         return self
 
@@ -281,7 +286,10 @@ def _one_line(path: Path, error: ValidationError) -> str:
 def _describe(problem: Any) -> str:
     # A union's branch name ("fashion_mnist") stands in the location, though it is no key of the file.
     branches = {"fashion_mnist", "folder", "scenes"}
-    key = ".".join(str(part) for part in problem["loc"] if part not in branches) or "the file"
+    key = (
+        ".".join(str(part) for place, part in enumerate(problem["loc"]) if not place or part not in branches)
+        or "the file"
+    )
     match problem["type"]:
         case "extra_forbidden":
             return (

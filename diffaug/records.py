@@ -126,7 +126,7 @@ def write_set(
     for part, members in parts.items():
         table = pa.Table.from_pylist([_row(record) for record in members], schema=schema)
         with atomic_path(folder / f"part-{part}.parquet") as temporary:
-            pq.write_table(table, temporary, compression="zstd", row_group_size=100, write_page_index=True)
+            pq.write_table(table, temporary, compression="zstd", row_group_size=100, write_page_checksum=True)
     for stale in set(folder.iterdir()) - {folder / f"part-{part}.parquet" for part in parts}:
         stale.unlink()
 
@@ -151,12 +151,12 @@ def read_set(folder: Path) -> ImageSet:
     names: tuple[str, ...] = ()
     for file in files:
         try:
-            table = pq.read_table(file)
-        except (pa.ArrowException, OSError) as error:
+            table = pq.read_table(file, page_checksum_verification=True)
+            label = Features.from_arrow_schema(table.schema)["label"]
+        except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
             raise UserError(
-                f"{file}: damaged ({str(error).splitlines()[0]}); delete it and run `dvc checkout`"
+                f"{file}: damaged ({str(error).partition(chr(10))[0]}); delete it and run `dvc checkout`"
             ) from None
-        label = Features.from_arrow_schema(table.schema)["label"]
         names = tuple(label.names) if isinstance(label, ClassLabel) else ()
         records += [_record(row, file) for row in table.to_pylist()]
     return ImageSet(names, tuple(sorted(records, key=lambda record: record.id)))

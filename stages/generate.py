@@ -11,7 +11,7 @@ from pathlib import Path
 from diffaug.device import choose_device
 from diffaug.files import atomic_path
 from diffaug.generation.cache import WorkCache, draw_all
-from diffaug.generation.paste import compose
+from diffaug.generation.paste import compose, usual_sizes
 from diffaug.generation.plan import Job, SceneJob, common_format, plan_cls, plan_items, plan_scenes
 from diffaug.generation.sampler import Sampler, open_sampler
 from diffaug.params import Params
@@ -31,6 +31,7 @@ def generate(params: Params, work: Path) -> Mapping[str, float]:
     _write_plan(work / "plan.jsonl", [*jobs, *items, *scenes])
 
     sampler = open_sampler(MODEL, params.generate, choose_device())
+    sampler.check_prompts([*jobs, *items], [*cls.names, *det.names])
     cache = WorkCache.open(work, sampler.fingerprint())
     images, drawn = draw_all(jobs, sampler, cls, cache, "classification images")
     objects, drawn_items = draw_all(items, sampler, cls, cache, "objects for scenes")
@@ -40,9 +41,8 @@ def generate(params: Params, work: Path) -> Mapping[str, float]:
     sources = {record.id: record for record in det}
     pasted = {job.id: (job, objects[job.id]) for job in items}
     common = _provenance(sampler)
-    composed = [
-        compose(scene, sources[scene.source_id], pasted, params.generate.det.paste, **common) for scene in scenes
-    ]
+    sizes, paste = usual_sizes(det), params.generate.det.paste
+    composed = [compose(scene, sources[scene.source_id], pasted, sizes, paste, **common) for scene in scenes]
     write_set(Path("data/generated/det"), det.names, composed, shard=_shard)
     return {"images": drawn + drawn_items, "scenes": len(composed)}
 

@@ -32,5 +32,7 @@ def train_cls(arm: str, seed: int, params: Params, work: Path) -> Mapping[str, f
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 3 or sys.argv[1] not in ("real", "merged") or not sys.argv[2].isdigit():
+        sys.exit("usage: python stages/train_cls.py real|merged SEED")
     name = f"train_cls-{sys.argv[1]}-{sys.argv[2]}"
     run_stage(name, partial(train_cls, sys.argv[1], int(sys.argv[2])))

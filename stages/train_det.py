@@ -36,5 +36,7 @@ def train_det(arm: str, seed: int, params: Params, work: Path) -> Mapping[str, f
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 3 or sys.argv[1] not in ("real", "merged") or not sys.argv[2].isdigit():
+        sys.exit("usage: python stages/train_det.py real|merged SEED")
     name = f"train_det-{sys.argv[1]}-{sys.argv[2]}"
     run_stage(name, partial(train_det, sys.argv[1], int(sys.argv[2])))

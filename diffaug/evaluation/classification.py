@@ -56,6 +56,7 @@ def resample_classification(run: ClsPredictions, weights: np.ndarray) -> dict[st
         f1 = np.nanmean(2 * hits / marks, axis=1)
     confidence = run.probabilities.max(dim=1).values
     edges = torch.linspace(0, 1, BINS + 1, dtype=confidence.dtype)
-    bins = (torch.bucketize(confidence, edges, right=True) - 1).clamp(max=BINS - 1).numpy()
-    gaps = weights @ (np.eye(BINS)[bins] * (correct - confidence.numpy())[:, None])
+    # As in torchmetrics, a confidence of exactly 1 has a bin of its own.
+    bins = (torch.bucketize(confidence, edges, right=True) - 1).numpy()
+    gaps = weights @ (np.eye(BINS + 1)[bins] * (correct - confidence.numpy())[:, None])
     return {"accuracy": weights @ correct / total, "macro_f1": f1, "ece": np.abs(gaps).sum(axis=1) / total}

@@ -39,7 +39,10 @@ class ClassMatches:
 def score_detection(run: DetPredictions) -> tuple[dict[str, float], np.ndarray]:
     """mAP50_95 and mAP50 in 0-1, and the mAP50-95 of each class (C,), NaN where a class has no test object."""
     metric = MeanAveragePrecision(
-        box_format="xyxy", class_metrics=True, max_detection_thresholds=[1, 10, MAX_DETECTIONS]
+        box_format="xyxy",
+        class_metrics=True,
+        max_detection_thresholds=[1, 10, MAX_DETECTIONS],
+        rec_thresholds=_RECALLS.tolist(),
     )
     for found, record in zip(run.detections, run.records):
         boxes = torch.tensor(record.bbox, dtype=torch.float32).reshape(-1, 4)

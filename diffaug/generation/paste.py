@@ -10,16 +10,32 @@ from diffaug.compose import Item, cut_out, place
 from diffaug.generation.plan import Job, SceneJob
 from diffaug.images import encode_png
 from diffaug.params import Paste
-from diffaug.records import Record, make_record
+from diffaug.records import ImageSet, Record, make_record
+
+
+def usual_sizes(train: ImageSet) -> dict[int, float]:
+    """Each class's median of the longer sides of its real boxes, in pixels; a class without a box takes that of all."""
+    sides: dict[int, list[float]] = {label: [] for label in range(len(train.names))}
+    for record in train:
+        for box, category in zip(record.bbox, record.category):
+            sides[category].append(max(box[2:]))
+    everything = [side for values in sides.values() for side in values]
+    return {label: float(np.median(values or everything)) for label, values in sides.items()}
 
 
 def compose(
-    job: SceneJob, source: Record, items: Mapping[str, tuple[Job, bytes]], params: Paste, **provenance: object
+    job: SceneJob,
+    source: Record,
+    items: Mapping[str, tuple[Job, bytes]],
+    sizes: Mapping[int, float],
+    params: Paste,
+    **provenance: object,
 ) -> Record:
     """The scene with its pasted objects; the source's own objects keep their boxes.
 
-    Simple copy-paste (Ghiasi et al. 2021, arXiv:2012.07177) with generated objects. An object for which no free
-    place is found is left out. `items`: the drawn objects by id, as their jobs and PNG bytes.
+    Simple copy-paste (Ghiasi et al. 2021, arXiv:2012.07177) with generated objects. An object that is blank, or
+    for which no free place is found, is left out. `items`: the drawn objects by id, as their jobs and PNG bytes;
+    `sizes`: each class's usual longer side in pixels, which `params.scale` multiplies.
     """
     generator = np.random.default_rng([job.seed, 1])
     scene = source.open()
@@ -27,8 +43,12 @@ def compose(
     prompts = []
     for id in job.items:
         drawn, data = items[id]
-        item = Item(cut_out(Image.open(io.BytesIO(data))), drawn.label)
-        placed = place(scene, item, boxes, (params.scale[0], params.scale[1]), params.max_overlap, generator)
+        cut = cut_out(Image.open(io.BytesIO(data)))
+        if cut is None:
+            continue
+        usual = sizes[drawn.label] / max(cut.size)
+        scale = (usual * params.scale[0], usual * params.scale[1])
+        placed = place(scene, Item(cut, drawn.label), boxes, scale, params.max_overlap, generator)
         if placed is not None:
             scene, box = placed
             boxes.append(box)

@@ -1,20 +1,26 @@
 """Drawing a batch of jobs with a diffusers pipeline."""
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import diffusers
+import numpy
+import PIL
 import torch
+import transformers
 from diffusers import AutoPipelineForImage2Image, AutoPipelineForText2Image
 from PIL import Image
 
+from diffaug import images
 from diffaug.errors import UserError
 from diffaug.generation.plan import Job
 from diffaug.images import to_rgb_array
 from diffaug.params import GenerateParams
+from diffaug.prompts import refuse_truncation
 from diffaug.quiet import silence_libraries
 from diffaug.schedulers import SCHEDULERS
 
@@ -29,7 +35,7 @@ class Sampler:
     guidance_scale: float
     batch_size: int
     weights_sha256: str
-    device: torch.device
+    classes: tuple[str, ...]
 
     def fingerprint(self) -> dict[str, str]:
         """Everything beside the job that can change a pixel."""
@@ -40,10 +46,23 @@ class Sampler:
             "guidance_scale": repr(self.guidance_scale),
             "batch_size": str(self.batch_size),
             "dtype": str(self.pipelines["txt2img"].unet.dtype),
-            "device": self.device.type,
-            "torch": torch.__version__,
-            "diffusers": diffusers.__version__,
+            "device": self.pipelines["txt2img"].device.type,
+            "libraries": " ".join(library.__version__ for library in (torch, diffusers, transformers, numpy, PIL)),
+            "code": " ".join(
+                hashlib.sha256(Path(file).read_bytes()).hexdigest() for file in (__file__, images.__file__)
+            ),
         }
+
+    def check_prompts(self, jobs: Sequence[Job], names: Sequence[str]) -> None:
+        """Raises UserError where a prompt would be cut off, or the generator never saw a class of `names`."""
+        texts = sorted({text for job in jobs for text in (job.prompt, job.negative_prompt)})
+        refuse_truncation(self.pipelines["txt2img"].tokenizer, texts, "generate.prompt")
+        unknown = [name for name in names if self.classes and name not in self.classes]
+        if unknown:
+            raise UserError(
+                f"params.yaml: train_gen.images: the generator has learned {', '.join(self.classes)}, but is to draw "
+                f"{', '.join(unknown)}; let it learn from images of these classes"
+            )
 
     def draw(self, jobs: Sequence[Job], sources: Mapping[str, Image.Image]) -> list[Image.Image]:
         """The jobs' images, in their sizes and colors. All jobs are of one mode and strength.
@@ -98,6 +117,7 @@ def open_sampler(model: Path, params: GenerateParams, device: torch.device) -> S
     image = AutoPipelineForImage2Image.from_pipe(text)
     for pipeline in (text, image):
         pipeline.set_progress_bar_config(disable=True)
+    learned = model / "classes.json"  # written by train_gen; other models do not say what they know
     strength = params.cls.img2img.strength
     if params.cls.img2img.per_class and int(params.num_inference_steps * strength) < 1:
         raise UserError(
@@ -111,7 +131,7 @@ def open_sampler(model: Path, params: GenerateParams, device: torch.device) -> S
         guidance_scale=params.guidance_scale,
         batch_size=params.batch_size,
         weights_sha256=folder_sha256(model),
-        device=device,
+        classes=tuple(json.loads(learned.read_text(encoding="utf-8"))) if learned.exists() else (),
     )
 
 

@@ -7,7 +7,7 @@ from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNe
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-TEXT_LENGTH = 16  # tokens a caption is padded to; "a photo of a {class}" takes 7 to 10
+TEXT_LENGTH = 24  # tokens a caption is padded to; "a photo of a {class}" takes 7 to 10
 VAE_FACTOR = 4  # pixels per latent cell along one side
 _START, _END = "<|startoftext|>", "<|endoftext|>"
 

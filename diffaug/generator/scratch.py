@@ -21,6 +21,7 @@ from diffaug.generator.parts import (
     build_vae,
 )
 from diffaug.params import TrainGenParams
+from diffaug.prompts import refuse_truncation
 
 
 class Denoiser(nn.Module):
@@ -43,6 +44,7 @@ def train_from_scratch(
     """The trained pipeline (on the CPU, float32) and the loss curves of its two trainings, "vae" and "unet"."""
     torch.manual_seed(params.seed)
     tokenizer = build_tokenizer(data.captions)
+    refuse_truncation(tokenizer, data.captions, "train_gen.caption")
     text_encoder = build_text_encoder(tokenizer, params.unet.text_width)
     vae = build_vae(params.size, params.vae.channels, params.vae.latent_channels)
     unet = build_unet(params.size, params.unet.channels, params.vae.latent_channels, params.unet.text_width)

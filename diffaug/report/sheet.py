@@ -45,7 +45,7 @@ def captioned(records: Sequence[Record], names: Sequence[str], reasons: dict[str
     ]
 
 
-def draw_sheet(sections: Sequence[tuple[str, Sequence[Tile]]], names: Sequence[str]) -> Image.Image:
+def draw_sheet(sections: Sequence[tuple[str, Sequence[Tile]]]) -> Image.Image:
     """The sections under each other, each a title and rows of ten tiles; boxes in a colour of each class."""
     cell = (_TILE + _GAP, _TILE + _CAPTION + _GAP)
     heights = [_TITLE + cell[1] * max(1, -(-len(tiles) // COLUMNS)) for _, tiles in sections]
@@ -69,10 +69,11 @@ def _picture(record: Record) -> Image.Image:
     image = record.open().convert("RGB")
     scale = _TILE / max(image.size)
     resample = Image.Resampling.NEAREST if scale >= 2 else Image.Resampling.LANCZOS
-    picture = image.resize((round(image.width * scale), round(image.height * scale)), resample)
+    picture = image.resize((max(1, round(image.width * scale)), max(1, round(image.height * scale))), resample)
     pen = ImageDraw.Draw(picture)
     for (x, y, width, height), category in zip(record.bbox, record.category):
-        corners = [x * scale, y * scale, (x + width) * scale - 1, (y + height) * scale - 1]
+        left, top = x * scale, y * scale
+        corners = [left, top, max(left + 1, left + width * scale - 1), max(top + 1, top + height * scale - 1)]
         pen.rectangle(corners, outline=_COLORS[category % len(_COLORS)], width=2)
     square = Image.new("RGB", (_TILE, _TILE), "#dddddd")
     square.paste(picture, (0, 0))
@@ -97,8 +98,7 @@ def task_sheet(
             (f"real train images ({len(real)})", captioned(sample(real, count, seed), names)),
             (f"synthetic, kept ({len(kept)})", captioned(sample(kept, count, seed), names)),
             (f"synthetic, rejected ({len(rejected)})", captioned(sample(rejected, count, seed), names, reasons)),
-        ],
-        names,
+        ]
     )
 
 

@@ -48,7 +48,7 @@ def verdict_table(metrics: dict[str, Any]) -> str:
                 f"{100 * metrics[task][name]:.1f}",
                 f"{100 * difference.mean:+.1f}",
                 f"{100 * difference.low:+.1f} to {100 * difference.high:+.1f}",
-                verdict(name, difference),
+                verdict(name, difference, metrics["seeds"]),
             )
         )
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]

@@ -2,11 +2,12 @@
 
 import gzip
 import hashlib
-import io
+import http.client
 import shutil
 import subprocess
 import urllib.error
 import urllib.request
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -137,7 +138,7 @@ def _cached(cache: Path) -> dict[str, bytes]:
             return {}
         try:
             data = gzip.decompress(path.read_bytes())
-        except (OSError, EOFError):
+        except (OSError, EOFError, zlib.error):
             data = b""
         if hashlib.sha256(data).hexdigest() != expected:
             path.unlink()
@@ -154,7 +155,7 @@ def _from_mirrors(cache: Path) -> None:
                 with urllib.request.urlopen(f"{mirror}{name}.gz", timeout=_TIMEOUT) as answer:
                     _keep(cache / f"{name}.gz", answer.read())
             return
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, http.client.HTTPException) as error:
             reasons.append(f"{mirror} did not answer ({getattr(error, 'reason', error)})")
     raise UserError(", ".join(reasons))
 
@@ -194,4 +195,4 @@ def _from_debian(cache: Path) -> None:
 
 def _keep(path: Path, data: bytes) -> None:
     with atomic_path(path) as temporary:
-        shutil.copyfileobj(io.BytesIO(data), temporary.open("wb"))
+        temporary.write_bytes(data)

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,8 @@ def class_folders(params: Folder, seed: int) -> RealData:
                 raise UserError(f"{entry}: neither a class of {given['train']} ({', '.join(names)}); move it away")
             files[split] += [(path, names.index(entry.name)) for path in _images(entry)]
     labels = [label for _, label in files["train"]]
-    where = _assign(labels, given, params, seed, names, root)
+    _enough(Counter(labels), names, given["train"], needed=1 + len({"val", "test"} - given.keys()))
+    where = _assign(labels, given, params, seed)
     rows = [(path, where[index], label) for index, (path, label) in enumerate(files["train"])]
     rows += [(path, split, label) for split in given if split != "train" for path, label in files[split]]
     return RealData(
@@ -78,9 +79,7 @@ def yolo_folder(params: Folder, seed: int) -> RealData:
     rarest = [
         min((c for c, _ in objects[path]), key=lambda c: (counts[c], c), default=len(names)) for path in given["train"]
     ]
-    where = _assign(
-        rarest, given, params, seed, (*names, "(no object)") if len(names) in rarest else names, config_file
-    )
+    where = _assign(rarest, given, params, seed)
     rows = [(path, where[index], 0) for index, path in enumerate(given["train"])]
     rows += [(path, split, 0) for split in given if split != "train" for path in given[split]]
 
@@ -92,14 +91,20 @@ def yolo_folder(params: Folder, seed: int) -> RealData:
     return RealData(names, _read(rows, base, record))
 
 
-def _assign(
-    labels: Sequence[int], given: dict, params: Folder, seed: int, names: Sequence[str], root: Path
-) -> list[str]:
+def _enough(counts: Counter[int], names: Sequence[str], root: Path, needed: int) -> None:
+    for label, name in enumerate(names):
+        if counts[label] < needed:
+            raise UserError(
+                f"{root / name}: class {name!r} has {counts[label]} images, but needs {needed}, one for each "
+                "split drawn from it; add images"
+            )
+
+
+def _assign(labels: Sequence[int], given: Collection[str], params: Folder, seed: int) -> list[str]:
+    """Splits of the items of train, from which val and test are drawn where they are not given."""
     val = 0.0 if "val" in given else params.val_fraction
     test = 0.0 if "test" in given else params.test_fraction
-    if not val and not test:
-        return ["train"] * len(labels)
-    return stratified_split(labels, val, test, seed, names, str(root))
+    return stratified_split(labels, val, test, seed)
 
 
 def _read(
@@ -154,10 +159,12 @@ def _load_config(path: Path) -> dict[str, Any]:
 
 def _names(config: dict[str, Any], path: Path) -> tuple[str, ...]:
     names = config.get("names")
-    if isinstance(names, dict) and sorted(names) == list(range(len(names))):
+    if isinstance(names, dict) and set(names) == set(range(len(names))):
         names = [names[number] for number in range(len(names))]
     if not isinstance(names, list) or not names:
         raise UserError(f"{path}: 'names' must list the classes, or number them from 0; found {names!r}")
+    if len({str(name) for name in names}) < len(names):
+        raise UserError(f"{path}: 'names' has a class twice: {', '.join(map(str, names))}")
     return tuple(str(name) for name in names)
 
 
@@ -170,7 +177,8 @@ def _listed(entry: Any, base: Path, config: Path, split: str) -> list[Path]:
         if place.is_dir():
             paths += _images(place)
         elif place.suffix == ".txt" and place.is_file():
-            paths += [base / line.strip() for line in place.read_text(encoding="utf-8").splitlines() if line.strip()]
+            lines = place.read_text(encoding="utf-8").splitlines()
+            paths += [_existing(base / line.strip(), str(place)) for line in lines if line.strip()]
         else:
             raise UserError(f"{config}: '{split}' names {one}, which is neither a folder nor a .txt list below {base}")
     if not paths:
@@ -202,8 +210,10 @@ def _label_rows(path: Path, classes: int) -> list[tuple[int, Box]]:
 def _label_row(line: str, where: str, classes: int) -> tuple[int, Box]:
     cells = line.split()
     try:
-        category, values = int(cells[0]), [float(cell) for cell in cells[1:]]
-    except ValueError:
+        category, values = int(float(cells[0])), [float(cell) for cell in cells[1:]]
+        if category != float(cells[0]):
+            raise ValueError
+    except (ValueError, OverflowError):
         raise UserError(f"{where}: {line.strip()!r} is not 'class x y width height' in numbers; mend the row") from None
     if len(values) != 4:
         raise UserError(f"{where}: has {len(cells)} values, expected 5: class x y width height; mend the row")

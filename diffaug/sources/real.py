@@ -48,24 +48,20 @@ def check_disjoint(sets: Iterable[tuple[str, Sequence[Record]]]) -> None:
                 )
 
 
-def stratified_split(
-    labels: Sequence[int], val_fraction: float, test_fraction: float, seed: int, names: Sequence[str], where: str
-) -> list[str]:
-    """A split for every item, drawn class by class; each class gets at least one item in each split.
+def stratified_split(labels: Sequence[int], val_fraction: float, test_fraction: float, seed: int) -> list[str]:
+    """A split for every item, drawn label by label.
 
-    Raises UserError where a class has fewer than three items.
+    A fraction above 0 gets at least one item of each label; train keeps at least one, so a label of fewer than three
+    items may miss a split.
     """
     generator = np.random.default_rng(seed)
     splits = ["train"] * len(labels)
-    for label, name in enumerate(names):
+    for label in sorted(set(labels)):
         members = [index for index, value in enumerate(labels) if value == label]
-        if len(members) < 3:
-            raise UserError(
-                f"{where}: class {name!r} has {len(members)} images, but train, val and test need one each; add images"
-            )
         order = generator.permutation(members)
-        held = [max(1, round(fraction * len(members))) for fraction in (val_fraction, test_fraction)]
-        held = [min(count, (len(members) - 1) // 2) for count in held]
+        held = [max(1, round(fraction * len(members))) if fraction else 0 for fraction in (val_fraction, test_fraction)]
+        while sum(held) >= len(members):
+            held[held.index(max(held))] -= 1
         for split, chosen in (("val", order[: held[0]]), ("test", order[held[0] : sum(held)])):
             for index in chosen:
                 splits[index] = split

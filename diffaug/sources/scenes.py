@@ -28,7 +28,8 @@ def scenes(params: Scenes, cls: RealData, seed: int) -> RealData:
     splits: dict[str, tuple[Record, ...]] = {}
     for number, (split, count) in enumerate([("train", params.train), ("val", params.val), ("test", params.test)]):
         generator = np.random.default_rng([seed, number])
-        items = [Item(cut_out(record.open()), record.label or 0) for record in cls.splits[split]]
+        cut = [(cut_out(record.open()), record.label or 0) for record in cls.splits[split]]
+        items = [Item(image, label) for image, label in cut if image is not None]
         rows = slice(*_ROWS[split])
         grounds = [texture[rows] for texture in textures]
         splits[split] = tuple(

@@ -1,0 +1,90 @@
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from diffaug.errors import UserError
+from diffaug.images import encode_png
+from diffaug.records import make_record
+from diffaug.report.sheet import COLUMNS, Tile, draw_sheet, sample, task_sheet
+from diffaug.report.tables import per_class, training_curves, write_csv
+from diffaug.report.verdict import read_metrics, verdict_table
+from diffaug.scoring.policy import Entry, Scores
+
+METRICS = {
+    "confidence": 0.95,
+    "seeds": 3,
+    "ratio": 4.0,
+    "test_images": {"cls": 2000, "det": 300},
+    "real": {"cls": {"accuracy": 0.75, "ece": 0.1}, "det": {"mAP50": 0.5}},
+    "cls": {"accuracy": 0.78, "ece": 0.12},
+    "det": {"mAP50": 0.49},
+    "delta": {
+        "cls": {
+            "accuracy": {"mean": 0.03, "low": 0.012, "high": 0.048},
+            "ece": {"mean": 0.02, "low": 0.01, "high": 0.03},
+        },
+        "det": {"mAP50": {"mean": -0.01, "low": -0.03, "high": 0.01}},
+    },
+}
+
+
+def test_the_verdict_table() -> None:
+    lines = [line.split("  ") for line in verdict_table(METRICS).splitlines()]
+    rows = [[cell.strip() for cell in line if cell.strip()] for line in lines]
+    assert rows[2:5] == [
+        ["classifier accuracy", "75.0", "78.0", "+3.0", "+1.2 to +4.8", "helped"],
+        ["classifier ECE (lower is better)", "10.0", "12.0", "+2.0", "+1.0 to +3.0", "hurt"],
+        ["detector mAP50", "50.0", "49.0", "-1.0", "-3.0 to +1.0", "no difference"],
+    ]
+    assert "2000 cls images and 300 det images; 3 seeds" in verdict_table(METRICS)
+
+
+def test_no_metrics_say_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"metrics\.json: not found; run `dvc repro` first"):
+        read_metrics(tmp_path / "metrics.json")
+
+
+def picture(id: str, label: int | None = None, **columns: object) -> object:
+    return make_record(id, encode_png(Image.new("L", (28, 28), 128)), "train", label=label, **columns)
+
+
+def test_a_sample_is_spread_over_the_labels() -> None:
+    records = [picture(f"{index:03d}", label=int(index > 95)) for index in range(100)]
+    chosen = sample(records, 6, 0)
+    assert [record.label for record in chosen] == [0, 0, 0, 1, 1, 1]
+    assert chosen == sample(records, 6, 0)
+
+
+def test_boxes_are_drawn() -> None:
+    record = picture("a", bbox=((7.0, 7.0, 14.0, 14.0),), category=(1,))
+    with_box = draw_sheet([("title", [Tile(record, "a")])])
+    without = draw_sheet([("title", [Tile(picture("a"), "a")])])
+    assert with_box.size == without.size
+    assert with_box.tobytes() != without.tobytes()
+
+
+def test_rejected_images_stand_apart() -> None:
+    made = [picture(f"{index}", label=0) for index in range(COLUMNS + 1)]
+    ledger = [
+        Entry(Scores(f"{index}", "cat", 9.0, 9, "", 9, "", 9, ""), "" if index else "blank")
+        for index in range(COLUMNS + 1)
+    ]
+    one = task_sheet([], made, ledger, ("cat",), 1, 0)
+    two = task_sheet([], made, [Entry(entry.scores, "") for entry in ledger], ("cat",), 2, 0)
+    assert one.width == two.width and two.height > one.height
+
+
+def test_tables(tmp_path: Path) -> None:
+    for arm, values in {"real": [0.1, 0.2], "merged": [0.3, 0.5]}.items():
+        for seed in (0, 1):
+            folder = tmp_path / f"{arm}-{seed}"
+            folder.mkdir()
+            rows = [[step, value + seed / 10] for step, value in zip((5, 10), values)]
+            write_csv(folder / "history.csv", ["step", "val_accuracy"], rows)
+    curves = training_curves(tmp_path, [0, 1], "val_accuracy")
+    assert [row[0] for row in curves] == [5, 10]
+    assert [row[1:] for row in curves] == [pytest.approx([0.15, 0.35]), pytest.approx([0.25, 0.55])]
+    table = per_class(["cat", "dog"], {"real": [[0.2, 0.4], [0.4, 0.6]], "merged": [[1.0, 0.0], [1.0, 0.0]]})
+    assert [row[0] for row in table] == ["cat", "dog"]
+    assert [row[1:] for row in table] == [pytest.approx([0.3, 1.0]), pytest.approx([0.5, 0.0])]

@@ -1,0 +1,57 @@
+from collections import Counter
+
+import pytest
+from PIL import Image
+
+from diffaug.errors import UserError
+from diffaug.images import encode_png
+from diffaug.records import Record, make_record
+from diffaug.sources.real import RealData, check_classes, check_disjoint, stratified_split
+
+
+def record(id: str, shade: int, split: str, **columns: object) -> Record:
+    return make_record(id, encode_png(Image.new("L", (4, 3), shade)), split, **columns)
+
+
+def test_a_split_has_its_share_of_each_class() -> None:
+    splits = stratified_split([0] * 10 + [1] * 20, 0.2, 0.3, 0)
+    assert Counter(splits[:10]) == {"train": 5, "val": 2, "test": 3}
+    assert Counter(splits[10:]) == {"train": 10, "val": 4, "test": 6}
+
+
+def test_small_classes_stand_in_every_split() -> None:
+    splits = stratified_split([0] * 3 + [1] * 4, 0.05, 0.85, 0)
+    assert Counter(splits[:3]) == {"train": 1, "val": 1, "test": 1}
+    assert Counter(splits[3:]) == {"train": 1, "val": 1, "test": 2}
+
+
+def test_a_class_keeps_its_split_when_another_class_grows() -> None:
+    few = stratified_split([0] * 10 + [1] * 10, 0.2, 0.2, 3)
+    many = stratified_split([0] * 10 + [1] * 15, 0.2, 0.2, 3)
+    assert few[:10] == many[:10]
+
+
+@pytest.mark.parametrize(("val", "test"), [(0.0, 0.2), (0.2, 0.0)])
+def test_a_fraction_of_zero_takes_nothing(val: float, test: float) -> None:
+    counts = Counter(stratified_split([0] * 10, val, test, 0))
+    assert counts == {"train": 8, "val" if val else "test": 2}
+
+
+def test_a_class_counts_as_present_by_its_boxes() -> None:
+    boxes = {"bbox": ((0.0, 0.0, 2.0, 2.0),), "category": (0,)}
+    splits = {split: (record(split, index, split, **boxes),) for index, split in enumerate(("train", "val", "test"))}
+    check_classes(RealData(("cat",), splits), "here")
+    with pytest.raises(UserError, match="here: class 'dog' has no image in train"):
+        check_classes(RealData(("cat", "dog"), splits), "here")
+
+
+def test_the_pool_and_the_other_task_are_searched_for_copies() -> None:
+    sets = [("train", [record("a", 1, "train")]), ("test", [record("b", 2, "test")])]
+    check_disjoint([*sets, ("train", [record("c", 1, "train")])])  # the same split of the other task
+    with pytest.raises(UserError, match=r"stands in test \(b\) and in pool \(d\)"):
+        check_disjoint([*sets, ("pool", [record("d", 2, "pool")])])
+
+
+def test_a_size_makes_another_image_of_the_same_bytes() -> None:
+    wide, tall = (make_record(f"{size}", encode_png(Image.new("L", size, 5)), "train") for size in ((6, 2), (2, 6)))
+    check_disjoint([("train", [wide]), ("test", [tall])])

@@ -1,0 +1,60 @@
+import dataclasses
+
+import pytest
+from PIL import Image
+
+from diffaug.errors import UserError
+from diffaug.images import encode_png
+from diffaug.merging import draw
+from diffaug.params import MergeParams
+from diffaug.records import ImageSet, Record, make_record
+
+PIXEL = encode_png(Image.new("L", (1, 1)))
+NAMES = ("cat", "dog")
+REAL = ImageSet(NAMES, tuple(make_record(f"r{index}", PIXEL, "train", label=int(index < 2)) for index in range(6)))
+
+
+def synthetic(id: str, label: int | None, **columns: object) -> Record:
+    return make_record(id, PIXEL, "train", **({"label": label, "origin": "synthetic"} | columns))
+
+
+MADE = ImageSet(NAMES, tuple(synthetic(f"s{index:02d}", index % 2) for index in range(20)))
+ALL = {record.id for record in MADE}
+
+
+def ids(ratio: float, accepted: set[str] = ALL) -> set[str]:
+    return {record.id for record in draw(REAL, MADE, accepted, MergeParams(ratio=ratio, seed=0), "cls")}
+
+
+def test_each_class_gets_its_share() -> None:
+    for ratio, cats, dogs in [(0, 0, 0), (0.5, 2, 1), (1, 4, 2), (2, 8, 4)]:
+        labels = [MADE.records[int(id[1:])].label for id in ids(ratio)]
+        assert (labels.count(0), labels.count(1)) == (cats, dogs)
+
+
+def test_more_adds_to_less_and_only_accepted_images_are_drawn() -> None:
+    assert ids(0.5) < ids(1) < ids(2)
+    accepted = {f"s{index:02d}" for index in range(4, 16)}
+    assert ids(1, accepted) <= accepted
+
+
+def test_too_few_fail_with_the_numbers() -> None:
+    with pytest.raises(UserError, match=r"ratio 3 needs more .*\(cat: 12 wanted, 10 accepted of 10 made\); raise"):
+        ids(3)
+    with pytest.raises(UserError, match=r"dog: 2 wanted, 0 accepted of 10 made"):
+        ids(1, {f"s{index:02d}" for index in range(0, 20, 2)})
+
+
+def test_detection_draws_over_all_scenes() -> None:
+    real = ImageSet(NAMES, tuple(dataclasses.replace(record, label=None) for record in REAL))
+    made = ImageSet(NAMES, tuple(dataclasses.replace(record, label=None) for record in MADE))
+    assert len(draw(real, made, ALL, MergeParams(ratio=1.5, seed=0), "det")) == 9
+
+
+@pytest.mark.parametrize(
+    "columns", [{"origin": "real"}, {"source_id": "of-test"}, {"split": "val"}], ids=["real", "foreign source", "val"]
+)
+def test_what_may_not_enter_train_stops_the_run(columns: dict) -> None:
+    made = ImageSet(NAMES, (*MADE.records, dataclasses.replace(synthetic("z", 0, source_id="r0"), **columns)))
+    with pytest.raises(UserError, match=r"z is .*only synthetic images made from train images may enter train"):
+        draw(REAL, made, ALL, MergeParams(ratio=0, seed=0), "cls")

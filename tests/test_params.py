@@ -1,0 +1,101 @@
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+import yaml
+from import_graph import ROOT
+from pydantic import BaseModel
+
+from diffaug.errors import UserError
+from diffaug.params import Params, load_params
+
+GOOD = (ROOT / "params.yaml").read_text(encoding="utf-8")
+
+
+def edited(tmp_path: Path, edit: Callable[[dict[str, Any]], object]) -> Path:
+    params = yaml.safe_load(GOOD)
+    edit(params)
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump(params), encoding="utf-8")
+    return path
+
+
+def test_the_projects_own_params_are_fine() -> None:
+    assert load_params(ROOT / "params.yaml").merge.ratio >= 0
+
+
+@pytest.mark.parametrize(
+    ("edit", "words"),
+    [
+        (lambda p: p.update(extra=1), ["extra: unknown key", "value 1"]),
+        (lambda p: p["merge"].update(ration=2), ["merge.ration: unknown key", "value 2"]),
+        (lambda p: p["merge"].update(ratio=-1), ["merge.ratio: found -1", "greater than or equal to 0"]),
+        (lambda p: p["merge"].update(ratio="one"), ["merge.ratio: found 'one'", "valid number"]),
+        (lambda p: p["merge"].update(ratio=float("nan")), ["merge.ratio: found nan"]),
+        (lambda p: p["merge"].update(ratio=float("inf")), ["merge.ratio: found inf"]),
+        (lambda p: p["merge"].update(seed=True), ["merge.seed: found True", "integer"]),
+        (lambda p: p.pop("filter"), ["filter: missing"]),
+        (lambda p: p["train_cls"].pop("steps"), ["train_cls.steps: missing"]),
+        (lambda p: p["generate"].update(scheduler="magic"), ["generate.scheduler", "ddim", "unipc", "'magic'"]),
+        (lambda p: p["generate"].update(prompt="a photo"), ["generate.prompt", "{class}", "'a photo'"]),
+        (lambda p: p["train_det"].update(eval_every=7), ["train_det: steps 600", "multiple of eval_every 7"]),
+        (lambda p: p.update(seeds=[1, 1]), ["seeds [1, 1]", "twice"]),
+        (lambda p: p.update(seeds=[]), ["seeds: found []"]),
+        (lambda p: p["download"].update(cls=None, det=None), ["download", "both null"]),
+        (lambda p: p["download"].update(cls=None), ["download", "'scenes'", "null"]),
+        (lambda p: p["download"]["cls"].update(source="cifar"), ["download.cls", "cifar", "fashion_mnist", "folder"]),
+        (lambda p: p["download"]["cls"].update(pool=0), ["train_gen.images is 'pool'", "real/cls/train"]),
+        (lambda p: p["train_gen"].update(size=30), ["train_gen: size 30 must be a multiple of 8"]),
+        (
+            lambda p: p["generate"]["det"]["paste"].update(scale=[2.0, 1.0]),
+            ["generate.det.paste: scale is [smallest, largest]"],
+        ),
+    ],
+)
+def test_bad_params_are_one_clear_line(
+    tmp_path: Path, edit: Callable[[dict[str, Any]], object], words: list[str]
+) -> None:
+    with pytest.raises(UserError) as caught:
+        load_params(edited(tmp_path, edit))
+    message = str(caught.value)
+    assert "\n" not in message
+    assert [word for word in words if word not in message] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a: [", "not readable as YAML"),
+        ("- 1", "expected sections"),
+        (GOOD.replace("learning_rate: 0.002", "learning_rate: 1e-3"), "train_det.learning_rate: found '1e-3'"),
+    ],
+)
+def test_bad_yaml_is_one_clear_line(tmp_path: Path, text: str, words: str) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(UserError) as caught:
+        load_params(path)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_says_so(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="not found; run from the repository's root"):
+        load_params(tmp_path / "params.yaml")
+
+
+def models(annotation: Any) -> set[type[BaseModel]]:
+    """All models in a field's type."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        inner = (models(field.annotation) for field in annotation.model_fields.values())
+        return {annotation}.union(*inner)
+    return set().union(*(models(part) for part in get_args(annotation)))
+
+
+def test_no_knob_has_a_hidden_default() -> None:
+    found = models(Params)
+    assert len(found) > 15
+    assert [
+        f"{model.__name__}.{name}" for model in found for name, f in model.model_fields.items() if not f.is_required()
+    ] == []

@@ -1,0 +1,63 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from import_graph import ROOT
+
+from diffaug.errors import UserError
+from diffaug.params import load_params
+
+
+def message(tmp_path: Path, key: str, value: Any) -> str:
+    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    *path, last = key.split(".")
+    section = params
+    for part in path:
+        section = section[part]
+    section[last] = value
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+    with pytest.raises(UserError) as caught:
+        load_params(tmp_path / "params.yaml")
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["scenes", "folder", "fashion_mnist"])
+def test_a_key_named_like_a_source_is_still_named(tmp_path: Path, key: str) -> None:
+    assert f"{key}: unknown key" in message(tmp_path, key, 1)
+
+
+@pytest.mark.parametrize("key", ["generate.det.paste.per_real", "merge.ratio", "train_gen.vae.kl_weight"])
+def test_infinity_is_no_number_to_work_with(tmp_path: Path, key: str) -> None:
+    assert f"{key}: found inf" in message(tmp_path, key, float("inf"))
+
+
+def test_a_pool_needs_a_source_that_has_one(tmp_path: Path) -> None:
+    folder = {"source": "folder", "path": "photos", "val_fraction": 0.2, "test_fraction": 0.2}
+    assert "download.cls has no pool" in message(tmp_path, "download.cls", folder)
+
+
+def test_fractions_must_leave_something(tmp_path: Path) -> None:
+    folder = {"source": "folder", "path": "photos", "val_fraction": 0.5, "test_fraction": 0.5}
+    assert "download.cls: val_fraction + test_fraction must leave" in message(tmp_path, "download.cls", folder)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("seeds", [True], "seeds.0: found True"),
+        ("train_det.image_size", 100, "train_det.image_size: found 100; input should be a multiple of 32"),
+        ("train_cls.shift", 0.5, "train_cls.shift: found 0.5; input should be less than 0.5"),
+        ("filter.cls.min_distance_train", 1.5, "filter.cls.min_distance_train: found 1.5"),
+        ("evaluate.confidence", 1, "evaluate.confidence: found 1; input should be less than 1"),
+        ("train_gen.vae.channels", [8, 8, 12], "train_gen.vae.channels.2: found 12; input should be a multiple of 8"),
+        ("train_cls.schedule", "step", "train_cls.schedule: found 'step'; input should be 'cosine' or 'one_cycle'"),
+    ],
+)
+def test_a_message_names_key_value_and_what_is_allowed(tmp_path: Path, key: str, value: Any, words: str) -> None:
+    assert words in message(tmp_path, key, value)
+
+
+def test_the_size_that_does_not_fit_is_named(tmp_path: Path) -> None:
+    assert "20" in message(tmp_path, "train_gen.size", 20)
