@@ -39,10 +39,16 @@ def main() -> None:
 
 
 def check(params: Params) -> None:
-    """Read whatever the params name as `download` would, and say what was found."""
+    """Build the networks that the params name, read the folders as `download` would, and say what was found."""
+    from diffaug import classifier, detector
     from diffaug.sources.folder import class_folders, yolo_folder
     from diffaug.sources.real import check_classes, check_disjoint
 
+    if params.download.cls is not None:
+        named = not (params.train_cls.weights or "").endswith(".safetensors")  # torchvision's own are a download
+        classifier.build(params.train_cls.model_copy(update={"weights": None}) if named else params.train_cls, 2)
+    if params.download.det is not None:
+        detector.build(params.train_det, ("one", "two"))
     print("params.yaml: fine")
     sources = [("cls", params.download.cls, class_folders), ("det", params.download.det, yolo_folder)]
     splits = []

@@ -11,6 +11,7 @@ Box = tuple[float, float, float, float]  # x, y, width, height in pixels from th
 
 _VISIBLE = 128  # alpha from which a pixel belongs to the object
 _ATTEMPTS = 20
+_PLAIN = 0.6  # an object may touch the border: of Fashion-MNIST's train images 99 % pass, at 0.9 half
 
 
 @dataclass(frozen=True)
@@ -25,14 +26,14 @@ def cut_out(image: Image.Image, tolerance: int = 24) -> Image.Image | None:
     """The object of a picture with a plain background, as "LA" or "RGBA"; the whole picture where its background is not
     plain, None where there is nothing but background.
 
-    A background is plain where nine in ten border pixels lie within `tolerance` grey levels of their median. The
+    A background is plain where six in ten border pixels lie within `tolerance` grey levels of their median. The
     object is what differs from it by more than that, holes filled, its largest connected part.
     """
     pixels = np.asarray(image.convert("RGB"), dtype=np.int16)
     border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
     ground = np.median(border, axis=0)
     mask = np.ones(pixels.shape[:2], dtype=bool)
-    if (np.abs(border - ground).max(axis=1) <= tolerance).mean() >= 0.9:
+    if (np.abs(border - ground).max(axis=1) <= tolerance).mean() >= _PLAIN:
         differs = ndimage.binary_fill_holes(np.abs(pixels - ground).max(axis=2) > tolerance)
         parts, count = ndimage.label(differs)
         if not count:

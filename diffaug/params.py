@@ -164,6 +164,16 @@ class GenerateParams(_Section):
     cls: ClsModes
     det: DetModes
 
+    @model_validator(mode="after")
+    def _img2img_moves(self) -> Self:
+        strength = self.cls.img2img.strength
+        if int(self.num_inference_steps * strength) < 1:
+            raise ValueError(
+                f"num_inference_steps {self.num_inference_steps} x cls.img2img.strength {strength:g} is below one "
+                "step, so img2img would change nothing; raise one of them"
+            )
+        return self
+
 
 class ImageChecks(_Section):
     min_std: Annotated[float, Field(ge=0, le=128)]

@@ -46,6 +46,14 @@ def test_the_projects_own_params_are_fine() -> None:
         (lambda p: p["download"].update(cls=None), ["download", "'scenes'", "null"]),
         (lambda p: p["download"]["cls"].update(source="cifar"), ["download.cls", "cifar", "fashion_mnist", "folder"]),
         (lambda p: p["download"]["cls"].update(pool=0), ["train_gen.images is 'pool'", "real/cls/train"]),
+        (
+            lambda p: p["generate"].update(num_inference_steps=1),
+            ["generate: num_inference_steps 1 x cls.img2img.strength 0.7 is below one step"],
+        ),
+        (
+            lambda p: p["train_gen"]["unet"].update(caption_dropout=0.0),
+            ["generate.guidance_scale 2 above 1 needs train_gen.unet.caption_dropout above 0"],
+        ),
         (lambda p: p["train_gen"].update(size=30), ["train_gen: size 30 must be a multiple of 8"]),
         (
             lambda p: p["generate"]["det"]["paste"].update(scale=[2.0, 1.0]),

@@ -80,6 +80,27 @@ def test_check_says_what_is_wrong_in_one_line(
         command(monkeypatch, "check")
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("model: resnet18", "model: resnet19", r"train_cls\.model: found 'resnet19'; allowed are resnet101"),
+        ("model: yolo11n.yaml", "model: yolo99n.yaml", r"train_det\.model: found 'yolo99n\.yaml'"),
+        (
+            "model: yolo11n.yaml",
+            "model: yolo11n-seg.yaml",
+            r"train_det\.model: 'yolo11n-seg\.yaml' is no YOLO detector",
+        ),
+    ],
+)
+def test_check_knows_the_networks(
+    project: Path, monkeypatch: pytest.MonkeyPatch, old: str, new: str, words: str
+) -> None:
+    path = project / "params.yaml"
+    path.write_text(path.read_text().replace(old, new))
+    with pytest.raises(SystemExit, match=words):
+        command(monkeypatch, "check")
+
+
 def test_export_does_not_write_over_anything(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (project / "out").mkdir()
     (project / "out/mine.txt").write_text("mine")

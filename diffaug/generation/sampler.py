@@ -106,7 +106,7 @@ def model_size(pipeline: Any) -> int:
 def open_sampler(model: Path, params: GenerateParams, device: torch.device) -> Sampler:
     """The pipelines of a local diffusers folder, with the scheduler of the params.
 
-    Raises UserError where the folder holds no pipeline, or the steps do not suit it.
+    Raises UserError where the folder holds no pipeline.
     """
     if not (model / "model_index.json").exists():
         raise UserError(f"{model}: no model_index.json, so no diffusers pipeline; run `dvc repro train_gen`")
@@ -118,12 +118,6 @@ def open_sampler(model: Path, params: GenerateParams, device: torch.device) -> S
     for pipeline in (text, image):
         pipeline.set_progress_bar_config(disable=True)
     learned = model / "classes.json"  # written by train_gen; other models do not say what they know
-    strength = params.cls.img2img.strength
-    if params.cls.img2img.per_class and int(params.num_inference_steps * strength) < 1:
-        raise UserError(
-            f"generate: num_inference_steps {params.num_inference_steps} x cls.img2img.strength {strength:g} is below "
-            "one step, so img2img would change nothing; raise one of them"
-        )
     return Sampler(
         pipelines={"txt2img": text, "img2img": image},
         scheduler=params.scheduler,

@@ -16,7 +16,7 @@ from diffaug.records import ImageSet
 from diffaug.schedulers import SCHEDULERS
 
 
-def params(batch_size: int = 4, scheduler: str = "ddim", strength: float = 0.6) -> GenerateParams:
+def params(batch_size: int = 4, scheduler: str = "ddim") -> GenerateParams:
     return GenerateParams(
         seed=0,
         batch_size=batch_size,
@@ -25,7 +25,7 @@ def params(batch_size: int = 4, scheduler: str = "ddim", strength: float = 0.6) 
         scheduler=scheduler,
         num_inference_steps=4,
         guidance_scale=2.0,
-        cls=ClsModes(txt2img=Txt2Img(per_class=1), img2img=Img2Img(per_class=1, strength=strength)),
+        cls=ClsModes(txt2img=Txt2Img(per_class=1), img2img=Img2Img(per_class=1, strength=0.6)),
         det=DetModes(paste=Paste(per_real=1.0, items_per_class=1, max_objects=1, scale=[1.0, 1.0], max_overlap=0.1)),
     )
 
@@ -129,9 +129,14 @@ def test_every_scheduler_draws(random_pipeline: Path, name: str) -> None:
     assert np.asarray(image).std() > 0
 
 
-def test_too_little_strength_is_refused(random_pipeline: Path) -> None:
-    with pytest.raises(UserError, match=r"num_inference_steps 4 x cls\.img2img\.strength 0\.1 is below one step"):
-        open_sampler(random_pipeline, params(strength=0.1), torch.device("cpu"))
+def test_prompts_that_would_be_cut_off_and_unknown_classes_are_refused(random_pipeline: Path, tmp_path: Path) -> None:
+    sampler = open_sampler(random_pipeline, params(), torch.device("cpu"))
+    sampler.check_prompts(jobs(2), ["cat", "dog", "anything: this folder does not say what it knows"])
+    long = replace(jobs(1)[0], prompt="zzz " * 9)
+    with pytest.raises(UserError, match=r"generate\.prompt: 'zzz .* has 29 tokens, but the model reads 24"):
+        sampler.check_prompts([long], [])
+    with pytest.raises(UserError, match=r"the generator has learned cat, dog, but is to draw cow"):
+        replace(sampler, classes=("cat", "dog")).check_prompts(jobs(2), ["cat", "cow"])
 
 
 def test_a_folder_without_a_pipeline_is_refused(tmp_path: Path) -> None:

@@ -25,6 +25,14 @@ def test_the_object_is_cut_out_with_its_holes_and_without_specks() -> None:
     assert np.asarray(cut.getchannel("A")).min() == 255
 
 
+def test_an_object_that_touches_the_border_is_cut_out() -> None:
+    image = Image.new("L", (20, 20))
+    image.paste(180, (4, 0, 14, 20))  # 20 of the 80 border pixels
+    cut = cut_out(image)
+    assert cut is not None
+    assert cut.size == (10, 20)
+
+
 def test_a_picture_without_a_plain_background_stays_whole() -> None:
     noise = Image.fromarray(np.random.default_rng(0).integers(256, size=(20, 30, 3), dtype=np.uint8))
     assert (cut_out(noise).mode, cut_out(noise).size) == ("RGBA", (30, 20))
