@@ -49,7 +49,6 @@ def check(params: Params) -> None:
         classifier.build(params.train_cls.model_copy(update={"weights": None}) if named else params.train_cls, 2)
     if params.download.det is not None:
         detector.build(params.train_det, ("one", "two"))
-    print("params.yaml: fine")
     sources = [("cls", params.download.cls, class_folders), ("det", params.download.det, yolo_folder)]
     splits = []
     for task, source, read in sources:
@@ -61,6 +60,7 @@ def check(params: Params) -> None:
         counts = ", ".join(f"{len(records)} {split}" for split, records in data.splits.items())
         print(f"{source.path}: fine: {len(data.names)} classes, {counts}")
     check_disjoint(splits)
+    print("params.yaml: fine")
 
 
 def export_set(source: Path, folder: Path) -> None:
@@ -77,7 +77,8 @@ def export_set(source: Path, folder: Path) -> None:
     else:
         split = images.records[0].split if len(images) else "train"
         write_yolo(images, folder, split)
-        write_data_yaml(folder, images.names, [split])
+        # Ultralytics opens no folder without train and val, so both name this set.
+        write_data_yaml(folder, images.names, {"train": split, "val": split})
     print(f"{folder}: {len(images)} images")
 
 

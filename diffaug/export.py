@@ -1,6 +1,7 @@
 """An image set as plain files: an ImageFolder for classification, a YOLO folder for detection."""
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
@@ -39,11 +40,11 @@ def write_yolo(images: ImageSet, folder: Path, split: str) -> None:
         (folder / "labels" / split / name).with_suffix(".txt").write_text("".join(rows), encoding="utf-8")
 
 
-def write_data_yaml(folder: Path, names: tuple[str, ...], splits: list[str]) -> Path:
-    """Write FOLDER/data.yaml, as Ultralytics reads it, and return its path."""
+def write_data_yaml(folder: Path, names: tuple[str, ...], splits: Mapping[str, str]) -> Path:
+    """Write FOLDER/data.yaml, as Ultralytics reads it, and return its path; `splits`: where each of its splits lies."""
     content = {
         "path": str(folder.resolve()),
-        **{split: f"images/{split}" for split in splits},
+        **{key: f"images/{split}" for key, split in splits.items()},
         "names": dict(enumerate(names)),
     }
     path = folder / "data.yaml"

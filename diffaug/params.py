@@ -258,6 +258,17 @@ class Params(_Section):
         cls, det = self.download.cls, self.download.det
         if (self.train_gen.images, None) in [("real/cls/train", cls), ("real/det/train", det)]:
             raise ValueError(f"train_gen.images is {self.train_gen.images!r}, but that task's source is null")
+        if det is not None and self.merge.ratio > self.generate.det.paste.per_real:
+            raise ValueError(
+                f"merge.ratio {self.merge.ratio:g} needs at least as many scenes: raise generate.det.paste.per_real, "
+                f"now {self.generate.det.paste.per_real:g}"
+            )
+        made = self.generate.cls.txt2img.per_class + self.generate.cls.img2img.per_class
+        if isinstance(cls, FashionMnist) and self.merge.ratio * cls.train_per_class > made:
+            raise ValueError(
+                f"merge.ratio {self.merge.ratio:g} x train_per_class {cls.train_per_class} needs more than the {made} "
+                "images a class that generate.cls makes: raise its per_class, or lower the ratio"
+            )
         if self.generate.guidance_scale > 1 and self.train_gen.unet.caption_dropout == 0:
             raise ValueError(
                 f"generate.guidance_scale {self.generate.guidance_scale:g} above 1 needs "

@@ -26,7 +26,7 @@ def train_det(arm: str, seed: int, params: Params, work: Path) -> Mapping[str, f
         return {"steps": 0}
     write_yolo(train, work, "train")
     write_yolo(val, work, "val")
-    data = write_data_yaml(work, train.names, ["train", "val"])
+    data = write_data_yaml(work, train.names, {"train": "train", "val": "val"})
     trained = train_detector(
         data, train.names, params.train_det, seed, work, choose_device(), f"train_det: {arm}, seed {seed}"
     )

@@ -55,7 +55,7 @@ def scenes(count: int) -> ImageSet:
 def data(folder: Path, count: int) -> Path:
     for split in ("train", "val"):
         write_yolo(scenes(count), folder, split)
-    return write_data_yaml(folder, NAMES, ["train", "val"])
+    return write_data_yaml(folder, NAMES, {"train": "train", "val": "val"})
 
 
 def test_trains_saves_and_loads_in_ultralytics(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

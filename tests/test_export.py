@@ -31,7 +31,7 @@ def test_yolo_and_back(tmp_path: Path) -> None:
     )
     for split in ("train", "val", "test"):
         write_yolo(ImageSet(("cat", "dog"), records), tmp_path, split)
-    config = write_data_yaml(tmp_path, ("cat", "dog"), ["train", "val", "test"])
+    config = write_data_yaml(tmp_path, ("cat", "dog"), {split: split for split in ("train", "val", "test")})
     assert (tmp_path / "labels/train/000000-0.txt").read_text() == "0 0.50000000 0.50000000 0.50000000 0.50000000\n"
     assert (tmp_path / "labels/train/000002-2.txt").read_text() == ""
     assert yaml.safe_load(config.read_text())["names"] == {0: "cat", 1: "dog"}

@@ -31,6 +31,11 @@ def test_the_projects_own_params_are_fine() -> None:
         (lambda p: p.update(extra=1), ["extra: unknown key", "value 1"]),
         (lambda p: p["merge"].update(ration=2), ["merge.ration: unknown key", "value 2"]),
         (lambda p: p["merge"].update(ratio=-1), ["merge.ratio: found -1", "greater than or equal to 0"]),
+        (lambda p: p["merge"].update(ratio=5.5), ["merge.ratio 5.5 needs", "generate.det.paste.per_real, now 5"]),
+        (
+            lambda p: (p["merge"].update(ratio=7), p["download"].update(det=None)),
+            ["merge.ratio 7 x train_per_class 20 needs more than the 120 images"],
+        ),
         (lambda p: p["merge"].update(ratio="one"), ["merge.ratio: found 'one'", "valid number"]),
         (lambda p: p["merge"].update(ratio=float("nan")), ["merge.ratio: found nan"]),
         (lambda p: p["merge"].update(ratio=float("inf")), ["merge.ratio: found inf"]),

@@ -12,7 +12,7 @@ from diffaug.records import Record
 from diffaug.scoring.policy import Entry
 
 COLUMNS = 10
-_TILE, _CAPTION, _TITLE, _GAP = 112, 14, 26, 4
+_TILE, _CAPTION, _TITLE, _GAP = 112, 27, 26, 4
 _COLORS = ("#e6194b", "#3cb44b", "#4363d8", "#f58231", "#911eb4", "#008080", "#9a6324", "#800000", "#808000", "#000075")
 
 
@@ -38,11 +38,12 @@ def sample(records: Sequence[Record], count: int, seed: int) -> list[Record]:
 
 
 def captioned(records: Sequence[Record], names: Sequence[str], reasons: dict[str, str] | None = None) -> list[Tile]:
-    """Tiles with the class, or with the reason where one is given."""
-    return [
-        Tile(record, (reasons or {}).get(record.id) or (names[record.label] if record.label is not None else record.id))
-        for record in records
-    ]
+    """Tiles with the class (or the scene's id) and, where one is given, the reason below it."""
+    tiles = []
+    for record in records:
+        name = names[record.label] if record.label is not None else record.id
+        tiles.append(Tile(record, f"{name[:18]}\n{(reasons or {}).get(record.id, '')}"))
+    return tiles
 
 
 def draw_sheet(sections: Sequence[tuple[str, Sequence[Tile]]]) -> Image.Image:
@@ -60,7 +61,7 @@ def draw_sheet(sections: Sequence[tuple[str, Sequence[Tile]]]) -> Image.Image:
             left = _GAP + number % COLUMNS * cell[0]
             place = top + _TITLE + number // COLUMNS * cell[1]
             sheet.paste(_picture(tile.record), (left, place))
-            pen.text((left, place + _TILE), tile.caption[:20], fill="black", font=ImageFont.load_default(11))
+            pen.text((left, place + _TILE), tile.caption, fill="black", font=ImageFont.load_default(11))
         top += height
     return sheet
 

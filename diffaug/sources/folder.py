@@ -40,7 +40,7 @@ def class_folders(params: Folder, seed: int) -> RealData:
     for split, folder in given.items():
         for entry in sorted(filter(_visible, folder.iterdir())):
             if not entry.is_dir() or entry.name not in names:
-                raise UserError(f"{entry}: neither a class of {given['train']} ({', '.join(names)}); move it away")
+                raise UserError(f"{entry}: no class of {given['train']} ({', '.join(names)}); move it away")
             files[split] += [(path, names.index(entry.name)) for path in _images(entry)]
     labels = [label for _, label in files["train"]]
     _enough(Counter(labels), names, given["train"], needed=1 + len({"val", "test"} - given.keys()))
@@ -123,7 +123,7 @@ def _read(
 
 def _existing(path: Path, key: str) -> Path:
     if not path.exists():
-        raise UserError(f"{key}: {path} does not exist; give a folder, absolute or relative to the repository")
+        raise UserError(f"{key}: {path} does not exist; give a path, absolute or relative to the repository")
     return path
 
 

@@ -53,7 +53,7 @@ def test_given_splits_are_kept_and_val_is_drawn_from_train(tmp_path: Path) -> No
 def test_what_is_no_image_or_no_class_is_refused_by_name(tmp_path: Path) -> None:
     classes(tmp_path / "train")
     save(tmp_path / "test/bird/t.png", 1)
-    with pytest.raises(UserError, match=r"bird: neither a class of .*cat, 狗"):
+    with pytest.raises(UserError, match=r"bird: no class of .*cat, 狗"):
         class_folders(params(tmp_path), 0)
     (tmp_path / "train/cat/notes.txt").write_text("hello")
     (tmp_path / "test/bird/t.png").rename(tmp_path / "t.png")
