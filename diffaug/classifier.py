@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from diffaug.errors import UserError
 from diffaug.images import to_rgb_array
-from diffaug.params import TrainClsParams
+from diffaug.params.training import TrainClsParams
 from diffaug.records import ImageSet
 from diffaug.weights import load_matching, read_weights
 

@@ -5,11 +5,12 @@ import sys
 from pathlib import Path
 
 from diffaug.errors import UserError
-from diffaug.params import Folder, Params, load_params
+from diffaug.params import Params, load_params
+from diffaug.params.data import Folder
 
 
 def main() -> None:
-    """Run `diffaug check | verdict | export`; a UserError ends it with one line and exit 1."""
+    """Run `diffaug check | verdict | export | sheet | regenerate`; a UserError ends it with one line and exit 1."""
     parser = argparse.ArgumentParser(prog="diffaug", description="Beside the pipeline, which `dvc repro` runs.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("check", help="check params.yaml, and the folders it names, before any work")
@@ -21,6 +22,15 @@ def main() -> None:
     export.add_argument(
         "folder", type=Path, help="a new or empty folder: an ImageFolder, or a YOLO folder where the set has boxes"
     )
+    sheet = commands.add_parser("sheet", help="draw one image over a grid of two settings, before a long run")
+    sheet.add_argument("across", help="such as num_inference_steps=10,20,40, strength=0.3,0.5,0.7 or seed=1,2,3")
+    sheet.add_argument("down", help="such as scheduler=ddim,euler_a, or 'prompt=a {class}|a drawn {class}'")
+    sheet.add_argument("--mode", default="txt2img", help="of generate.cls.modes (default: txt2img)")
+    sheet.add_argument("--class", dest="class_name", help="the class to draw (default: the first)")
+    sheet.add_argument("--out", type=Path, default=Path("sheet.png"), help="the PNG to write (default: sheet.png)")
+    again = commands.add_parser("regenerate", help="make one generated image again, alone, and compare it")
+    again.add_argument("id", help="such as img2img-000012, of the id column of data/generated")
+    again.add_argument("--out", type=Path, help="the PNG to write (default: ID.png)")
     arguments = parser.parse_args()
     try:
         match arguments.command:
@@ -32,6 +42,10 @@ def main() -> None:
                 print(verdict_table(read_metrics()))
             case "export":
                 export_set(arguments.set, arguments.folder)
+            case "sheet":
+                draw_sheet(load_params(), arguments)
+            case "regenerate":
+                regenerate(load_params(), arguments.id, arguments.out or Path(f"{arguments.id}.png"))
     except UserError as error:
         sys.exit(f"diffaug: {error}")
     except OSError as error:
@@ -80,6 +94,46 @@ def export_set(source: Path, folder: Path) -> None:
         # Ultralytics opens no folder without train and val, so both name this set.
         write_data_yaml(folder, images.names, {"train": split, "val": split})
     print(f"{folder}: {len(images)} images")
+
+
+def draw_sheet(params: Params, arguments: argparse.Namespace) -> None:
+    """Draw the first image of a mode and class with every pair of two settings. Raises UserError."""
+    from diffaug.device import choose_device
+    from diffaug.generation.drawing import make_plan
+    from diffaug.generation.explore import Axis, first_job, sheet
+    from diffaug.generation.sampler import open_sampler
+    from diffaug.report.sheet import save_png
+
+    across, down = Axis.parse(arguments.across), Axis.parse(arguments.down)
+    plan = make_plan(params.generate)
+    job = first_job(plan, arguments.mode, arguments.class_name)
+    source = next((record for record in plan.cls if record.id == job.source_id), None)
+    sampler = open_sampler(params.generate, choose_device())
+    save_png(sheet(sampler, job, source, across, down, plan.cls.names), arguments.out)
+    print(f"{arguments.out}: {len(across.values)} x {len(down.values)} pictures of {job.id}")
+
+
+def regenerate(params: Params, id: str, out: Path) -> None:
+    """Make one image again and say whether it is the same as in data/generated. Raises UserError."""
+    from diffaug.device import choose_device
+    from diffaug.files import atomic_path
+    from diffaug.generation.drawing import Drawing, make_plan
+    from diffaug.generation.explore import regenerate as draw_again
+    from diffaug.records import read_set
+    from diffaug.stage import work_folder
+
+    drawing = Drawing(params.generate, make_plan(params.generate), work_folder("generate"), choose_device())
+    data = draw_again(drawing, params.generate, id)
+    with atomic_path(out) as temporary:
+        temporary.write_bytes(data)
+    tables = [folder for folder in (Path("data/generated/cls"), Path("data/generated/det")) if folder.exists()]
+    kept = [record.image for folder in tables for record in read_set(folder) if record.id == id]
+    verdict = "there is no image of this id in data/generated to compare with"
+    if kept == [data]:
+        verdict = "the same bytes as in data/generated"
+    elif kept:
+        verdict = "not as in data/generated, which other settings, code, libraries or another device made"
+    print(f"{out}: {verdict}")
 
 
 if __name__ == "__main__":

@@ -22,26 +22,47 @@ class Item:
     category: int
 
 
-def cut_out(image: Image.Image, tolerance: int = 24) -> Image.Image | None:
-    """The object of a picture with a plain background, as "LA" or "RGBA"; the whole picture where its background is not
-    plain, None where there is nothing but background.
+def object_mask(image: Image.Image, tolerance: int = 24) -> np.ndarray | None:
+    """bool (H, W): the object of a picture with a plain background; None where its background is not plain, or where
+    there is nothing but background.
 
     A background is plain where six in ten border pixels lie within `tolerance` grey levels of their median. The
     object is what differs from it by more than that, holes filled, its largest connected part.
     """
-    pixels = np.asarray(image.convert("RGB"), dtype=np.int16)
-    border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
-    ground = np.median(border, axis=0)
-    mask = np.ones(pixels.shape[:2], dtype=bool)
-    if (np.abs(border - ground).max(axis=1) <= tolerance).mean() >= _PLAIN:
-        differs = ndimage.binary_fill_holes(np.abs(pixels - ground).max(axis=2) > tolerance)
-        parts, count = ndimage.label(differs)
-        if not count:
+    if not _has_plain_ground(image, tolerance):
+        return None
+    pixels, ground = _ground(image)
+    differs = ndimage.binary_fill_holes(np.abs(pixels - ground).max(axis=2) > tolerance)
+    parts, count = ndimage.label(differs)
+    return parts == int(np.argmax(np.bincount(parts.ravel())[1:])) + 1 if count else None
+
+
+def cut_out(image: Image.Image, tolerance: int = 24) -> Image.Image | None:
+    """The object of a picture with a plain background (see `object_mask`), as "LA" or "RGBA"; the whole picture where
+    its background is not plain, None where there is nothing but background."""
+    mask = object_mask(image, tolerance)
+    if mask is None:
+        if _has_plain_ground(image, tolerance):
             return None
-        mask = parts == int(np.argmax(np.bincount(parts.ravel())[1:])) + 1
+        mask = np.ones((image.height, image.width), dtype=bool)
     cut = image.convert("LA" if image.mode == "L" else "RGBA")
     cut.putalpha(Image.fromarray(mask.astype(np.uint8) * 255))
     return cut.crop(cut.getchannel("A").getbbox())
+
+
+def _ground(image: Image.Image) -> tuple[np.ndarray, np.ndarray]:
+    """The pixels, int16 (H, W, 3), and the median colour of the border."""
+    pixels = np.asarray(image.convert("RGB"), dtype=np.int16)
+    return pixels, np.median(_border(pixels), axis=0)
+
+
+def _has_plain_ground(image: Image.Image, tolerance: int) -> bool:
+    pixels, ground = _ground(image)
+    return bool((np.abs(_border(pixels) - ground).max(axis=1) <= tolerance).mean() >= _PLAIN)
+
+
+def _border(pixels: np.ndarray) -> np.ndarray:
+    return np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
 
 
 def place(

@@ -24,7 +24,7 @@ from ultralytics.nn.tasks import DetectionModel
 from ultralytics.utils import LOGGER, SETTINGS
 
 from diffaug.errors import UserError
-from diffaug.params import TrainDetParams
+from diffaug.params.training import TrainDetParams
 from diffaug.weights import load_matching, read_weights
 
 MAX_DETECTIONS = 100  # an image, as in COCO

@@ -2,10 +2,12 @@
 
 import io
 import struct
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from diffaug.errors import UserError
 
@@ -26,10 +28,13 @@ _TURNS = {
 _UNREADABLE = (OSError, SyntaxError, ValueError, TypeError, struct.error, ImportError, Image.DecompressionBombError)
 
 
-def encode_png(image: Image.Image) -> bytes:
-    """The image as PNG bytes, the same for the same pixels; metadata (EXIF, text, profiles) is left out."""
+def encode_png(image: Image.Image, text: Mapping[str, str] | None = None) -> bytes:
+    """The image as PNG bytes, the same for the same pixels and `text` chunks; other metadata is left out."""
+    info = PngInfo()
+    for key, value in (text or {}).items():
+        info.add_text(key, value)
     buffer = io.BytesIO()
-    Image.fromarray(np.asarray(image)).save(buffer, format="PNG", compress_level=_PNG_LEVEL)
+    Image.fromarray(np.asarray(image)).save(buffer, format="PNG", compress_level=_PNG_LEVEL, pnginfo=info)
     return buffer.getvalue()
 
 

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Collection
 
 from diffaug.errors import UserError
-from diffaug.params import MergeParams
+from diffaug.params.training import MergeParams
 from diffaug.records import ImageSet, Record
 
 

@@ -17,6 +17,7 @@ from diffaug.files import atomic_path
 from diffaug.images import decode
 
 SHARD_ROWS = 1000
+_ROW_GROUP = 100
 SPLITS = ("train", "val", "test")
 
 
@@ -26,7 +27,8 @@ class Record:
 
     image: encoded bytes (PNG or JPEG); sha256: of these bytes. label: class of a classification image, else None.
     bbox: boxes as (x, y, width, height) in pixels from the top left; category: their class numbers.
-    The fields after `origin` are filled for synthetic rows only: how the image was made.
+    The fields after `origin` are filled for synthetic rows only: how the image was made; `settings` is JSON of all that
+    has no column of its own (size drawn, LoRAs, ControlNet, ...); flagged: what the model's safety checker said.
     """
 
     id: str
@@ -48,6 +50,11 @@ class Record:
     scheduler: str | None = None
     model: str | None = None
     revision: str | None = None
+    weights_sha256: str | None = None
+    licence: str | None = None
+    eta: float | None = None
+    settings: str | None = None
+    flagged: bool | None = None
     index: int | None = None
 
     def open(self) -> PilImage.Image:
@@ -78,7 +85,8 @@ def features(names: Sequence[str]) -> Features:
     """The columns of the table, for classes of these names."""
     label = ClassLabel(names=list(names)) if names else Value("int64")
     provenance = {
-        column: Value({"str": "string", "int": "int64", "float": "float64"}[_plain(column)]) for column in _PROVENANCE
+        column: Value({"str": "string", "int": "int64", "float": "float64", "bool": "bool"}[_plain(column)])
+        for column in _PROVENANCE
     }
     return Features(
         {
@@ -121,13 +129,26 @@ def write_set(
     parts: dict[str, list[Record]] = {} if rows else {"00000": []}
     for number, record in enumerate(rows):
         parts.setdefault(shard(record) if shard else f"{number // SHARD_ROWS:05d}", []).append(record)
+    write_shards(folder, names, parts.items())
+
+
+def write_shards(folder: Path, names: Sequence[str], shards: Iterable[tuple[str, Iterable[Record]]]) -> None:
+    """Write `part-NAME.parquet` for every shard and its records, which are taken one by one: a set of any size is
+    written with the memory of a hundred images. Other files of the folder are removed."""
     folder.mkdir(parents=True, exist_ok=True)
     schema = features(names).arrow_schema
-    for part, members in parts.items():
-        table = pa.Table.from_pylist([_row(record) for record in members], schema=schema)
-        with atomic_path(folder / f"part-{part}.parquet") as temporary:
-            pq.write_table(table, temporary, compression="zstd", row_group_size=100, write_page_checksum=True)
-    for stale in set(folder.iterdir()) - {folder / f"part-{part}.parquet" for part in parts}:
+    written = set()
+    for part, records in shards:
+        path = folder / f"part-{part}.parquet"
+        with (
+            atomic_path(path) as temporary,
+            pq.ParquetWriter(temporary, schema, compression="zstd", write_page_checksum=True) as writer,
+        ):
+            remaining = iter(records)
+            while rows := [_row(record) for record in itertools.islice(remaining, _ROW_GROUP)]:
+                writer.write_table(pa.Table.from_pylist(rows, schema=schema))
+        written.add(path)
+    for stale in set(folder.iterdir()) - written:
         stale.unlink()
 
 

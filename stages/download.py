@@ -6,7 +6,8 @@ Alone: python stages/download.py
 from collections.abc import Mapping
 from pathlib import Path
 
-from diffaug.params import FashionMnist, Params, Scenes
+from diffaug.params import Params
+from diffaug.params.data import FashionMnist, Scenes
 from diffaug.records import SPLITS, write_set
 from diffaug.sources.fashion_mnist import fashion_mnist
 from diffaug.sources.folder import class_folders, yolo_folder

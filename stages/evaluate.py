@@ -5,7 +5,7 @@ Alone: python stages/evaluate.py
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import torch
 from diffaug.classifier import load_classifier, predict_logits, to_tensors
 from diffaug.detector import detect, load_detector
 from diffaug.device import choose_device
+from diffaug.diffusion.licence import licence_warning
 from diffaug.evaluation.classification import (
     ClsPredictions,
     per_class_accuracy,
@@ -23,7 +24,8 @@ from diffaug.evaluation.classification import (
 )
 from diffaug.evaluation.detection import DetPredictions, match, resample_detection, score_detection
 from diffaug.files import atomic_path
-from diffaug.params import EvaluateParams, Params
+from diffaug.params import Params
+from diffaug.params.training import EvaluateParams
 from diffaug.records import ImageSet, read_set
 from diffaug.report.sheet import save_png, task_sheet
 from diffaug.report.tables import ARMS, per_class, training_curves, write_csv
@@ -60,6 +62,9 @@ def evaluate(params: Params, work: Path) -> Mapping[str, float]:
         curves = training_curves(Path("models") / task, params.seeds, CURVES[task])
         write_csv(PLOTS / f"{task}_training.csv", ["step", *ARMS], curves)
         _draw_sheet(task, params.evaluate)
+    notes = _licence_notes(tasks)
+    if notes:
+        metrics["notes"] = notes
     with atomic_path(METRICS) as temporary:
         temporary.write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
     return {"images": sum(metrics["test_images"].values())}
@@ -126,6 +131,13 @@ def _compare(scores: Runs, resampled: Runs, params: EvaluateParams) -> tuple[dic
 
 def _mean(values: Sequence[float]) -> float:
     return float(torch.tensor(values, dtype=torch.float64).mean())
+
+
+def _licence_notes(tasks: Iterable[str]) -> list[str]:
+    """What the licences of the generators limit, for the verdict to repeat."""
+    rows = [record for task in tasks for record in read_set(Path(f"data/generated/{task}"))]
+    models = sorted({(record.model or "", record.licence) for record in rows}, key=str)
+    return [note for model, licence in models if (note := licence_warning(model, licence))]
 
 
 def _draw_sheet(task: str, params: EvaluateParams) -> None:

@@ -13,7 +13,8 @@ from tqdm import tqdm
 from diffaug.classifier import load_classifier, predict_logits, to_tensors
 from diffaug.device import choose_device
 from diffaug.errors import UserError
-from diffaug.params import ClsChecks, DetChecks, Params
+from diffaug.params import Params
+from diffaug.params.training import ClsChecks, DetChecks
 from diffaug.records import ImageSet, Record, read_set
 from diffaug.scoring.degenerate import gray_std
 from diffaug.scoring.duplicates import Hashes, hash_all, nearest, nearest_earlier

@@ -4,84 +4,51 @@ Alone: python stages/generate.py
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
 from diffaug.device import choose_device
+from diffaug.diffusion.licence import licence_warning
 from diffaug.files import atomic_path
-from diffaug.generation.cache import WorkCache, draw_all
-from diffaug.generation.paste import compose, usual_sizes
-from diffaug.generation.plan import Job, SceneJob, common_format, plan_cls, plan_items, plan_scenes
-from diffaug.generation.sampler import Sampler, open_sampler
+from diffaug.generation.drawing import Drawing, Plan, make_plan
+from diffaug.generation.engines import draw_all
+from diffaug.generation.plan import Job, SceneJob
+from diffaug.generation.tables import write_tables
 from diffaug.params import Params
-from diffaug.records import SHARD_ROWS, Record, make_record, read_set, write_set
 from diffaug.stage import run_stage
-
-MODEL = Path("models/generator")
 
 
 def generate(params: Params, work: Path) -> Mapping[str, float]:
     """Plan every image, draw what the work cache does not hold, write the sets."""
-    cls, det = (read_set(Path(f"data/real/{task}/train")) for task in ("cls", "det"))
-    jobs = plan_cls(params.generate, cls)
-    item_format = common_format(cls) if len(cls) else ((64, 64), "RGB")
-    items = plan_items(params.generate, det.names, *item_format)
-    scenes = plan_scenes(params.generate, det, items)
-    _write_plan(work / "plan.jsonl", [*jobs, *items, *scenes])
-
-    sampler = open_sampler(MODEL, params.generate, choose_device())
-    sampler.check_prompts([*jobs, *items], [*cls.names, *det.names])
-    cache = WorkCache.open(work, sampler.fingerprint())
-    images, drawn = draw_all(jobs, sampler, cls, cache, "classification images")
-    objects, drawn_items = draw_all(items, sampler, cls, cache, "objects for scenes")
-
-    records = [_record(job, images[job.id], sampler) for job in jobs]
-    write_set(Path("data/generated/cls"), cls.names, records, shard=_shard)
-    sources = {record.id: record for record in det}
-    pasted = {job.id: (job, objects[job.id]) for job in items}
-    common = _provenance(sampler)
-    sizes, paste = usual_sizes(det), params.generate.det.paste
-    composed = [compose(scene, sources[scene.source_id], pasted, sizes, paste, **common) for scene in scenes]
-    write_set(Path("data/generated/det"), det.names, composed, shard=_shard)
-    return {"images": drawn + drawn_items, "scenes": len(composed)}
+    plan = make_plan(params.generate)
+    _write_plan(work / "plan.jsonl", plan)
+    drawing = Drawing(params.generate, plan, work, choose_device())
+    _say(drawing)
+    drawn = draw_all(drawing, params.generate, work)
+    write_tables(drawing, params.generate, Path("data/generated/cls"), Path("data/generated/det"))
+    return {"images": drawn, "scenes": len(plan.scenes)}
 
 
-def _write_plan(path: Path, jobs: Sequence[Job | SceneJob]) -> None:
-    with atomic_path(path) as temporary:
-        temporary.write_text("".join(json.dumps(asdict(job)) + "\n" for job in jobs), encoding="utf-8")
+def _write_plan(path: Path, plan: Plan) -> None:
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as handle:
+        jobs: list[Job | SceneJob] = [*plan.drawn, *plan.scenes]
+        for job in jobs:
+            handle.write(json.dumps(asdict(job)) + "\n")
 
 
-def _provenance(sampler: Sampler) -> dict[str, object]:
-    return {
-        "guidance_scale": sampler.guidance_scale,
-        "steps": sampler.num_inference_steps,
-        "scheduler": sampler.scheduler,
-        "model": MODEL.as_posix(),
-        "revision": sampler.weights_sha256[:40],
-    }
-
-
-def _record(job: Job, data: bytes, sampler: Sampler) -> Record:
-    return make_record(
-        job.id,
-        data,
-        "train",
-        label=job.label,
-        origin="synthetic",
-        source_id=job.source_id,
-        mode=job.mode,
-        prompt=job.prompt,
-        negative_prompt=job.negative_prompt,
-        seed=job.seed,
-        strength=job.strength,
-        index=job.index,
-        **_provenance(sampler),
-    )
-
-
-def _shard(record: Record) -> str:
-    return f"{record.mode}-{(record.index or 0) // SHARD_ROWS:05d}"
+def _say(drawing: Drawing) -> None:
+    """What a user would want to know before the wait."""
+    located = drawing.sampler.model.located
+    warning = licence_warning(located.name, located.licence)
+    if warning:
+        print(f"generate: note: {warning}")
+    if drawing.waste() > 0.2:
+        print(
+            f"generate: note: {drawing.waste():.0%} of the work only fills up batches, since a batch is of one class, "
+            f"mode and strength; a batch_size that divides the images of each saves it (now "
+            f"{drawing.sampler.batch_size})"
+        )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""Train the generator: reads the set named by train_gen.images, writes models/generator, a diffusers pipeline folder.
+"""Make the generator: reads the set named by train_gen.images, writes models/generator: a diffusers pipeline folder
+(method scratch), LoRA weights (lora), or nothing (none: generate.model is used as it is).
 
 Alone: python stages/train_gen.py
 """
@@ -16,31 +17,59 @@ import transformers
 
 import diffaug.generator
 from diffaug.device import choose_device
+from diffaug.diffusion.locate import locate_pipeline
+from diffaug.diffusion.opening import open_pipeline, resolve_dtype
 from diffaug.generator.captioned import Captioned, captioned
-from diffaug.generator.save import save_pipeline
+from diffaug.generator.lora import train_lora
+from diffaug.generator.save import save_lora, save_nothing, save_pipeline
 from diffaug.generator.scratch import train_from_scratch
 from diffaug.params import Params
+from diffaug.params.generator import TrainGenParams
 from diffaug.records import read_set
 from diffaug.stage import run_stage
 
+MODEL = Path("models/generator")
+
 
 def train_gen(params: Params, work: Path) -> Mapping[str, float]:
-    """Train on the captioned images of the params; a killed run goes on from its last checkpoint."""
-    images = read_set(Path("data") / params.train_gen.images)
-    data = captioned(images, params.train_gen.caption, params.train_gen.size)
+    """Train by the method of the params; a killed run goes on from its last checkpoint."""
+    settings = params.train_gen
+    if settings.method == "none":
+        save_nothing(MODEL)
+        return {"steps": 0}
+    images = read_set(Path("data") / settings.images)
+    size = settings.scratch.size if settings.method == "scratch" else settings.lora.size
+    data = captioned(images, settings.caption, size)
     device = choose_device()
-    run = work / _key(data, params, device.type)
-    pipeline, losses = train_from_scratch(data, params.train_gen, run, device)
-    save_pipeline(pipeline, losses, images.names, Path("models/generator"))
+    if settings.method == "scratch":
+        steps = settings.scratch.vae.steps + settings.scratch.unet.steps
+        run = work / _key(data, settings, device.type, "")
+        pipeline, losses = train_from_scratch(data, settings, run, device)
+        save_pipeline(pipeline, losses, images.names, MODEL)
+    else:
+        steps = settings.lora.steps
+        base = settings.lora.model
+        located = locate_pipeline(base, "train_gen.lora.model")
+        run = work / _key(data, settings, device.type, located.sha256)
+        # float16 would need a loss scaler: bfloat16 where the device has it, else float32
+        dtype = resolve_dtype("auto", device)
+        dtype = dtype if dtype is torch.bfloat16 else torch.float32
+        weights, losses = train_lora(
+            open_pipeline(base, located, "train_gen.lora.model", dtype), data, settings, run, device
+        )
+        save_lora(weights, losses, base, MODEL)
     for stale in set(work.iterdir()) - {run}:
         shutil.rmtree(stale)
-    return {"steps": params.train_gen.vae.steps + params.train_gen.unet.steps}
+    return {"steps": steps}
 
 
-def _key(data: Captioned, params: Params, device: str) -> str:
+def _key(data: Captioned, settings: TrainGenParams, device: str, base: str) -> str:
     """Names the checkpoints after all they depend on, code included, so that a run never goes on from another's."""
+    unused = {"scratch", "lora"} - {settings.method}
     content = hashlib.sha256(np.ascontiguousarray(data.images).tobytes())
-    content.update(json.dumps([data.captions, data.labels.tolist(), params.train_gen.model_dump()]).encode())
+    content.update(
+        json.dumps([data.captions, data.labels.tolist(), settings.model_dump(exclude=unused), base]).encode()
+    )
     content.update(json.dumps([device, torch.__version__, diffusers.__version__, transformers.__version__]).encode())
     for file in sorted(Path(diffaug.generator.__file__).parent.glob("*.py")):
         content.update(file.read_bytes())

@@ -6,7 +6,7 @@ from safetensors.torch import save_file
 
 from diffaug.classifier import Tensors, build, load_classifier, predict_logits, save_classifier, train_classifier
 from diffaug.errors import UserError
-from diffaug.params import TrainClsParams
+from diffaug.params.training import TrainClsParams
 
 
 def params(**changes: object) -> TrainClsParams:

@@ -10,7 +10,7 @@ from diffaug.detector import build, detect, load_detector, save_detector, train_
 from diffaug.errors import UserError
 from diffaug.export import write_data_yaml, write_yolo
 from diffaug.images import encode_png
-from diffaug.params import TrainDetParams
+from diffaug.params.training import TrainDetParams
 from diffaug.records import ImageSet, make_record
 
 NAMES = ("dark", "light")

@@ -5,7 +5,7 @@ from PIL import Image
 
 from diffaug.export import write_data_yaml, write_image_folder, write_yolo
 from diffaug.images import encode_png
-from diffaug.params import Folder
+from diffaug.params.data import Folder
 from diffaug.records import ImageSet, make_record
 from diffaug.sources.folder import yolo_folder
 

@@ -6,7 +6,7 @@ from PIL import Image
 from diffaug.errors import UserError
 from diffaug.images import encode_png
 from diffaug.merging import draw
-from diffaug.params import MergeParams
+from diffaug.params.training import MergeParams
 from diffaug.records import ImageSet, Record, make_record
 
 PIXEL = encode_png(Image.new("L", (1, 1)))

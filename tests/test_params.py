@@ -31,7 +31,7 @@ def test_the_projects_own_params_are_fine() -> None:
         (lambda p: p.update(extra=1), ["extra: unknown key", "value 1"]),
         (lambda p: p["merge"].update(ration=2), ["merge.ration: unknown key", "value 2"]),
         (lambda p: p["merge"].update(ratio=-1), ["merge.ratio: found -1", "greater than or equal to 0"]),
-        (lambda p: p["merge"].update(ratio=5.5), ["merge.ratio 5.5 needs", "generate.det.paste.per_real, now 5"]),
+        (lambda p: p["merge"].update(ratio=5.5), ["merge.ratio 5.5 needs", "generate.det.per_real, now 5"]),
         (
             lambda p: (p["merge"].update(ratio=7), p["download"].update(det=None)),
             ["merge.ratio 7 x train_per_class 20 needs more than the 120 images"],
@@ -53,16 +53,40 @@ def test_the_projects_own_params_are_fine() -> None:
         (lambda p: p["download"]["cls"].update(pool=0), ["train_gen.images is 'pool'", "real/cls/train"]),
         (
             lambda p: p["generate"].update(num_inference_steps=1),
-            ["generate: num_inference_steps 1 x cls.img2img.strength 0.7 is below one step"],
+            ["generate: num_inference_steps 1 x cls.modes.img2img.strength 0.7 is below one step"],
         ),
         (
-            lambda p: p["train_gen"]["unet"].update(caption_dropout=0.0),
-            ["generate.guidance_scale 2 above 1 needs train_gen.unet.caption_dropout above 0"],
+            lambda p: p["train_gen"]["scratch"]["unet"].update(caption_dropout=0.0),
+            ["generate.guidance_scale 2 above 1 needs train_gen.scratch.unet.caption_dropout above 0"],
         ),
-        (lambda p: p["train_gen"].update(size=30), ["train_gen: size 30 must be a multiple of 8"]),
+        (lambda p: p["train_gen"]["scratch"].update(size=30), ["train_gen.scratch: size 30 must be a multiple of 8"]),
         (
-            lambda p: p["generate"]["det"]["paste"].update(scale=[2.0, 1.0]),
-            ["generate.det.paste: scale is [smallest, largest]"],
+            lambda p: p["train_gen"].update(method="none"),
+            ["generate.model.name is 'models/generator'", "train_gen.method 'none' does not make"],
+        ),
+        (
+            lambda p: p["generate"].update(model={"name": "./mine"}),
+            ["train_gen.method 'scratch' trains 'models/generator'", "generate.model.name is './mine'"],
+        ),
+        (
+            lambda p: p["generate"].update(model={"name": "stabilityai/sd-turbo", "revision": "main"}),
+            ["generate.model", "'main'", "git ls-remote https://huggingface.co/stabilityai/sd-turbo main"],
+        ),
+        (
+            lambda p: p["generate"]["cls"].update(modes={}),
+            ["generate", "cls.modes: none is given"],
+        ),
+        (
+            lambda p: p["generate"]["cls"]["modes"]["img2img"].update(strength=[0.5, 1.5]),
+            ["generate.cls.modes.img2img.strength.1: found 1.5"],
+        ),
+        (
+            lambda p: p["generate"].update(prompts_file="/etc/passwd"),
+            ["generate.prompts_file", "must lie in the folder prompts/"],
+        ),
+        (
+            lambda p: p["generate"]["det"]["modes"]["paste"].update(scale=[2.0, 1.0]),
+            ["generate.det.modes.paste: scale is [smallest, largest]"],
         ),
     ],
 )
@@ -106,9 +130,9 @@ def models(annotation: Any) -> set[type[BaseModel]]:
     return set().union(*(models(part) for part in get_args(annotation)))
 
 
-def test_no_knob_has_a_hidden_default() -> None:
+def test_what_may_be_left_out_is_off_and_no_other_knob_has_a_hidden_default() -> None:
     found = models(Params)
-    assert len(found) > 15
-    assert [
-        f"{model.__name__}.{name}" for model in found for name, f in model.model_fields.items() if not f.is_required()
-    ] == []
+    assert len(found) > 30
+    optional = [field for model in found for field in model.model_fields.values() if not field.is_required()]
+    assert len(optional) > 15
+    assert [field.default for field in optional if field.default is not None] == []

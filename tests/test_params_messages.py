@@ -28,7 +28,7 @@ def test_a_key_named_like_a_source_is_still_named(tmp_path: Path, key: str) -> N
     assert f"{key}: unknown key" in message(tmp_path, key, 1)
 
 
-@pytest.mark.parametrize("key", ["generate.det.paste.per_real", "merge.ratio", "train_gen.vae.kl_weight"])
+@pytest.mark.parametrize("key", ["generate.det.per_real", "merge.ratio", "train_gen.scratch.vae.kl_weight"])
 def test_infinity_is_no_number_to_work_with(tmp_path: Path, key: str) -> None:
     assert f"{key}: found inf" in message(tmp_path, key, float("inf"))
 
@@ -51,7 +51,11 @@ def test_fractions_must_leave_something(tmp_path: Path) -> None:
         ("train_cls.shift", 0.5, "train_cls.shift: found 0.5; input should be less than 0.5"),
         ("filter.cls.min_distance_train", 1.5, "filter.cls.min_distance_train: found 1.5"),
         ("evaluate.confidence", 1, "evaluate.confidence: found 1; input should be less than 1"),
-        ("train_gen.vae.channels", [8, 8, 12], "train_gen.vae.channels.2: found 12; input should be a multiple of 8"),
+        (
+            "train_gen.scratch.vae.channels",
+            [8, 8, 12],
+            "train_gen.scratch.vae.channels.2: found 12; input should be a multiple of 8",
+        ),
         ("train_cls.schedule", "step", "train_cls.schedule: found 'step'; input should be 'cosine' or 'one_cycle'"),
     ],
 )

@@ -2,18 +2,15 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-
-from PIL import Image
-from tqdm import tqdm
+from types import TracebackType
 
 from diffaug.files import atomic_path
-from diffaug.generation.plan import Job, batches
-from diffaug.generation.sampler import Sampler
-from diffaug.images import encode_png
-from diffaug.records import ImageSet
+from diffaug.generation.plan import Job
 
 
 @dataclass(frozen=True)
@@ -36,31 +33,35 @@ def _digest(content: dict) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def draw_all(
-    jobs: Sequence[Job], sampler: Sampler, train: ImageSet, cache: WorkCache, label: str
-) -> tuple[dict[str, bytes], int]:
-    """PNG bytes of every job by its id, and how many had to be drawn; what the cache holds is not drawn again.
+class Writer:
+    """Encodes and writes images in threads while the next batch is drawn; at most `pending` batches wait."""
 
-    Batches are cut before the cache is asked, so a run that goes on draws the same batches as one that never stopped.
-    """
-    wanted = {job.source_id for job in jobs}
-    sources = {record.id: record for record in train if record.id in wanted}
-    paths = {job.id: cache.path(job, sources[job.source_id].sha256 if job.source_id else None) for job in jobs}
-    finished = {id for id, path in paths.items() if path.exists()}
-    with tqdm(total=len(jobs), initial=len(finished), desc=f"generate: {label}", unit="image") as bar:
-        for batch in batches(jobs, sampler.batch_size):
-            missing = [job for job in batch if job.id not in finished]
-            if not missing:
-                continue
-            opened = {job.source_id: sources[job.source_id].open() for job in batch if job.source_id}
-            images = sampler.draw(batch, opened)
-            for job, image in zip(batch, images):
-                if job.id not in finished:
-                    _keep(paths[job.id], image)
-            bar.update(len(missing))
-    return {id: path.read_bytes() for id, path in paths.items()}, len(jobs) - len(finished)
+    def __init__(self, threads: int, pending: int = 2) -> None:
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="write")
+        self._waiting: deque[Sequence[Future[None]]] = deque()
+        self._pending = pending
+
+    def __enter__(self) -> "Writer":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        try:
+            while self._waiting and kind is None:
+                self._finish_oldest()
+        finally:
+            self._pool.shutdown(cancel_futures=kind is not None)
+
+    def submit(self, files: Mapping[Path, Callable[[], bytes]]) -> None:
+        """Write each path with the bytes that its function makes. Raises what an earlier one has raised."""
+        self._waiting.append([self._pool.submit(_write, path, encode) for path, encode in files.items()])
+        while len(self._waiting) > self._pending:
+            self._finish_oldest()
+
+    def _finish_oldest(self) -> None:
+        for future in self._waiting.popleft():
+            future.result()
 
 
-def _keep(path: Path, image: Image.Image) -> None:
+def _write(path: Path, encode: Callable[[], bytes]) -> None:
     with atomic_path(path) as temporary:
-        temporary.write_bytes(encode_png(image))
+        temporary.write_bytes(encode())

@@ -1,15 +1,17 @@
 """Composing detection scenes: generated objects, cut out, on real train scenes."""
 
-import io
+import json
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from diffaug.compose import Item, cut_out, place
 from diffaug.generation.plan import Job, SceneJob
+from diffaug.generation.pnginfo import OWN_KEY
 from diffaug.images import encode_png
-from diffaug.params import Paste
+from diffaug.params.generation import Paste
 from diffaug.records import ImageSet, Record, make_record
 
 
@@ -26,7 +28,7 @@ def usual_sizes(train: ImageSet) -> dict[int, float]:
 def compose(
     job: SceneJob,
     source: Record,
-    items: Mapping[str, tuple[Job, bytes]],
+    items: Mapping[str, tuple[Job, Path]],
     sizes: Mapping[int, float],
     params: Paste,
     **provenance: object,
@@ -34,7 +36,7 @@ def compose(
     """The scene with its pasted objects; the source's own objects keep their boxes.
 
     Simple copy-paste (Ghiasi et al. 2021, arXiv:2012.07177) with generated objects. An object that is blank, or
-    for which no free place is found, is left out. `items`: the drawn objects by id, as their jobs and PNG bytes;
+    for which no free place is found, is left out. `items`: the drawn objects by id, as their jobs and PNG files;
     `sizes`: each class's usual longer side in pixels, which `params.scale` multiplies.
     """
     generator = np.random.default_rng([job.seed, 1])
@@ -42,8 +44,9 @@ def compose(
     boxes, categories = list(source.bbox), list(source.category)
     prompts = []
     for id in job.items:
-        drawn, data = items[id]
-        cut = cut_out(Image.open(io.BytesIO(data)))
+        drawn, file = items[id]
+        with Image.open(file) as picture:
+            cut = cut_out(picture)
         if cut is None:
             continue
         usual = sizes[drawn.label] / max(cut.size)
@@ -54,9 +57,10 @@ def compose(
             boxes.append(box)
             categories.append(drawn.label)
             prompts.append(drawn.prompt)
+    own = {"id": job.id, "source": source.id, "mode": "paste", "items": job.items}
     return make_record(
         job.id,
-        encode_png(scene),
+        encode_png(scene, {OWN_KEY: json.dumps(own, sort_keys=True)}),
         "train",
         bbox=tuple(boxes),
         category=tuple(categories),

@@ -1,91 +1,285 @@
 """Drawing a batch of jobs with a diffusers pipeline."""
 
 import hashlib
-import json
+import inspect
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import cv2
 import diffusers
-import numpy
+import numpy as np
+import peft
 import PIL
+import scipy
 import torch
 import transformers
-from diffusers import AutoPipelineForImage2Image, AutoPipelineForText2Image
 from PIL import Image
 
-from diffaug import images
+from diffaug import compose, images, schedulers
+from diffaug.diffusion import abilities, inpainting, memo, opening
+from diffaug.diffusion.abilities import native_size, pipeline_for, refuse_long_prompts, refuse_unknown, takes
+from diffaug.diffusion.inpainting import blend, has_inpainting
+from diffaug.diffusion.locate import Located
+from diffaug.diffusion.memo import remember_prompts
+from diffaug.diffusion.opening import Model, open_model, open_network
 from diffaug.errors import UserError
-from diffaug.generation.plan import Job
-from diffaug.images import to_rgb_array
-from diffaug.params import GenerateParams
-from diffaug.prompts import refuse_truncation
-from diffaug.quiet import silence_libraries
-from diffaug.schedulers import SCHEDULERS
+from diffaug.generation import canvas, conditions, masks, pnginfo
+from diffaug.generation.canvas import Canvas, leave_text_canvas
+from diffaug.generation.conditions import Conditions
+from diffaug.generation.masks import composite, find_objects, repaint_mask
+from diffaug.generation.plan import Job, Settings
+from diffaug.params.generation import GenerateParams, Inpaint
+from diffaug.records import Record
+from diffaug.schedulers import make_scheduler, takes_eta
 
 
 @dataclass(frozen=True)
-class Sampler:
-    """Pipelines that share their weights, one a mode, and the settings that every image has in common."""
+class Control:
+    """A ControlNet, the pictures that guide it, and how strongly."""
 
-    pipelines: Mapping[str, Any]
-    scheduler: str
-    num_inference_steps: int
-    guidance_scale: float
-    batch_size: int
-    weights_sha256: str
-    classes: tuple[str, ...]
+    network: Any
+    conditions: Conditions
+    scale: float
+    located: Located
+
+    def fingerprint(self) -> str:
+        """Everything of it that can change a pixel."""
+        mode = self.conditions.mode
+        return f"{self.located.sha256} {self.conditions.sha256} {mode.condition} {mode.canny} {self.scale}"
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A batch as the device made it. pixels: uint8 (B, H, W, 3) on the CPU, whole once `ready` has happened."""
+
+    jobs: tuple[Job, ...]
+    pixels: torch.Tensor
+    ready: Any | None
+
+    def images(self) -> list[Image.Image]:
+        """The images at the model's size, RGB."""
+        if self.ready is not None:
+            self.ready.synchronize()
+        return [Image.fromarray(pixels) for pixels in self.pixels.numpy()[: len(self.jobs)]]
+
+
+class Sampler:
+    """The model with a pipeline for each mode, and how to go from a job to its image."""
+
+    def __init__(self, model: Model, params: GenerateParams) -> None:
+        self.model = model
+        self.params = params
+        self.control = _open_control(model, params)
+        self._pipelines: dict[tuple[str, bool], Any] = {}
+        self._own_scheduler = model.pipeline.scheduler
+        self._native: tuple[int, int] | None = None
+        if params.compile:
+            _compile(model)
+
+    @property
+    def batch_size(self) -> int:
+        return self.params.batch_size
+
+    def release(self) -> None:
+        """Forget the networks; what names the images stays."""
+        self._pipelines.clear()
+        self.model = replace(self.model, pipeline=None, safety=None)
+        self.control = None
 
     def fingerprint(self) -> dict[str, str]:
         """Everything beside the job that can change a pixel."""
+        control, params = self.control, self.params
+        inpainting_modes = (params.cls.modes.inpaint, params.det.modes.inpaint)
         return {
-            "weights": self.weights_sha256,
-            "scheduler": self.scheduler,
-            "steps": str(self.num_inference_steps),
-            "guidance_scale": repr(self.guidance_scale),
-            "batch_size": str(self.batch_size),
-            "dtype": str(self.pipelines["txt2img"].unet.dtype),
-            "device": self.pipelines["txt2img"].device.type,
-            "libraries": " ".join(library.__version__ for library in (torch, diffusers, transformers, numpy, PIL)),
-            "code": " ".join(
-                hashlib.sha256(Path(file).read_bytes()).hexdigest() for file in (__file__, images.__file__)
+            "weights": self.model.sha256,
+            "control": control.fingerprint() if control else "",
+            "inpaint": repr([m and (m.repaint, m.padding, m.feather) for m in inpainting_modes]),
+            "batch_size": str(params.batch_size),
+            "fit": params.fit,
+            "call": repr(sorted(params.call.items())),
+            "dtype": str(self.model.dtype),
+            "device": self.model.device.type,
+            "compile": str(params.compile),
+            "libraries": " ".join(
+                library.__version__ for library in (torch, diffusers, transformers, peft, np, scipy, PIL, cv2)
             ),
+            "code": _code_sha256(),
         }
 
-    def check_prompts(self, jobs: Sequence[Job], names: Sequence[str]) -> None:
-        """Raises UserError where a prompt would be cut off, or the generator never saw a class of `names`."""
-        texts = sorted({text for job in jobs for text in (job.prompt, job.negative_prompt)})
-        refuse_truncation(self.pipelines["txt2img"].tokenizer, texts, "generate.prompt")
-        unknown = [name for name in names if self.classes and name not in self.classes]
+    def other_settings(self, settings: Settings) -> dict[str, Any]:
+        """What an image was made with, beside the settings that have a column of their own."""
+        params, modes = self.params, self.params.cls.modes
+        width, height = self.size(settings)
+        guided = settings.mode == "controlnet" and modes.controlnet is not None
+        return {
+            "width": width,
+            "height": height,
+            "fit": params.fit,
+            "dtype": str(self.model.dtype).removeprefix("torch."),
+            "loras": [adapter.model_dump() for adapter in params.loras],
+            "embeddings": [embedding.model_dump() for embedding in params.embeddings],
+            "tiny_vae": params.tiny_vae.model_dump(exclude_none=True) if params.tiny_vae else None,
+            "call": dict(params.call),
+            "controlnet": modes.controlnet.model_dump(exclude_none=True) if guided and modes.controlnet else None,
+        }
+
+    def check(self, jobs: Sequence[Job], names: Sequence[str]) -> None:
+        """Raises UserError, before any work, where the model lacks a mode or an argument, a scheduler does not fit, a
+        prompt would be cut off, or the generator never saw a class of `names`."""
+        unknown = [name for name in names if self.model.classes and name not in self.model.classes]
         if unknown:
             raise UserError(
-                f"params.yaml: train_gen.images: the generator has learned {', '.join(self.classes)}, but is to draw "
-                f"{', '.join(unknown)}; let it learn from images of these classes"
+                f"params.yaml: train_gen.images: the generator has learned {', '.join(self.model.classes)}, but is to "
+                f"draw {', '.join(unknown)}; let it learn from images of these classes"
             )
+        for settings in sorted({job.settings for job in jobs}):
+            self._arguments(settings)
+        texts = sorted({text for job in jobs for text in (job.prompt, job.negative_prompt)})
+        refuse_long_prompts(self.model.pipeline, texts, "generate.prompt")
 
-    def draw(self, jobs: Sequence[Job], sources: Mapping[str, Image.Image]) -> list[Image.Image]:
-        """The jobs' images, in their sizes and colors. All jobs are of one mode and strength.
+    def size(self, settings: Settings) -> tuple[int, int]:
+        """(width, height) of the model's canvas in pixels."""
+        if settings.width and settings.height:
+            return settings.width, settings.height
+        if self._native is None:
+            self._native = native_size(self.model.pipeline)
+        return settings.width or self._native[0], settings.height or self._native[1]
 
-        The batch is filled up to `batch_size`, so that an image's neighbours never change its bytes. `sources`: the
-        images that img2img starts from, by source id; any size is scaled to the model's.
+    def draw(self, jobs: Sequence[Job], sources: Mapping[str, Record]) -> Drawn:
+        """Draw the jobs, all of the same settings, at the model's size. `sources`: the real images, by id.
+
+        The batch is filled up to `batch_size`, so that its shape, and with it every image's bytes, is always the same.
         """
+        settings = jobs[0].settings
         padded = [*jobs, *[jobs[-1]] * (self.batch_size - len(jobs))]
-        pipeline = self.pipelines[jobs[0].mode]
-        settings: dict[str, Any] = {}
-        if jobs[0].mode == "img2img":
-            size = model_size(pipeline)
-            settings["image"] = [Image.fromarray(to_rgb_array(sources[job.source_id or ""], size)) for job in padded]
-            settings["strength"] = jobs[0].strength
-        drawn = pipeline(
-            prompt=[job.prompt for job in padded],
-            negative_prompt=[job.negative_prompt for job in padded],
-            num_inference_steps=self.num_inference_steps,
-            guidance_scale=self.guidance_scale,
-            generator=initial_generators(padded),
-            **settings,
-        ).images
-        return [fit(image, job) for image, job in zip(drawn, jobs)]
+        arguments = self._arguments(settings)
+        arguments |= self._inputs(settings, padded, sources)
+        if "negative_prompt" in arguments:
+            arguments["negative_prompt"] = [job.negative_prompt for job in padded]
+        pipeline = self._pipeline(settings)
+        generators = initial_generators(padded)
+        pipeline.scheduler = make_scheduler(settings.scheduler, self._own_scheduler)
+        if "generator" in inspect.signature(pipeline.scheduler.step).parameters:
+            # Pipelines of flow models pass none on, and a stochastic sampler would take the global one.
+            pipeline.scheduler.step = partial(pipeline.scheduler.step, generator=generators)
+        try:
+            with torch.inference_mode():
+                pixels = pipeline(
+                    prompt=[job.prompt for job in padded],
+                    generator=generators,
+                    output_type="pt",
+                    **arguments,
+                ).images
+        except torch.cuda.OutOfMemoryError:
+            raise UserError(
+                f"params.yaml: generate.batch_size: {self.batch_size} images do not fit the GPU's memory; lower it"
+            ) from None
+        except (ValueError, TypeError, RuntimeError, NotImplementedError) as error:
+            raise UserError(f"{type(pipeline).__name__} refuses {settings}: {' '.join(str(error).split())}") from None
+        return _to_host(tuple(jobs), pixels)
+
+    def finish(self, image: Image.Image, job: Job, source: Record | None) -> Image.Image:
+        """A drawn image in the job's size and colour; pixels that the mode protects are the source's."""
+        if source is None:
+            return leave_text_canvas(image, job.size).convert(job.color)
+        original = source.open()
+        canvas = Canvas.fit(original.size, image.size, self.params.fit)
+        result = canvas.leave(image, original).convert(job.color)
+        if job.mode == "inpaint":
+            mode = self._inpaint(job)
+            result = composite(original, result, _mask(source, mode), mode.feather)
+        return result
+
+    def flag(self, drawn: Drawn) -> list[bool | None]:
+        """What the model's own safety checker says of each image; None where it has none."""
+        if self.model.safety is None:
+            return [None] * len(drawn.jobs)
+        checker, extractor = self.model.safety
+        images = drawn.images()
+        inputs = extractor(images, return_tensors="pt").pixel_values
+        with torch.inference_mode():
+            weights = next(checker.parameters())
+            _, found = checker(clip_input=inputs.to(weights), images=[np.zeros(1)] * len(images))
+        return [bool(value) for value in found]
+
+    def _pipeline(self, settings: Settings) -> Any:
+        guided = settings.mode == "controlnet"
+        mode = ("img2img" if settings.strength else "txt2img") if guided else settings.mode
+        if mode == "inpaint" and not has_inpainting(self.model.pipeline):
+            mode = "img2img"
+        if (mode, guided) not in self._pipelines:
+            network = self.control.network if guided and self.control else None
+            pipeline = pipeline_for(mode, self.model.pipeline, network)
+            remember_prompts(pipeline)
+            self._pipelines[mode, guided] = pipeline
+        return self._pipelines[mode, guided]
+
+    def _arguments(self, settings: Settings) -> dict[str, Any]:
+        """The call's arguments that all images share. Raises UserError for one that the pipeline does not have."""
+        pipeline = self._pipeline(settings)
+        arguments: dict[str, Any] = {
+            "num_inference_steps": settings.num_inference_steps,
+            "guidance_scale": settings.guidance_scale,
+            **self.params.call,
+        }
+        if settings.strength:
+            arguments["strength"] = settings.strength
+        if settings.eta >= 0:
+            if not takes_eta(make_scheduler(settings.scheduler, self._own_scheduler)):
+                raise UserError(
+                    f"params.yaml: generate.eta: the scheduler {settings.scheduler!r} has no eta (ddim and tcd have "
+                    "it); set eta: null"
+                )
+            arguments["eta"] = settings.eta
+        if settings.mode == "controlnet" and self.control:
+            arguments["controlnet_conditioning_scale"] = self.control.scale
+        if "width" in takes(pipeline):
+            arguments["width"], arguments["height"] = self.size(settings)
+        if settings.negative:
+            arguments["negative_prompt"] = None
+        refuse_unknown(pipeline, arguments)
+        make_scheduler(settings.scheduler, self._own_scheduler)
+        return arguments
+
+    def _inputs(self, settings: Settings, jobs: Sequence[Job], sources: Mapping[str, Record]) -> dict[str, Any]:
+        """The arguments made of the source images."""
+        if settings.mode == "txt2img":
+            return {}
+        pipeline, size = self._pipeline(settings), self.size(settings)
+        records = [sources[job.source_id or ""] for job in jobs]
+        canvases = [Canvas.fit(job.size, size, self.params.fit) for job in jobs]
+        seen = [canvas.enter(record.open()).convert("RGB") for canvas, record in zip(canvases, records)]
+        if settings.mode == "img2img":
+            return {"image": seen}
+        if settings.mode == "controlnet":
+            assert self.control is not None
+            pictures = [self.control.conditions.picture(f"{r.sha256} {size}", image) for r, image in zip(records, seen)]
+            if "control_image" in takes(pipeline):
+                return {"control_image": pictures} | ({"image": seen} if settings.strength else {})
+            return {"image": pictures}
+        masks = [
+            canvas.enter(_as_image(_mask(record, self._inpaint(job))), Image.Resampling.NEAREST)
+            for canvas, record, job in zip(canvases, records, jobs)
+        ]
+        if "mask_image" in takes(pipeline):
+            return {"image": seen, "mask_image": masks}
+        arrays = torch.from_numpy(np.stack([np.asarray(image) for image in seen])).permute(0, 3, 1, 2)
+        mask = torch.from_numpy(np.stack([np.asarray(image) for image in masks]))[:, None]
+        after = blend(pipeline, arrays.float() / 127.5 - 1, mask.float() / 255, initial_generators(jobs))
+        return {"image": seen, "callback_on_step_end": after, "callback_on_step_end_tensor_inputs": ["latents"]}
+
+    def _inpaint(self, job: Job) -> Inpaint:
+        mode = self.params.det.modes.inpaint if job.label < 0 else self.params.cls.modes.inpaint
+        assert mode is not None
+        return mode
+
+
+def open_sampler(params: GenerateParams, device: torch.device) -> Sampler:
+    """A sampler with the model of the params. Raises UserError where it is missing or cannot do what is asked."""
+    return Sampler(open_model(params, device), params)
 
 
 def initial_generators(jobs: Sequence[Job]) -> list[torch.Generator]:
@@ -93,47 +287,56 @@ def initial_generators(jobs: Sequence[Job]) -> list[torch.Generator]:
     return [torch.Generator("cpu").manual_seed(job.seed) for job in jobs]
 
 
-def fit(image: Image.Image, job: Job) -> Image.Image:
-    """The drawn image in the job's size and color."""
-    return image.convert(job.color).resize(job.size, Image.Resampling.LANCZOS)
+def _mask(record: Record, mode: Inpaint) -> np.ndarray:
+    objects = find_objects(record)
+    assert objects is not None  # the plan leaves such sources out
+    return repaint_mask(objects, mode.repaint, mode.padding)
 
 
-def model_size(pipeline: Any) -> int:
-    """The side in pixels of the images that the pipeline's model was trained on."""
-    return pipeline.unet.config.sample_size * pipeline.vae_scale_factor
+def _as_image(mask: np.ndarray) -> Image.Image:
+    return Image.fromarray(mask.astype(np.uint8) * 255)
 
 
-def open_sampler(model: Path, params: GenerateParams, device: torch.device) -> Sampler:
-    """The pipelines of a local diffusers folder, with the scheduler of the params.
-
-    Raises UserError where the folder holds no pipeline.
-    """
-    if not (model / "model_index.json").exists():
-        raise UserError(f"{model}: no model_index.json, so no diffusers pipeline; run `dvc repro train_gen`")
-    silence_libraries()
-    text = AutoPipelineForText2Image.from_pretrained(model, local_files_only=True).to(device)
-    name, settings = SCHEDULERS[params.scheduler]
-    text.scheduler = getattr(diffusers, name).from_config(text.scheduler.config, **settings)
-    image = AutoPipelineForImage2Image.from_pipe(text)
-    for pipeline in (text, image):
-        pipeline.set_progress_bar_config(disable=True)
-    learned = model / "classes.json"  # written by train_gen; other models do not say what they know
-    return Sampler(
-        pipelines={"txt2img": text, "img2img": image},
-        scheduler=params.scheduler,
-        num_inference_steps=params.num_inference_steps,
-        guidance_scale=params.guidance_scale,
-        batch_size=params.batch_size,
-        weights_sha256=folder_sha256(model),
-        classes=tuple(json.loads(learned.read_text(encoding="utf-8"))) if learned.exists() else (),
-    )
+def _to_host(jobs: tuple[Job, ...], pixels: torch.Tensor) -> Drawn:
+    """Rounded on the device and copied behind the next batch's back."""
+    rounded = pixels.float().mul(255).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+    if rounded.device.type != "cuda":
+        return Drawn(jobs, rounded.cpu(), None)
+    host = torch.empty(rounded.shape, dtype=torch.uint8, pin_memory=True)
+    host.copy_(rounded, non_blocking=True)
+    ready = torch.cuda.Event()
+    ready.record()
+    return Drawn(jobs, host, ready)
 
 
-def folder_sha256(folder: Path) -> str:
-    """A hash over the names and bytes of all files of a folder."""
-    digest = hashlib.sha256()
-    for path in sorted(item for item in folder.rglob("*") if item.is_file()):
-        with path.open("rb") as handle:
-            content = hashlib.file_digest(handle, "sha256").hexdigest()
-        digest.update(f"{path.relative_to(folder).as_posix()}\0{content}\n".encode())
-    return digest.hexdigest()
+def _open_control(model: Model, params: GenerateParams) -> Control | None:
+    mode = params.cls.modes.controlnet
+    if mode is None:
+        return None
+    network, located = open_network(mode.model, "generate.cls.modes.controlnet.model", model.dtype)
+    return Control(network.to(model.device), Conditions(mode, model.device), mode.scale, located)
+
+
+def _compile(model: Model) -> None:
+    """Static shapes, channels last: what a GPU is fastest at (PyTorch's "Accelerating generative AI", part III)."""
+    for name in ("unet", "transformer"):
+        network = getattr(model.pipeline, name, None)
+        if network is not None:
+            _channels_last(network)
+            network.compile(fullgraph=True, dynamic=False)
+    vae = getattr(model.pipeline, "vae", None)
+    if vae is not None:
+        _channels_last(vae)
+        vae.decode = torch.compile(vae.decode, dynamic=False)
+
+
+def _channels_last(network: Any) -> None:
+    if all(weight.dim() != 5 for weight in network.parameters()):  # a VAE for videos has no such layout
+        network.to(memory_format=torch.channels_last)
+
+
+def _code_sha256() -> str:
+    """A hash of the code that can change a pixel; the plan's cannot, since every job is part of its image's name."""
+    modules = (abilities, canvas, compose, conditions, images, inpainting, masks, memo, opening, pnginfo, schedulers)
+    files = [Path(__file__), *(Path(str(module.__file__)) for module in modules)]
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()

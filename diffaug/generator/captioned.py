@@ -4,24 +4,26 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from diffaug.errors import UserError
-from diffaug.images import to_rgb_array
+from diffaug.generation.canvas import Canvas
 from diffaug.records import ImageSet
 
 
 @dataclass(frozen=True)
 class Captioned:
-    """`images` uint8 (N, 3, S, S), `labels` int64 (N,), one caption a label."""
+    """`images` uint8 (N, 3, S, S), `labels` int64 (N,), one caption and one name a label."""
 
     images: Tensor
     labels: Tensor
     captions: tuple[str, ...]
+    names: tuple[str, ...]
 
 
 def captioned(images: ImageSet, template: str, size: int) -> Captioned:
-    """All classification images of a set, and its detection images' objects cut out by their boxes, at size x size.
+    """All classification images of a set, and its detection images' objects cut out by their boxes, padded to size.
 
     Raises UserError where there is no image at all.
     """
@@ -30,15 +32,20 @@ def captioned(images: ImageSet, template: str, size: int) -> Captioned:
     for record in images:
         picture = record.open()
         if record.label is not None:
-            arrays.append(to_rgb_array(picture, size))
+            arrays.append(_fit(picture, size))
             labels.append(record.label)
         for (x, y, width, height), category in zip(record.bbox, record.category):
             left, top = round(x), round(y)
             box = (left, top, max(left + 1, round(x + width)), max(top + 1, round(y + height)))
-            arrays.append(to_rgb_array(picture.crop(box), size))
+            arrays.append(_fit(picture.crop(box), size))
             labels.append(category)
     if not arrays:
         raise UserError("train_gen: there is no image to learn from; check download and train_gen.images")
     pixels = torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).contiguous()
     captions = tuple(template.replace("{class}", name) for name in images.names)
-    return Captioned(pixels, torch.tensor(labels), captions)
+    return Captioned(pixels, torch.tensor(labels), captions, images.names)
+
+
+def _fit(picture: Image.Image, size: int) -> np.ndarray:
+    """Not squeezed: the model is to learn the shapes that it will see."""
+    return np.asarray(Canvas.fit(picture.size, (size, size), "pad").enter(picture.convert("RGB")))

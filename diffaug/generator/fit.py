@@ -27,11 +27,13 @@ def fit(
     seed: int,
     checkpoint: Path,
     checkpoint_every: int,
+    accumulate: int = 1,
 ) -> list[float]:
     """Minimise `loss` over the network's parameters, leave the averaged weights in it and return the loss of each step.
 
     `loss` draws its batch and its noise from the CPU generator that it is given, which is seeded from `seed` and the
-    step alone: a run that goes on from `checkpoint` makes the same bytes as one that was never stopped.
+    step alone: a run that goes on from `checkpoint` makes the same bytes as one that was never stopped. A step adds up
+    the gradients of `accumulate` such batches.
     Raises UserError where the loss is not a finite number.
     """
     optimizer = torch.optim.AdamW(network.parameters(), lr=learning_rate, weight_decay=0.01, fused=True)
@@ -44,13 +46,16 @@ def fit(
             generator.manual_seed(seed * 1_000_003 + step)
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate * schedule(step, steps)
-            value = loss(generator)
+            value = torch.zeros(())
+            for _ in range(accumulate):
+                part = loss(generator) / accumulate
+                part.backward()
+                value = value + part.detach().cpu()
             if not torch.isfinite(value):
                 raise UserError(
                     f"train_gen: the loss of the {name} became {value.item()} at step {step}; lower "
                     f"train_gen.{name}.learning_rate (now {learning_rate:g}) and run again"
                 )
-            value.backward()
             nn.utils.clip_grad_norm_(network.parameters(), 1.0)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)

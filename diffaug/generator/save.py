@@ -1,13 +1,18 @@
-"""Writing the trained pipeline as a standard diffusers folder."""
+"""Writing what train_gen made: a diffusers folder, or LoRA weights beside the name of their base model."""
 
 import csv
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from diffusers import StableDiffusionPipeline
+from safetensors.torch import save_file
+from torch import Tensor
 
+from diffaug.diffusion.opening import BASE_FILE, LORA_FILE
+from diffaug.params.base import ModelName
 from diffaug.quiet import silence_libraries
 
 LOSS_POINTS = 200
@@ -19,11 +24,46 @@ def save_pipeline(
     """Write the pipeline, `classes.json` (what it learned to draw) and `losses.csv` (network, step, mean loss) to
     `folder`, either whole or not at all."""
     silence_libraries()
+
+    def write(place: Path) -> None:
+        pipeline.save_pretrained(place, safe_serialization=True)
+        (place / "classes.json").write_text(json.dumps(list(classes), ensure_ascii=False) + "\n", encoding="utf-8")
+        _write_losses(place, losses)
+
+    _replace(folder, write)
+
+
+def save_lora(
+    weights: dict[str, dict[str, Tensor]], losses: dict[str, list[float]], base: ModelName, folder: Path
+) -> None:
+    """Write `pytorch_lora_weights.safetensors`, as any diffusers user can load it, `base.json` (the model it belongs
+    to) and `losses.csv`, either whole or not at all."""
+
+    def write(place: Path) -> None:
+        tensors = {f"{part}.{key}": value for part, state in weights.items() for key, value in state.items()}
+        save_file(tensors, place / LORA_FILE, metadata={"format": "pt"})
+        (place / BASE_FILE).write_text(base.model_dump_json(exclude_none=True) + "\n", encoding="utf-8")
+        _write_losses(place, losses)
+
+    _replace(folder, write)
+
+
+def save_nothing(folder: Path) -> None:
+    """An empty `folder`: the generator is what generate.model names."""
+    _replace(folder, lambda place: None)
+
+
+def _replace(folder: Path, write: Callable[[Path], Any]) -> None:
     temporary = folder.with_name(f".{folder.name}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
-    pipeline.save_pretrained(temporary, safe_serialization=True)
-    (temporary / "classes.json").write_text(json.dumps(list(classes), ensure_ascii=False) + "\n", encoding="utf-8")
-    with (temporary / "losses.csv").open("w", newline="", encoding="utf-8") as handle:
+    temporary.mkdir(parents=True)
+    write(temporary)
+    shutil.rmtree(folder, ignore_errors=True)
+    temporary.replace(folder)
+
+
+def _write_losses(folder: Path, losses: dict[str, list[float]]) -> None:
+    with (folder / "losses.csv").open("w", newline="", encoding="utf-8") as handle:
         writer = csv.writer(handle, lineterminator="\n")
         writer.writerow(["network", "step", "loss"])
         for network, values in losses.items():
@@ -31,5 +71,3 @@ def save_pipeline(
             for start in range(0, len(values), every):
                 part = values[start : start + every]
                 writer.writerow([network, start + len(part), f"{sum(part) / len(part):.6f}"])
-    shutil.rmtree(folder, ignore_errors=True)
-    temporary.replace(folder)

@@ -1,7 +1,6 @@
 """Train a small, complete Stable Diffusion from random weights on captioned images."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -12,6 +11,7 @@ from torch.nn import functional as F
 
 from diffaug.generator.captioned import Captioned
 from diffaug.generator.fit import fit
+from diffaug.generator.latents import Latents, encode_all, to_model
 from diffaug.generator.parts import (
     assemble,
     build_scheduler,
@@ -20,7 +20,7 @@ from diffaug.generator.parts import (
     build_unet,
     build_vae,
 )
-from diffaug.params import TrainGenParams
+from diffaug.params.generator import TrainGenParams
 from diffaug.prompts import refuse_truncation
 
 
@@ -45,9 +45,14 @@ def train_from_scratch(
     torch.manual_seed(params.seed)
     tokenizer = build_tokenizer(data.captions)
     refuse_truncation(tokenizer, data.captions, "train_gen.caption")
-    text_encoder = build_text_encoder(tokenizer, params.unet.text_width)
-    vae = build_vae(params.size, params.vae.channels, params.vae.latent_channels)
-    unet = build_unet(params.size, params.unet.channels, params.vae.latent_channels, params.unet.text_width)
+    text_encoder = build_text_encoder(tokenizer, params.scratch.unet.text_width)
+    vae = build_vae(params.scratch.size, params.scratch.vae.channels, params.scratch.vae.latent_channels)
+    unet = build_unet(
+        params.scratch.size,
+        params.scratch.unet.channels,
+        params.scratch.vae.latent_channels,
+        params.scratch.unet.text_width,
+    )
     images = data.images.to(device)
 
     vae.to(device)
@@ -65,31 +70,25 @@ def train_from_scratch(
 
 
 def _fit(network: nn.Module, loss: Callable, name: str, params: TrainGenParams, work: Path) -> list[float]:
-    part = params.vae if name == "vae" else params.unet
+    part = params.scratch.vae if name == "vae" else params.scratch.unet
     return fit(
         network,
         loss,
-        name=name,
+        name=f"scratch.{name}",
         steps=part.steps,
         learning_rate=part.learning_rate,
-        ema_decay=params.ema_decay,
+        ema_decay=params.scratch.ema_decay,
         seed=params.seed,
         checkpoint=work / f"{name}.safetensors",
         checkpoint_every=params.checkpoint_every,
     )
 
 
-def to_model(images: Tensor, flip: Tensor | None = None) -> Tensor:
-    """uint8 (B, 3, S, S) to float32 in [-1, 1]; where `flip` (B,) is true, mirrored."""
-    pixels = images.float() / 127.5 - 1
-    return pixels if flip is None else torch.where(flip[:, None, None, None], pixels.flip(-1), pixels)
-
-
 def _vae_loss(vae: AutoencoderKL, images: Tensor, params: TrainGenParams) -> Callable[[torch.Generator], Tensor]:
     """Absolute error of pixels and of their differences (edges), and KL (Rombach et al. 2022, 2112.10752)."""
 
     def loss(generator: torch.Generator) -> Tensor:
-        index = torch.randint(len(images), (params.vae.batch_size,), generator=generator)
+        index = torch.randint(len(images), (params.scratch.vae.batch_size,), generator=generator)
         flip = torch.rand(len(index), generator=generator) < (0.5 if params.flip else 0.0)
         pixels = to_model(images[index.to(images.device)], flip.to(images.device))
         posterior = vae.encode(pixels).latent_dist
@@ -97,25 +96,9 @@ def _vae_loss(vae: AutoencoderKL, images: Tensor, params: TrainGenParams) -> Cal
         decoded = vae.decode(posterior.mean + posterior.std * noise).sample
         error = decoded - pixels
         edges = error.diff(dim=-1).abs().mean() + error.diff(dim=-2).abs().mean()
-        return error.abs().mean() + edges + params.vae.kl_weight * posterior.kl().mean()
+        return error.abs().mean() + edges + params.scratch.vae.kl_weight * posterior.kl().mean()
 
     return loss
-
-
-@dataclass(frozen=True)
-class Latents:
-    """Every image's posterior in the latent, at unit variance: `mean`, `std` (N, C, h, w), `labels` (N,)."""
-
-    mean: Tensor
-    std: Tensor
-    labels: Tensor
-
-
-@torch.no_grad()
-def encode_all(vae: AutoencoderKL, images: Tensor, batch_size: int = 256) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of every image's latent, unscaled, (N, C, h, w) each."""
-    parts = [vae.encode(to_model(batch)).latent_dist for batch in images.split(batch_size)]
-    return torch.cat([part.mean for part in parts]), torch.cat([part.std for part in parts])
 
 
 def _scaling_factor(mean: Tensor, std: Tensor) -> float:
@@ -132,10 +115,10 @@ def _denoising_loss(
     unconditional = len(tokens) - 1
 
     def loss(generator: torch.Generator) -> Tensor:
-        size = params.unet.batch_size
+        size = params.scratch.unet.batch_size
         index = torch.randint(len(latents.labels), (size,), generator=generator)
         steps = torch.randint(len(signal), (size,), generator=generator)
-        dropped = torch.rand(size, generator=generator) < params.unet.caption_dropout
+        dropped = torch.rand(size, generator=generator) < params.scratch.unet.caption_dropout
         draws = torch.randn((2, size, *latents.mean.shape[1:]), generator=generator)
         index, steps, dropped, draws = (value.to(tokens.device) for value in (index, steps, dropped, draws))
         clean = latents.mean[index] + latents.std[index] * draws[0]

@@ -61,6 +61,7 @@ def verdict_table(metrics: dict[str, Any]) -> str:
     lines.append(
         f"Real test images: {sizes}; {metrics['seeds']} seeds an arm; {metrics['ratio']:g} synthetic per real image."
     )
+    lines += [f"Note: {note}." for note in metrics.get("notes", [])]
     return "\n".join(line.rstrip() for line in lines)
 
 

@@ -9,7 +9,7 @@ from typing import get_type_hints
 
 from diffaug.errors import UserError
 from diffaug.files import atomic_path
-from diffaug.params import ClsChecks, DetChecks
+from diffaug.params.training import ClsChecks, DetChecks
 
 LEDGER = "ledger.csv"
 

@@ -18,7 +18,7 @@ from torchvision.datasets import FashionMNIST
 from diffaug.errors import UserError
 from diffaug.files import atomic_path
 from diffaug.images import encode_png
-from diffaug.params import FashionMnist
+from diffaug.params.data import FashionMnist
 from diffaug.records import Record, make_record
 from diffaug.sources.real import RealData
 

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from diffaug.errors import UserError
 from diffaug.images import decode, read_file
-from diffaug.params import Folder
+from diffaug.params.data import Folder
 from diffaug.records import SPLITS, Record, make_record
 from diffaug.sources.real import RealData, stratified_split
 

@@ -8,7 +8,7 @@ from PIL import Image
 
 from diffaug.compose import Item, cut_out, place
 from diffaug.images import encode_png
-from diffaug.params import Scenes
+from diffaug.params.data import Scenes
 from diffaug.records import Record, make_record
 from diffaug.sources.real import RealData
 

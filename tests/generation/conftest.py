@@ -1,19 +1,31 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import torch
-
-from diffaug.generator.parts import assemble, build_text_encoder, build_tokenizer, build_unet, build_vae
+import small_models
 
 
 @pytest.fixture(scope="session")
-def random_pipeline(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A whole Stable Diffusion of real parts with small random weights, saved as a diffusers folder."""
-    torch.manual_seed(0)
-    tokenizer = build_tokenizer(["a photo of a cat", "a photo of a dog"])
-    pipeline = assemble(
-        build_vae(16, [8, 8, 8], 4), build_unet(16, [8, 16], 4, 16), build_text_encoder(tokenizer, 16), tokenizer
-    )
-    folder = tmp_path_factory.mktemp("models") / "pipeline"
-    pipeline.save_pretrained(folder)
+def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """A small model by its function's name in small_models, made once."""
+    made: dict[str, Path] = {}
+
+    def folder(name: str) -> Path:
+        if name not in made:
+            place = tmp_path_factory.mktemp("models") / name
+            base, _, kind = name.partition("-")
+            if kind == "controlnet":
+                made[name] = small_models.controlnet(place, folder(base))
+            elif base == "latent8":
+                made[name] = small_models.stable_diffusion(place, latent_channels=8)
+            else:
+                made[name] = getattr(small_models, base)(place)
+        return made[name]
+
     return folder
+
+
+@pytest.fixture(scope="session")
+def random_pipeline(model_folder: Callable[[str], Path]) -> Path:
+    """A whole Stable Diffusion of real parts with small random weights, saved as a diffusers folder."""
+    return model_folder("stable_diffusion")

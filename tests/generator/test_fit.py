@@ -29,7 +29,7 @@ def train(folder: Path, stop_at: int | None = None, nan_at: int | None = None) -
     losses = fit(
         network,
         loss,
-        name="vae",
+        name="scratch.vae",
         steps=20,
         learning_rate=0.01,
         ema_decay=0.9,
@@ -58,7 +58,9 @@ def test_a_finished_training_is_not_trained_again(tmp_path: Path) -> None:
 
 
 def test_nan_stops_with_one_line(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"loss of the vae became nan at step 5; lower train_gen\.vae\.learning_rate"):
+    with pytest.raises(
+        UserError, match=r"loss of the scratch.vae became nan at step 5; lower train_gen\.scratch\.vae\.learning_rate"
+    ):
         train(tmp_path, nan_at=5)
 
 

@@ -3,7 +3,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
 from diffusers import StableDiffusionPipeline
+from import_graph import ROOT
 from PIL import Image
 
 from diffaug.errors import UserError
@@ -12,26 +14,40 @@ from diffaug.generator.parts import build_tokenizer
 from diffaug.generator.save import save_pipeline
 from diffaug.generator.scratch import train_from_scratch
 from diffaug.images import encode_png
-from diffaug.params import TrainGenParams, UnetParams, VaeParams
+from diffaug.params.generator import TrainGenParams
 from diffaug.records import ImageSet, make_record
 
-PARAMS = TrainGenParams(
-    images="pool",
-    caption="a photo of a {class}",
-    size=16,
-    flip=True,
-    seed=0,
-    ema_decay=0.5,
-    checkpoint_every=2,
-    vae=VaeParams(channels=[8, 8, 8], latent_channels=4, steps=30, batch_size=4, learning_rate=0.003, kl_weight=1e-6),
-    unet=UnetParams(channels=[8, 16], text_width=16, steps=4, batch_size=4, learning_rate=0.001, caption_dropout=0.1),
-)
+RAW = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["train_gen"] | {
+    "flip": True,
+    "checkpoint_every": 2,
+    "scratch": {
+        "size": 16,
+        "ema_decay": 0.5,
+        "vae": {
+            "channels": [8, 8, 8],
+            "latent_channels": 4,
+            "steps": 30,
+            "batch_size": 4,
+            "learning_rate": 0.003,
+            "kl_weight": 1e-6,
+        },
+        "unet": {
+            "channels": [8, 16],
+            "text_width": 16,
+            "steps": 4,
+            "batch_size": 4,
+            "learning_rate": 0.001,
+            "caption_dropout": 0.1,
+        },
+    },
+}
+PARAMS = TrainGenParams.model_validate(RAW)
 
 
 def test_what_is_trained_opens_in_diffusers_and_draws(tmp_path: Path) -> None:
     generator = torch.Generator().manual_seed(0)
     images = torch.randint(256, (8, 3, 1, 1), generator=generator, dtype=torch.uint8).expand(8, 3, 16, 16).contiguous()
-    data = Captioned(images, torch.arange(8) % 2, ("a photo of a cat", "a photo of a dog"))
+    data = Captioned(images, torch.arange(8) % 2, ("a photo of a cat", "a photo of a dog"), ("cat", "dog"))
     pipeline, losses = train_from_scratch(data, PARAMS, tmp_path / "work", torch.device("cpu"))
     assert np.mean(losses["vae"][-5:]) < np.mean(losses["vae"][:5])
     save_pipeline(pipeline, losses, ("cat", "dog"), tmp_path / "generator")

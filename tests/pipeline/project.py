@@ -23,16 +23,38 @@ TINY: dict[str, Any] = {
     },
     "train_gen": {
         "images": "real/cls/train",
-        "size": 16,
         "checkpoint_every": 2,
-        "vae": {"channels": [8, 8, 8], "latent_channels": 4, "steps": 8, "batch_size": 4},
-        "unet": {"channels": [8, 16], "text_width": 16, "steps": 8, "batch_size": 4},
+        "scratch": {
+            "size": 16,
+            "vae": {"channels": [8, 8, 8], "latent_channels": 4, "steps": 8, "batch_size": 4},
+            "unet": {"channels": [8, 16], "text_width": 16, "steps": 8, "batch_size": 4},
+        },
     },
     "generate": {
         "batch_size": 4,
         "num_inference_steps": 2,
-        "cls": {"txt2img": {"per_class": 10}, "img2img": {"per_class": 6}},
-        "det": {"paste": {"per_real": 3.0, "items_per_class": 2}},
+        "cls": {
+            "per_class": 16,
+            "modes": {
+                "txt2img": {"weight": 2},
+                "img2img": {"weight": 1, "strength": [0.5, 1.0]},
+                "inpaint": {"weight": 1, "strength": 1.0, "repaint": "background", "padding": 1, "feather": 1},
+            },
+        },
+        "det": {
+            "per_real": 3.0,
+            "modes": {
+                "paste": {"weight": 2, "items_per_class": 2},
+                "inpaint": {
+                    "weight": 1,
+                    "prompt": "a photo of a bar",
+                    "strength": 1.0,
+                    "repaint": "background",
+                    "padding": 1,
+                    "feather": 1,
+                },
+            },
+        },
     },
     # Everything passes: these networks have learned nothing.
     "filter": {
@@ -95,7 +117,7 @@ def make_project(folder: Path) -> Path:
     folder.mkdir(parents=True)
     for name in ("dvc.yaml", ".dvcignore", ".gitignore", ".gitattributes"):
         shutil.copy(ROOT / name, folder / name)
-    for name in ("stages", "diffaug"):
+    for name in ("stages", "diffaug", "prompts"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     (folder / ".dvc").mkdir()
     for name in ("config", ".gitignore"):

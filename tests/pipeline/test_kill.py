@@ -12,8 +12,8 @@ from project import change, copy_of, environment, repro, run
 
 # A long enough middle to be killed in; both runs use the same.
 LONGER = {
-    "train_gen": {"checkpoint_every": 5, "vae": {"steps": 150}, "unet": {"steps": 150}},
-    "generate": {"num_inference_steps": 20, "cls": {"txt2img": {"per_class": 60}}},
+    "train_gen": {"checkpoint_every": 5, "scratch": {"vae": {"steps": 150}, "unet": {"steps": 150}}},
+    "generate": {"num_inference_steps": 20, "cls": {"per_class": 90}},
 }
 
 
@@ -60,7 +60,7 @@ def test_killed_stages_go_on_to_the_same_bytes(finished: Path, longer: Path, tmp
     unet = next((project / ".work").glob("train_gen/*/unet.safetensors"))
     before = unet.stat().st_mtime_ns
     output = run(project, "dvc", "repro", "train_gen")
-    assert "0/150" not in output.split("train_gen: unet")[1].splitlines()[0]
+    assert "0/150" not in output.split("train_gen: scratch.unet")[1].splitlines()[0]
     assert unet.stat().st_mtime_ns > before
     assert digest(project / "models/generator") == digest(longer / "models/generator")
 

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from diffaug.errors import UserError
-from diffaug.params import ClsChecks, DetChecks
+from diffaug.params.training import ClsChecks, DetChecks
 from diffaug.scoring.degenerate import gray_std
 from diffaug.scoring.duplicates import Hashes, hash_all, nearest, nearest_earlier
 from diffaug.scoring.policy import Entry, Scores, judge, read_ledger, summarise, write_ledger

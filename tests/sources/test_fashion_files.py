@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from diffaug.errors import UserError
-from diffaug.params import FashionMnist
+from diffaug.params.data import FashionMnist
 from diffaug.sources import fashion_mnist as source
 
 

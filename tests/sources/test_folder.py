@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from diffaug.errors import UserError
-from diffaug.params import Folder
+from diffaug.params.data import Folder
 from diffaug.sources.folder import class_folders, yolo_folder
 from diffaug.sources.real import check_classes, check_disjoint
 

@@ -3,7 +3,7 @@ from PIL import Image, ImageDraw
 
 from diffaug.compose import Item, cut_out, place
 from diffaug.images import encode_png
-from diffaug.params import Scenes
+from diffaug.params.data import Scenes
 from diffaug.records import make_record
 from diffaug.sources.real import RealData
 from diffaug.sources.scenes import scenes

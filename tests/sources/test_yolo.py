@@ -4,7 +4,7 @@ import pytest
 from PIL import Image
 
 from diffaug.errors import UserError
-from diffaug.params import Folder
+from diffaug.params.data import Folder
 from diffaug.sources.folder import yolo_folder
 from diffaug.sources.real import RealData, check_disjoint
 

@@ -1,0 +1,46 @@
+"""Inpainting with a model that has no pipeline of its own for it: img2img, blended with the source at every step."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from diffusers.utils.torch_utils import randn_tensor
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def has_inpainting(pipeline: Any) -> bool:
+    """Whether the pipeline's own inpainting accepts its U-Net: diffusers' takes 4 or 9 latent channels alone."""
+    unet = getattr(pipeline, "unet", None)
+    return unet is None or unet.config.in_channels in (4, 9)
+
+
+def blend(
+    pipeline: Any, source: Tensor, mask: Tensor, generators: Sequence[torch.Generator]
+) -> Callable[[Any, int, Any, dict[str, Any]], dict[str, Any]]:
+    """A `callback_on_step_end` for an img2img pipeline: outside the mask, the latent is the source's, noised alike.
+
+    Blended latent diffusion (Avrahami et al. 2022, arXiv:2206.02779). source: (B, 3, H, W) in [-1, 1]; mask: (B, 1, H,
+    W), 1 where the image is drawn anew; generators: one CPU generator an image.
+    """
+    vae = pipeline.vae
+    with torch.no_grad():
+        encoded = vae.encode(source.to(vae.device, vae.dtype))
+    latent = encoded.latent_dist.mode() if hasattr(encoded, "latent_dist") else encoded.latents
+    latent = (latent - (getattr(vae.config, "shift_factor", None) or 0.0)) * vae.config.scaling_factor
+    if hasattr(encoded, "latent_dist"):  # the pipeline's first draw is the posterior's sample, its second the noise
+        randn_tensor(latent.shape, list(generators), device=latent.device, dtype=latent.dtype)
+    noise = randn_tensor(latent.shape, list(generators), device=latent.device, dtype=latent.dtype)
+    # A cell of the latent is drawn anew where any of its pixels is; the pixels that must stay are pasted back later.
+    region = F.adaptive_max_pool2d(mask.to(latent), latent.shape[-2:])
+
+    def after_step(pipeline: Any, step: int, timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
+        steps = pipeline.scheduler.timesteps
+        place = int((steps == timestep).nonzero()[-1]) + 1
+        kept = latent
+        if place < len(steps):
+            kept = pipeline.scheduler.add_noise(latent, noise, steps[place : place + 1].expand(len(latent)))
+        tensors["latents"] = region * tensors["latents"] + (1 - region) * kept.to(tensors["latents"])
+        return tensors
+
+    return after_step

@@ -1,0 +1,32 @@
+"""What licences say about training on a model's images. A hint for the user, no legal advice."""
+
+# By the license or license_name of the model card; what each says of outputs and use, in short.
+_LIMITS = {
+    "flux-1-dev-non-commercial-license": (
+        "non-commercial use only, and its images must not train a model that competes with FLUX.1 [dev]"
+    ),
+    "flux-non-commercial-license": (
+        "non-commercial use only, and its images must not train a model that competes with FLUX"
+    ),
+    "flux-dev-non-commercial-license": (
+        "non-commercial use only, and its images must not train a model that competes with FLUX [dev]"
+    ),
+    "sai-nc-community": "non-commercial use only",
+    "stabilityai-nc-research-community": "non-commercial research only",
+    "stabilityai-ai-community": (
+        "free below a yearly revenue that it names, and its images must not train a foundational generative model"
+    ),
+    "stabilityai-non-commercial-research-community": "non-commercial research only",
+    "cc-by-nc-4.0": "non-commercial use only",
+    "cc-by-nc-sa-4.0": "non-commercial use only",
+}
+
+
+def licence_warning(model: str, licence: str | None) -> str | None:
+    """One sentence where the licence limits what models may be trained on the images; None where none is known."""
+    limit = _LIMITS.get((licence or "").lower())
+    if limit is None and "non-commercial" in (licence or "").lower():
+        limit = "non-commercial use only"
+    if limit is None:
+        return None
+    return f"{model} is licensed under {licence}: {limit}; read it before you train on, or share, what was made here"

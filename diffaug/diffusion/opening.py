@@ -1,0 +1,206 @@
+"""Opening a model: pipeline folder, hub id or single file, with LoRA, embeddings, a tiny VAE; without watermark."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import torch
+from diffusers import DiffusionPipeline
+from safetensors.torch import load_file
+
+from diffaug.diffusion.locate import Located, file_sha256, locate_network, locate_pipeline
+from diffaug.diffusion.locate import config_folder as single_file_config
+from diffaug.errors import UserError
+from diffaug.params.base import GENERATOR, ModelName
+from diffaug.params.generation import Adapter, Embedding, GenerateParams
+from diffaug.quiet import silence_libraries
+
+LORA_FILE = "pytorch_lora_weights.safetensors"
+BASE_FILE = "base.json"  # beside a LoRA: the model it was trained on
+
+
+@dataclass(frozen=True)
+class Model:
+    """An open model. `sha256`: of its weights and of all that was put on them; `safety`: its checker, taken out."""
+
+    pipeline: Any
+    located: Located
+    sha256: str
+    dtype: torch.dtype
+    device: torch.device
+    classes: tuple[str, ...]
+    safety: Any | None
+
+    @property
+    def label(self) -> str:
+        """The model's name as people write it, with the LoRAs on it left out."""
+        return self.located.name
+
+
+def open_model(params: GenerateParams, device: torch.device) -> Model:
+    """The model of the params on the device. Raises UserError where it is missing, not whole, pickled, or unfit."""
+    silence_libraries()
+    dtype = resolve_dtype(params.dtype, device)
+    name, adapters = params.model, list(params.loras)
+    if name.name == GENERATOR and (Path(GENERATOR) / BASE_FILE).exists():
+        name = ModelName.model_validate_json((Path(GENERATOR) / BASE_FILE).read_text(encoding="utf-8"))
+        adapters = [Adapter(path=GENERATOR, scale=1.0), *adapters]
+    located = locate_pipeline(name, "generate.model")
+    pipeline = open_pipeline(name, located, "generate.model", dtype)
+    parts = [located.sha256, *load_embeddings(pipeline, params.embeddings), *load_loras(pipeline, adapters)]
+    if params.tiny_vae is not None:
+        tiny = locate_network(params.tiny_vae, "generate.tiny_vae")
+        pipeline.register_modules(vae=_network(tiny.path, dtype, params.tiny_vae.variant))
+        parts.append(tiny.sha256)
+    safety = take_safety_checker(pipeline)
+    if safety is not None:
+        safety[0].to(device)
+    learned = located.path / "classes.json"  # written by train_gen; other models do not say what they know
+    return Model(
+        pipeline=pipeline.to(device),
+        located=located,
+        sha256=parts[0] if len(parts) == 1 else _digest(parts),
+        dtype=dtype,
+        device=device,
+        classes=tuple(json.loads(learned.read_text(encoding="utf-8"))) if learned.exists() else (),
+        safety=safety,
+    )
+
+
+def open_pipeline(model: ModelName, located: Located, key: str, dtype: torch.dtype) -> Any:
+    """The pipeline of located files, on the CPU. Raises UserError where the library cannot open them."""
+    safetensors = None if model.allow_pickle else True
+    try:
+        if not model.is_file:
+            index = json.loads((located.path / "model_index.json").read_text(encoding="utf-8"))
+            return DiffusionPipeline.from_pretrained(
+                located.path,
+                **{part: None for part, kind in index.items() if kind == [None, None]},
+                dtype=dtype,
+                variant=model.variant,
+                use_safetensors=safetensors,
+                local_files_only=True,
+            )
+        config = single_file_config(model, key)
+        kind = json.loads((config / "model_index.json").read_text(encoding="utf-8"))["_class_name"]
+        return getattr(diffusers, kind).from_single_file(
+            str(located.path), config=str(config), dtype=dtype, local_files_only=True
+        )
+    except UserError:
+        raise
+    except Exception as error:  # the library raises a dozen kinds for files that do not fit their configuration
+        reason = " ".join(str(error).split())[:300]
+        raise UserError(
+            f"params.yaml: {key}: {located.path} does not open ({reason}); check that it is whole and of its kind"
+        ) from None
+
+
+def open_network(model: ModelName, key: str, dtype: torch.dtype) -> tuple[Any, Located]:
+    """A network of diffusers by the class that its config.json names, on the CPU: a ControlNet, say."""
+    located = locate_network(model, key)
+    return _network(located.path, dtype, model.variant), located
+
+
+def resolve_dtype(name: str, device: torch.device) -> torch.dtype:
+    """The arithmetic: auto is bfloat16 on a GPU that has it, else float16; float32 on a CPU."""
+    if name != "auto":
+        return getattr(torch, name)
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+    return torch.float16 if device.type == "mps" else torch.float32
+
+
+def load_loras(pipeline: Any, adapters: Sequence[Adapter]) -> list[str]:
+    """Add the LoRAs, each times its scale, to the weights (Hu et al. 2021, arXiv:2106.09685); a hash of each."""
+    if not adapters:
+        return []
+    if not hasattr(pipeline, "load_lora_weights"):
+        raise UserError(f"params.yaml: generate.loras: {type(pipeline).__name__} takes no LoRA; remove it")
+    files = [_weights_file(adapter.path, LORA_FILE, "generate.loras") for adapter in adapters]
+    names = [f"lora{number}" for number in range(len(adapters))]
+    with _fitting("generate.loras", " and ".join(str(file) for file in files), type(pipeline).__name__):
+        for name, file in zip(names, files):
+            pipeline.load_lora_weights(
+                str(file.parent), weight_name=file.name, adapter_name=name, local_files_only=True
+            )
+        # Where no weight fits, the library says nothing, and there is no such adapter to set.
+        pipeline.set_adapters(names, adapter_weights=[adapter.scale for adapter in adapters])
+        pipeline.fuse_lora(adapter_names=names)
+        pipeline.unload_lora_weights()
+    return [f"{file_sha256(file)} {adapter.scale!r}" for file, adapter in zip(files, adapters)]
+
+
+def load_embeddings(pipeline: Any, embeddings: Sequence[Embedding]) -> list[str]:
+    """Teach the tokenizers these words (textual inversion, Gal et al. 2022, arXiv:2208.01618); a hash of each."""
+    if embeddings and not hasattr(pipeline, "load_textual_inversion"):
+        raise UserError(f"params.yaml: generate.embeddings: {type(pipeline).__name__} takes none; remove them")
+    hashes = []
+    for embedding in embeddings:
+        file = _weights_file(embedding.path, "learned_embeds.safetensors", "generate.embeddings")
+        with _fitting("generate.embeddings", str(file), type(pipeline).__name__):
+            _teach(pipeline, load_file(file), embedding.token)
+        hashes.append(f"{file_sha256(file)} {embedding.token}")
+    return hashes
+
+
+def _teach(pipeline: Any, state: dict[str, torch.Tensor], token: str) -> None:
+    if not {"clip_l", "clip_g"} <= set(state):
+        pipeline.load_textual_inversion(state, token=token)
+        return
+    for part, number in (("clip_l", ""), ("clip_g", "_2")):  # SDXL's two text encoders in one file
+        encoder, tokenizer = (getattr(pipeline, f"{kind}{number}") for kind in ("text_encoder", "tokenizer"))
+        pipeline.load_textual_inversion(state[part], token=token, text_encoder=encoder, tokenizer=tokenizer)
+
+
+@contextmanager
+def _fitting(key: str, what: str, kind: str) -> Iterator[None]:
+    """Turns whatever the library raises for files that do not fit (a dozen kinds) into one line."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split())[:300]
+        raise UserError(f"params.yaml: {key}: {what} does not fit {kind}, or is damaged ({reason})") from None
+
+
+def take_safety_checker(pipeline: Any) -> Any | None:
+    """The model's safety checker with its preprocessing, taken out: it would replace images by black ones."""
+    checker = getattr(pipeline, "safety_checker", None)
+    if hasattr(pipeline, "safety_checker"):
+        pipeline.register_modules(safety_checker=None)
+        pipeline.register_to_config(requires_safety_checker=False)
+    return (checker, pipeline.feature_extractor) if checker is not None else None
+
+
+def _network(folder: Path, dtype: torch.dtype, variant: str | None) -> Any:
+    kind = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("_class_name", "")
+    if not hasattr(diffusers, kind):
+        raise UserError(f"{folder / 'config.json'}: _class_name {kind!r} is no network of diffusers")
+    with _fitting("generate", str(folder), kind):
+        return getattr(diffusers, kind).from_pretrained(
+            folder, dtype=dtype, variant=variant, use_safetensors=True, local_files_only=True
+        )
+
+
+def _weights_file(path: str, default: str, key: str) -> Path:
+    file = Path(path).expanduser()
+    file = file / default if file.is_dir() else file
+    if not file.is_file():
+        raise UserError(
+            f"params.yaml: {key}: {file} does not exist; give a .safetensors file, or a folder with {default}"
+        )
+    if file.suffix != ".safetensors":
+        raise UserError(
+            f"params.yaml: {key}: {file} is not a .safetensors file; other formats can run code when opened"
+        )
+    return file
+
+
+def _digest(parts: Sequence[str]) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()

@@ -1,0 +1,139 @@
+"""Everything that is to be drawn, cut into batches, and one batch after the other into the work cache."""
+
+import itertools
+import os
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import torch
+from PIL import Image
+
+from diffaug.generation.cache import WorkCache, Writer
+from diffaug.generation.plan import (
+    Job,
+    SceneJob,
+    batches,
+    common_format,
+    formats_of,
+    plan_backgrounds,
+    plan_cls,
+    plan_items,
+    plan_scenes,
+)
+from diffaug.generation.pnginfo import text_chunks
+from diffaug.generation.prompts import check_classes
+from diffaug.generation.sampler import Drawn, Sampler, open_sampler
+from diffaug.images import encode_png
+from diffaug.params.generation import GenerateParams
+from diffaug.records import ImageSet, Record, read_set
+
+_NO_CLS_FORMAT = ((64, 64), "RGB")  # of drawn objects where there are no classification images
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All jobs of the stage: classification images, objects and backgrounds to draw, scenes to compose."""
+
+    cls: ImageSet
+    det: ImageSet
+    images: tuple[Job, ...]
+    items: tuple[Job, ...]
+    backgrounds: tuple[Job, ...]
+    scenes: tuple[SceneJob, ...]
+
+    @property
+    def drawn(self) -> tuple[Job, ...]:
+        """All jobs for the diffusion pipeline."""
+        return (*self.images, *self.items, *self.backgrounds)
+
+
+def make_plan(params: GenerateParams) -> Plan:
+    """The plan for the real train sets on this disk."""
+    cls, det = (read_set(Path(f"data/real/{task}/train")) for task in ("cls", "det"))
+    if cls.names or det.names:
+        check_classes(params, sorted({*cls.names, *det.names}))
+    item_format = common_format(formats_of(cls)) if len(cls) else _NO_CLS_FORMAT
+    items = plan_items(params, det.names, *item_format)
+    return Plan(
+        cls=cls,
+        det=det,
+        images=tuple(plan_cls(params, cls)),
+        items=tuple(items),
+        backgrounds=tuple(plan_backgrounds(params, det)),
+        scenes=tuple(plan_scenes(params, det, items)),
+    )
+
+
+class Drawing:
+    """The plan's batches by number, each with its place in the cache. Raises UserError where the model does not fit."""
+
+    def __init__(self, params: GenerateParams, plan: Plan, work: Path, device: torch.device) -> None:
+        self.plan = plan
+        self.sampler: Sampler = open_sampler(params, device)
+        self.sampler.check(plan.drawn, [*plan.cls.names, *plan.det.names])
+        self.cache = WorkCache.open(work, self.sampler.fingerprint())
+        self._sources = {False: {r.id: r for r in plan.cls}, True: {r.id: r for r in plan.det}}
+        groups = (plan.images, plan.items, plan.backgrounds)
+        self.batches = list(itertools.chain.from_iterable(batches(group, params.batch_size) for group in groups))
+
+    def source(self, job: Job) -> Record | None:
+        """The real image that a job starts from."""
+        return self._sources[job.label < 0][job.source_id] if job.source_id else None
+
+    def path(self, job: Job) -> Path:
+        """Where the job's image stands, or will."""
+        source = self.source(job)
+        return self.cache.path(job, source.sha256 if source else None)
+
+    def unfinished(self) -> dict[int, list[Job]]:
+        """Batch number to the jobs of it that are not drawn yet. Batches are cut before the cache is asked, so a run
+        that goes on draws the same batches as one that never stopped."""
+        missing = {n: [job for job in batch if not self.path(job).exists()] for n, batch in enumerate(self.batches)}
+        return {number: jobs for number, jobs in missing.items() if jobs}
+
+    def draw(self, numbers: Iterable[int], report: Callable[[int], object]) -> None:
+        """Draw these batches into the cache; `report` is told how many images each has finished."""
+        threads = max(1, min(8, (os.cpu_count() or 2) // 2)) if self.sampler.model.device.type != "cpu" else 1
+        with Writer(threads) as writer:
+            for number in numbers:
+                batch = self.batches[number]
+                sources = {job.source_id: self.source(job) for job in batch if job.source_id}
+                drawn = self.sampler.draw(batch, {id: record for id, record in sources.items() if record is not None})
+                missing = {job.id for job in batch if not self.path(job).exists()}
+                lazy = _Lazy(self, drawn)
+                writer.submit(
+                    {self.path(job): partial(lazy.encode, n) for n, job in enumerate(batch) if job.id in missing}
+                )
+                report(len(missing))
+
+    def encode(self, job: Job, image: Image.Image, flagged: bool | None) -> bytes:
+        """The PNG of a job: `image` as the model drew it, brought to the job's size, with what it says of itself."""
+        sampler = self.sampler
+        finished = sampler.finish(image, job, self.source(job))
+        return encode_png(finished, text_chunks(job, image.size, sampler.model.label, sampler.model.sha256, flagged))
+
+    def waste(self) -> float:
+        """The share of drawn images that only fill batches up, 0 to 1."""
+        slots = len(self.batches) * self.sampler.batch_size
+        return 1 - len(self.plan.drawn) / slots if slots else 0.0
+
+
+class _Lazy:
+    """A batch whose pictures are looked at when the writing threads come to them."""
+
+    def __init__(self, drawing: Drawing, drawn: Drawn) -> None:
+        self._drawing = drawing
+        self._drawn = drawn
+        self._lock = threading.Lock()
+        self._images: list[Image.Image] = []
+        self._flags: list[bool | None] = []
+
+    def encode(self, number: int) -> bytes:
+        with self._lock:
+            if not self._images:
+                self._flags = self._drawing.sampler.flag(self._drawn)
+                self._images = self._drawn.images()
+        return self._drawing.encode(self._drawn.jobs[number], self._images[number], self._flags[number])

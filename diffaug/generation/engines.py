@@ -1,0 +1,168 @@
+"""Who draws the batches: this process, several processes of this machine, or the actors of a Ray cluster.
+
+All of them fill the same work cache, and the cut of the batches never depends on them: so do neither images nor ids.
+"""
+
+import ctypes
+import gc
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from diffaug.device import choose_device
+from diffaug.errors import UserError
+from diffaug.generation.drawing import Drawing, Plan, make_plan
+from diffaug.params.generation import GenerateParams
+
+_POLL_SECONDS = 1.0
+_MARK = "diffaug says: "
+_ATTEMPTS = 3  # a batch that kills its actor this often ends the run
+
+
+def draw_all(drawing: Drawing, params: GenerateParams, work: Path) -> int:
+    """Draw what the cache does not hold, with the engine of the params; how many images were drawn."""
+    unfinished = drawing.unfinished()
+    missing = sum(len(jobs) for jobs in unfinished.values())
+    total = len(drawing.plan.drawn)
+    if not missing:
+        return 0
+    with tqdm(total=total, initial=total - missing, desc="generate", unit="image", mininterval=1.0) as bar:
+        if params.launch.engine == "ray":
+            _ray(drawing, params, work, list(unfinished), bar.update)
+        elif params.launch.processes > 1:
+            _processes(drawing, params, work, unfinished, bar.update)
+        else:
+            drawing.draw(unfinished, bar.update)
+    return missing
+
+
+def _processes(drawing: Drawing, params: GenerateParams, work: Path, unfinished: dict, report: Callable) -> None:
+    """`torchrun` starts one process a device; process r takes every n-th batch. The folder is the gather."""
+    expected = [drawing.path(job) for jobs in unfinished.values() for job in jobs]
+    _make_room(drawing)
+    count = params.launch.processes
+    threads = str(max(1, (os.cpu_count() or count) // count))
+    launcher = [sys.executable, "-m", "torch.distributed.run"]
+    work.mkdir(parents=True, exist_ok=True)
+    with (work / "processes.log").open("w+", encoding="utf-8", errors="replace") as log:
+        process = subprocess.Popen(
+            [*launcher, "--standalone", f"--nproc-per-node={count}", "-m", "diffaug.generation.engines", str(work)],
+            env={**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", threads)},
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            preexec_fn=_die_with_parent if sys.platform == "linux" else None,
+        )
+        finished = 0
+        try:
+            while process.poll() is None:
+                time.sleep(_POLL_SECONDS)
+                now = sum(path.exists() for path in expected)
+                report(now - finished)
+                finished = now
+        except BaseException:
+            process.terminate()
+            process.wait()
+            raise
+        log.seek(0)
+        said = log.read().splitlines()
+    if process.returncode or not all(path.exists() for path in expected):
+        raise UserError(
+            f"one of the {count} processes ended early; what is finished is kept, run `dvc repro` to go on. It said: "
+            f"{_last_words(said)}"
+        )
+
+
+def _ray(drawing: Drawing, params: GenerateParams, work: Path, numbers: list[int], report: Callable) -> None:
+    """An actor a device; a killed one is started again and its batch with it. What comes back is a count, no pixels."""
+    try:
+        import ray
+        from ray.exceptions import RayError
+        from ray.util import ActorPool
+    except ImportError:
+        raise UserError(
+            "params.yaml: generate.launch.engine: ray is not installed; run `.venv/bin/pip install 'ray>=2.50'`"
+        ) from None
+    _make_room(drawing)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # RAY_ADDRESS names a cluster; without it the actors are this machine's, and nobody else can reach them.
+    alone: dict[str, Any] = {} if "RAY_ADDRESS" in os.environ else {"_node_ip_address": "127.0.0.1"}
+    ray.init(include_dashboard=False, log_to_driver=False, **alone)
+    resources: dict[str, Any] = {"num_gpus": 1} if device == "cuda" else {"num_cpus": 1}
+    actor: Any = ray.remote(max_restarts=-1, max_task_retries=_ATTEMPTS, **resources)(_Actor)
+    try:
+        have = int(ray.cluster_resources().get("GPU" if device == "cuda" else "CPU", 0))
+        if have < params.launch.processes:
+            raise UserError(
+                f"params.yaml: generate.launch.processes: {params.launch.processes}, but the Ray cluster "
+                f"has {have}; lower it"
+            )
+        actors = [actor.remote(params, str(Path.cwd()), str(work)) for _ in range(params.launch.processes)]
+        for count in ActorPool(actors).map_unordered(lambda a, number: a.draw.remote(number), numbers):
+            report(count)
+    except RayError as error:
+        reason = str(getattr(error, "cause", None) or error).strip().splitlines()
+        raise UserError(f"a Ray actor failed; what is finished is kept. It said: {_last_words(reason)}") from None
+    finally:
+        ray.shutdown()
+
+
+class _Actor:
+    """A Ray worker with its own open model."""
+
+    def __init__(self, params: GenerateParams, root: str, work: str) -> None:
+        os.chdir(root)
+        self._drawing = Drawing(params, make_plan(params), Path(work).absolute(), choose_device())
+
+    def draw(self, number: int) -> int:
+        counts: list[int] = []
+        self._drawing.draw([number], counts.append)
+        return sum(counts)
+
+
+def _make_room(drawing: Drawing) -> None:
+    """Give the model's memory back to those who draw."""
+    drawing.sampler.release()
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def _die_with_parent() -> None:
+    """So that no orphan goes on where the stage was killed (prctl(2), PR_SET_PDEATHSIG = 1)."""
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+
+
+def _last_words(lines: list[str]) -> str:
+    """Our own message where there is one, else the last line that names an error."""
+    own = [line.partition(_MARK)[2] for line in lines if _MARK in line]
+    told = own or [line for line in lines if "Error" in line] or [line for line in lines if line.strip()]
+    return told[-1].strip()[:600] if told else "nothing"
+
+
+def _worker(params: GenerateParams, plan: Plan, work: Path) -> None:
+    rank, local, count = (int(os.environ[name]) for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE"))
+    if torch.cuda.is_available():
+        torch.cuda.set_device(local)
+    drawing = Drawing(params, plan, work, choose_device())
+    # Every n-th of all batches, finished or not: the share of a rank is the same after a restart.
+    mine = [number for number in drawing.unfinished() if number % count == rank]
+    drawing.draw(mine, lambda _: None)
+
+
+if __name__ == "__main__":
+    from diffaug.params import load_params
+
+    try:
+        settings = load_params().generate
+        _worker(settings, make_plan(settings), Path(sys.argv[1]))
+    except UserError as error:
+        sys.exit(f"{_MARK}{error}")

@@ -1,0 +1,142 @@
+"""Looking before a long run: one image over a grid of two settings; and one image of a run made again."""
+
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+from tqdm import tqdm
+
+from diffaug.errors import UserError
+from diffaug.generation.drawing import Drawing, Plan
+from diffaug.generation.paste import compose, usual_sizes
+from diffaug.generation.plan import Job, Settings
+from diffaug.generation.sampler import Sampler
+from diffaug.params.generation import GenerateParams
+from diffaug.records import Record
+from diffaug.report.grid import draw_grid
+
+_JOB_KEYS = ("prompt", "negative_prompt", "seed")
+_SETTING_KEYS = tuple(field.name for field in fields(Settings) if field.name not in ("mode", "negative"))
+_KINDS = {"scheduler": str, "prompt": str, "negative_prompt": str, "seed": int}
+_RANGES = {
+    "strength": (0.01, 1),
+    "eta": (0, 1),
+    "num_inference_steps": (1, 1000),
+    "guidance_scale": (0, 50),
+    "width": (16, 8192),
+    "height": (16, 8192),
+}
+_WHOLE = ("num_inference_steps", "width", "height")
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A setting and the values that it takes along one side of the grid."""
+
+    name: str
+    values: tuple[Any, ...]
+
+    @classmethod
+    def parse(cls, text: str) -> "Axis":
+        """From `name=value,value,...`; prompts are divided by `|`. Raises UserError."""
+        name, _, values = text.partition("=")
+        allowed = (*_JOB_KEYS, *_SETTING_KEYS)
+        if name not in allowed or not values:
+            raise UserError(f"{text!r} is not NAME=VALUE,VALUE with a NAME of {', '.join(allowed)}")
+        kind: Any = _KINDS.get(name, int if name in _WHOLE else float)
+        try:
+            chosen = cls(name, tuple(kind(value.strip()) for value in values.split("|" if "prompt" in name else ",")))
+        except ValueError:
+            raise UserError(f"{text!r}: every value of {name} must be of type {kind.__name__}") from None
+        low, high = _RANGES.get(name, (0, 2**63))
+        if kind is not str and any(not low <= value <= high for value in chosen.values):
+            raise UserError(f"{text!r}: values of {name} go from {low:g} to {high:g}")
+        return chosen
+
+    def put(self, job: Job, value: Any, names: Sequence[str]) -> Job:
+        """The job with this value; `{class}` in a prompt is its class, of `names`."""
+        if self.name == "prompt":
+            return replace(job, prompt=value.replace("{class}", names[job.label]))
+        if self.name == "negative_prompt":
+            settings = replace(job.settings, negative=bool(value))
+            return replace(job, negative_prompt=value, settings=settings)
+        if self.name == "strength" and not job.settings.strength:
+            raise UserError(f"strength: {job.mode} has none here; choose another --mode")
+        if self.name in _JOB_KEYS:
+            return replace(job, **{self.name: value})
+        return replace(job, settings=replace(job.settings, **{self.name: value}))
+
+
+def first_job(plan: Plan, mode: str, class_name: str | None) -> Job:
+    """The plan's first job of this mode and class. Raises UserError where it has none."""
+    names = plan.cls.names
+    if class_name is not None and class_name not in names:
+        raise UserError(f"--class {class_name!r}: there is no such class; the classes are {', '.join(names)}")
+    label = names.index(class_name) if class_name is not None else None
+    for job in plan.images:
+        if job.mode == mode and label in (None, job.label):
+            return job
+    modes = sorted({job.mode for job in plan.images})
+    raise UserError(f"--mode {mode!r}: the plan has no such image; its modes are {', '.join(modes) or 'none'}")
+
+
+def sheet(
+    sampler: Sampler, job: Job, source: Record | None, across: Axis, down: Axis, names: Sequence[str]
+) -> Image.Image:
+    """The job drawn with every pair of values, as one labelled grid with the seconds per image in each cell."""
+    sources = {source.id: source} if source else {}
+    cells = {
+        (row, column): down.put(across.put(job, first, names), second, names)
+        for row, second in enumerate(down.values)
+        for column, first in enumerate(across.values)
+    }
+    for wanted in cells.values():
+        if wanted.settings.strength and int(wanted.settings.num_inference_steps * wanted.settings.strength) < 1:
+            raise UserError(
+                f"{wanted.settings.num_inference_steps} steps x strength {wanted.settings.strength:g} is below one step"
+            )
+    sampler.check(list(cells.values()), [])
+    sampler.draw([job], sources)  # a first call compiles and allocates, which is no image's fault
+    drawn: dict[tuple[int, int], tuple[Image.Image, str]] = {}
+    for place, wanted in tqdm(cells.items(), desc="sheet", unit="image"):
+        start = time.perf_counter()
+        image = sampler.draw([wanted], sources).images()[0]
+        seconds = (time.perf_counter() - start) / sampler.batch_size
+        drawn[place] = (sampler.finish(image, wanted, source), f"{seconds:.3g} s/image")
+    rows = [
+        (f"{down.name} = {value}", [drawn[row, column] for column in range(len(across.values))])
+        for row, value in enumerate(down.values)
+    ]
+    title = f"{job.mode}: {job.prompt}" + (f" (source {job.source_id})" if job.source_id else "")
+    return draw_grid(title, [f"{across.name} = {value}" for value in across.values], rows)
+
+
+def regenerate(drawing: Drawing, params: GenerateParams, id: str) -> bytes:
+    """The PNG of one image of the plan, made again alone: drawn at its own place of its batch or, for a scene, composed
+    of objects that are drawn again. Raises UserError where the plan has no such image."""
+    scene = next((scene for scene in drawing.plan.scenes if scene.id == id), None)
+    if scene is None:
+        return _draw_alone(drawing, id)[1]
+    assert params.det.modes.paste is not None  # without it there are no scenes
+    source = next(record for record in drawing.plan.det if record.id == scene.source_id)
+    with tempfile.TemporaryDirectory() as folder:
+        items = {}
+        for item in sorted(set(scene.items)):
+            job, data = _draw_alone(drawing, item)
+            (Path(folder) / item).write_bytes(data)
+            items[item] = (job, Path(folder) / item)
+        return compose(scene, source, items, usual_sizes(drawing.plan.det), params.det.modes.paste).image
+
+
+def _draw_alone(drawing: Drawing, id: str) -> tuple[Job, bytes]:
+    for batch in drawing.batches:
+        for place, job in enumerate(batch):
+            if job.id == id:
+                source = drawing.source(job)
+                drawn = drawing.sampler.draw([job] * len(batch), {source.id: source} if source else {})
+                return job, drawing.encode(job, drawn.images()[place], drawing.sampler.flag(drawn)[place])
+    raise UserError(f"{id}: the present params.yaml plans no image with this id; see the id column of data/generated")

@@ -1,0 +1,29 @@
+"""Images as a VAE sees them."""
+
+from dataclasses import dataclass
+
+import torch
+from diffusers import AutoencoderKL
+from torch import Tensor
+
+
+def to_model(images: Tensor, flip: Tensor | None = None) -> Tensor:
+    """uint8 (B, 3, S, S) to float32 in [-1, 1]; where `flip` (B,) is true, mirrored."""
+    pixels = images.float() / 127.5 - 1
+    return pixels if flip is None else torch.where(flip[:, None, None, None], pixels.flip(-1), pixels)
+
+
+@dataclass(frozen=True)
+class Latents:
+    """Every image's posterior in the latent, at unit variance: `mean`, `std` (N, C, h, w), `labels` (N,)."""
+
+    mean: Tensor
+    std: Tensor
+    labels: Tensor
+
+
+@torch.no_grad()
+def encode_all(vae: AutoencoderKL, images: Tensor, batch_size: int = 256) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of every image's latent, unscaled, (N, C, h, w) each."""
+    parts = [vae.encode(to_model(batch.to(vae.device)).to(vae.dtype)).latent_dist for batch in images.split(batch_size)]
+    return torch.cat([part.mean for part in parts]), torch.cat([part.std for part in parts])

@@ -1,0 +1,101 @@
+"""params.yaml as frozen models: an unknown key, a wrong type or a value out of range is one clear line, at once.
+
+A key that may be left out is then off or not given; no other field has a default: every knob stands in params.yaml, so
+this room alone never changes what a stage makes.
+"""
+
+from pathlib import Path
+from typing import Annotated, Self
+
+import yaml
+from pydantic import Field, ValidationError, model_validator
+
+from diffaug.errors import UserError
+from diffaug.params.base import GENERATOR, Section, Seed
+from diffaug.params.data import DownloadParams, FashionMnist
+from diffaug.params.generation import GenerateParams
+from diffaug.params.generator import TrainGenParams
+from diffaug.params.messages import one_line
+from diffaug.params.training import EvaluateParams, FilterParams, MergeParams, TrainClsParams, TrainDetParams
+
+
+class Params(Section):
+    seeds: Annotated[list[Seed], Field(min_length=1)]
+    download: DownloadParams
+    train_gen: TrainGenParams
+    generate: GenerateParams
+    filter: FilterParams
+    merge: MergeParams
+    train_cls: TrainClsParams
+    train_det: TrainDetParams
+    evaluate: EvaluateParams
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if len(set(self.seeds)) != len(self.seeds):
+            raise ValueError(f"seeds {self.seeds} has a seed twice; each trains one model, so each must differ")
+        self._generator_is_used()
+        self._generator_can_learn()
+        self._enough_is_made()
+        return self
+
+    def _generator_is_used(self) -> None:
+        method, model = self.train_gen.method, self.generate.model.name
+        used = [model, *(adapter.path for adapter in self.generate.loras)]
+        if method == "none" and GENERATOR in used:
+            raise ValueError(
+                f"generate.model.name is {GENERATOR!r}, which train_gen.method 'none' does not make; name a model "
+                "of the hub or of your disk, or set train_gen.method to 'scratch' or 'lora'"
+            )
+        if method != "none" and GENERATOR not in used:
+            raise ValueError(
+                f"train_gen.method {method!r} trains {GENERATOR!r}, but generate.model.name is {model!r}; set "
+                "train_gen.method to 'none', or let generate use what is trained"
+            )
+
+    def _generator_can_learn(self) -> None:
+        cls, images = self.download.cls, self.train_gen.images
+        if self.train_gen.method == "none":
+            return
+        if (images, None) in [("real/cls/train", cls), ("real/det/train", self.download.det)]:
+            raise ValueError(f"train_gen.images is {images!r}, but that task's source is null")
+        if images == "pool" and not (isinstance(cls, FashionMnist) and cls.pool):
+            raise ValueError(
+                "train_gen.images is 'pool', but download.cls has no pool (only fashion_mnist with "
+                "pool above 0 has one); set train_gen.images to 'real/cls/train' or 'real/det/train'"
+            )
+        guided = self.generate.guidance_scale > 1
+        if guided and self.train_gen.method == "scratch" and self.train_gen.scratch.unet.caption_dropout == 0:
+            raise ValueError(
+                f"generate.guidance_scale {self.generate.guidance_scale:g} above 1 needs "
+                "train_gen.scratch.unet.caption_dropout above 0 (0.1, say), since guidance compares with no caption"
+            )
+
+    def _enough_is_made(self) -> None:
+        cls, ratio = self.download.cls, self.merge.ratio
+        if self.download.det is not None and ratio > self.generate.det.per_real:
+            raise ValueError(
+                f"merge.ratio {ratio:g} needs at least as many scenes: raise generate.det.per_real, "
+                f"now {self.generate.det.per_real:g}"
+            )
+        if isinstance(cls, FashionMnist) and ratio * cls.train_per_class > self.generate.cls.per_class:
+            raise ValueError(
+                f"merge.ratio {ratio:g} x train_per_class {cls.train_per_class} needs more than the "
+                f"{self.generate.cls.per_class} images a class of generate.cls.per_class: raise it, or lower the ratio"
+            )
+
+
+def load_params(path: Path = Path("params.yaml")) -> Params:
+    """The checked parameters. Raises UserError: one line with the key, the value found and what is allowed."""
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path}: not found; run from the repository's root") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not readable as YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(raw, dict):
+        raise UserError(f"{path}: expected sections such as 'download:', found {type(raw).__name__}")
+    try:
+        return Params.model_validate(raw)
+    except ValidationError as error:
+        raise UserError(one_line(path, error)) from None

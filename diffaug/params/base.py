@@ -1,0 +1,77 @@
+"""Types and checks that the sections of params.yaml share."""
+
+import re
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from diffaug.schedulers import check_name
+
+Count = Annotated[int, Field(ge=0)]
+Positive = Annotated[int, Field(gt=0)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Rate = Annotated[float, Field(gt=0, le=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+Side = Annotated[int, Field(ge=16, le=8192, multiple_of=8)]
+Scheduler = Annotated[str, AfterValidator(check_name)]
+
+
+def _template(text: str) -> str:
+    if "{class}" not in text:
+        raise ValueError("must contain {class}, which stands for the class name")
+    return text
+
+
+Template = Annotated[str, AfterValidator(_template)]
+
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+GENERATOR = "models/generator"  # what train_gen writes, and so no hub id
+
+
+class Section(BaseModel):
+    """A mapping of params.yaml: no unknown key, no conversion of types, no NaN."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class ModelName(Section):
+    """A network: a hub id with its commit, a local folder, or a .safetensors file."""
+
+    name: str
+    revision: str | None = None
+    variant: str | None = None
+    config: str | None = None
+    allow_pickle: bool | None = None
+
+    @property
+    def on_hub(self) -> bool:
+        """Whether the name is a hub id (owner/model); a local path begins with ~, / or ., or ends with .safetensors."""
+        return not (self.name == GENERATOR or self.name.startswith(("~", "/", ".")) or _is_file(self.name))
+
+    @property
+    def is_file(self) -> bool:
+        """Whether the name is that of a single checkpoint file."""
+        return _is_file(self.name)
+
+    @model_validator(mode="after")
+    def _pinned(self) -> Self:
+        if not self.on_hub:
+            if self.revision is not None:
+                raise ValueError(f"{self.name!r} is a local path, which has no revision; remove it")
+            return self
+        if not _HUB_ID.fullmatch(self.name):
+            raise ValueError(
+                f"{self.name!r} is neither a hub id (owner/model), nor {GENERATOR}, nor a path that begins with ./ or /"
+            )
+        if self.revision is None or not _COMMIT.fullmatch(self.revision):
+            branch = self.revision or "HEAD"
+            raise ValueError(
+                f"revision of {self.name} is {self.revision!r}, which must be a commit of 40 hexadecimal digits, as "
+                f"what a branch names can change; `git ls-remote https://huggingface.co/{self.name} {branch}` prints it"
+            )
+        return self
+
+
+def _is_file(name: str) -> bool:
+    return name.endswith((".safetensors", ".ckpt"))

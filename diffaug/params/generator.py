@@ -1,0 +1,77 @@
+"""The section of `train_gen`: which generator, and how it learns."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from diffaug.params.base import Fraction, ModelName, Positive, Rate, Section, Seed, Side, Template
+
+
+class VaeParams(Section):
+    channels: Annotated[list[Annotated[int, Field(gt=0, multiple_of=8)]], Field(min_length=3, max_length=3)]
+    latent_channels: Annotated[int, Field(ge=1, le=32)]
+    steps: Positive
+    batch_size: Positive
+    learning_rate: Rate
+    kl_weight: Annotated[float, Field(ge=0)]
+
+
+class UnetParams(Section):
+    channels: Annotated[list[Annotated[int, Field(gt=0, multiple_of=8)]], Field(min_length=1, max_length=4)]
+    text_width: Annotated[int, Field(gt=0, multiple_of=8)]
+    steps: Positive
+    batch_size: Positive
+    learning_rate: Rate
+    caption_dropout: Fraction
+
+
+class ScratchParams(Section):
+    size: Annotated[int, Field(ge=16, le=256)]
+    ema_decay: Annotated[float, Field(ge=0, lt=1)]
+    vae: VaeParams
+    unet: UnetParams
+
+    @model_validator(mode="after")
+    def _size_fits(self) -> Self:
+        factor = 4 * 2 ** (len(self.unet.channels) - 1)
+        if self.size % factor:
+            raise ValueError(
+                f"size {self.size} must be a multiple of {factor}: the VAE divides it by 4, the U-Net by {factor // 4}"
+            )
+        return self
+
+
+class PriorParams(Section):
+    """Prior preservation (DreamBooth, Ruiz et al. 2022, arXiv:2208.12242)."""
+
+    caption: Template
+    images: Positive
+    steps: Positive
+    guidance_scale: Annotated[float, Field(ge=0, le=50)]
+    weight: Annotated[float, Field(gt=0)]
+
+
+class LoraParams(Section):
+    model: ModelName
+    size: Side
+    rank: Annotated[int, Field(ge=1, le=512)]
+    alpha: Positive
+    text_encoder: bool
+    steps: Positive
+    batch_size: Positive
+    gradient_accumulation: Positive
+    gradient_checkpointing: bool
+    learning_rate: Rate
+    caption_dropout: Fraction
+    prior: PriorParams | None = None
+
+
+class TrainGenParams(Section):
+    method: Literal["scratch", "lora", "none"]
+    images: Literal["pool", "real/cls/train", "real/det/train"]
+    caption: Template
+    flip: bool
+    seed: Seed
+    checkpoint_every: Positive
+    scratch: ScratchParams
+    lora: LoraParams

@@ -1,0 +1,110 @@
+"""A hub on this machine: the endpoints that huggingface_hub asks, over real HTTP, from folders on the disk."""
+
+import hashlib
+import json
+import threading
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+COMMIT = "c0ffee" * 6 + "beef"
+
+
+class _Refusal(Exception):
+    def __init__(self, status: HTTPStatus, code: str) -> None:
+        self.status, self.code = status, code
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: "HubServer"
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        path = unquote(urlsplit(self.path).path).strip("/")
+        self.server.requests.append(f"{self.command} {path}")
+        if any(name in path for name in self.server.broken):
+            self.close_connection = True
+            return
+        try:
+            headers, body = self._answer(path)
+            status = HTTPStatus.OK
+        except _Refusal as refusal:
+            headers, body, status = {"X-Error-Code": refusal.code}, b"{}", refusal.status
+        self.send_response(status)
+        for key, value in {"Content-Length": str(len(body)), **headers}.items():
+            self.send_header(key, value)
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(body)
+
+    do_HEAD = do_GET
+
+    def log_message(self, format: str, *arguments: Any) -> None:
+        """Keep the test's output clean."""
+
+    def _answer(self, path: str) -> tuple[dict[str, str], bytes]:
+        """Headers and body of an address: api/models/ID[/revision/R], api/models/ID/tree/R or ID/resolve/R/FILE."""
+        parts = path.removeprefix("api/models/").split("/")
+        name, action, revision, file = "/".join(parts[:2]), parts[2:3], parts[3:4], "/".join(parts[4:])
+        if name in self.server.gated and action == ["resolve"]:
+            raise _Refusal(HTTPStatus.FORBIDDEN, "GatedRepo")
+        if name not in self.server.models:
+            raise _Refusal(HTTPStatus.NOT_FOUND, "RepoNotFound")
+        if revision not in ([], [COMMIT]):
+            raise _Refusal(HTTPStatus.NOT_FOUND, "RevisionNotFound")
+        folder = self.server.models[name]
+        if action == ["resolve"]:
+            return self._file(folder / file)
+        files = sorted(place for place in folder.rglob("*") if place.is_file())
+        names = [place.relative_to(folder).as_posix() for place in files]
+        if action == ["tree"]:
+            content: Any = [
+                {"type": "file", "path": name, "size": place.stat().st_size, "oid": _etag(place)}
+                for name, place in zip(names, files)
+            ]
+        else:
+            content = {"id": name, "sha": COMMIT, "siblings": [{"rfilename": name} for name in names]}
+        return {"Content-Type": "application/json"}, json.dumps(content).encode()
+
+    def _file(self, place: Path) -> tuple[dict[str, str], bytes]:
+        if not place.is_file():
+            raise _Refusal(HTTPStatus.NOT_FOUND, "EntryNotFound")
+        return {"ETag": f'"{_etag(place)}"', "X-Repo-Commit": COMMIT}, place.read_bytes()
+
+
+class HubServer(ThreadingHTTPServer):
+    """Serves folders by their hub ids, all at COMMIT; `requests` lists what was asked, as "METHOD path"."""
+
+    daemon_threads = True
+
+    def __init__(self, models: Mapping[str, Path], gated: Collection[str], broken: Collection[str]) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.models, self.gated, self.broken = models, gated, broken
+        self.requests: list[str] = []
+
+    @property
+    def endpoint(self) -> str:
+        """What HF_ENDPOINT must be."""
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+@contextmanager
+def serve(models: Mapping[str, Path], gated: Collection[str] = (), broken: Collection[str] = ()) -> Iterator[HubServer]:
+    """A running hub. gated: ids whose files are refused, as the hub does before a licence is agreed to; broken: ids at
+    which the connection breaks."""
+    with HubServer(models, gated, broken) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def _etag(place: Path) -> str:
+    return hashlib.sha1(place.read_bytes(), usedforsecurity=False).hexdigest()

@@ -1,0 +1,38 @@
+"""The other ways to a generator, through the real dvc.yaml."""
+
+import json
+import shutil
+from pathlib import Path
+
+from project import change, copy_of, repro, run
+
+from diffaug.records import read_set
+
+LORA = {"size": 16, "rank": 2, "alpha": 2, "steps": 2, "batch_size": 2, "gradient_accumulation": 1}
+
+
+def test_a_lora_on_ones_own_images_and_a_model_as_it_is(finished: Path, tmp_path: Path) -> None:
+    project = copy_of(finished, tmp_path / "project")
+    shutil.copytree(project / "models/generator", project / "base")
+    (project / "base/classes.json").unlink()
+    (project / "base/README.md").write_text("---\nlicense: sai-nc-community\n---\n")
+    change(project, {"train_gen": {"method": "lora", "lora": LORA | {"model": {"name": "./base", "revision": None}}}})
+    run(project, "diffaug", "check")
+    assert {"train_gen", "generate"} <= repro(project, "generate")
+    assert {path.name for path in (project / "models/generator").iterdir()} == {
+        "base.json",
+        "losses.csv",
+        "pytorch_lora_weights.safetensors",
+    }
+    tuned = read_set(project / "data/generated/cls").records[0]
+
+    change(project, {"train_gen": {"method": "none"}, "generate": {"model": {"name": "./base"}}})
+    assert {"train_gen", "generate"} <= repro(project, "generate")
+    plain = read_set(project / "data/generated/cls").records[0]
+    assert list((project / "models/generator").iterdir()) == []
+    assert (plain.model, plain.licence, tuned.licence) == ("./base", "sai-nc-community", "sai-nc-community")
+    assert plain.weights_sha256 != tuned.weights_sha256
+    assert plain.id == tuned.id and plain.seed == tuned.seed and plain.image != tuned.image
+    repro(project)
+    assert "non-commercial" in json.loads((project / "metrics/metrics.json").read_text())["notes"][0]
+    assert "non-commercial" in run(project, "diffaug", "verdict")

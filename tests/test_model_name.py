@@ -1,0 +1,61 @@
+import pytest
+from pydantic import ValidationError
+
+from diffaug.params.base import ModelName
+
+COMMIT = "451f4fe16113bff5a5d2269ed5ad43b0592e9a14"
+
+
+@pytest.mark.parametrize("name", ["owner/model", "stable-diffusion-v1-5/stable-diffusion-v1-5", "a.b/c_d-1.0"])
+def test_owner_and_model_are_a_hub_id(name: str) -> None:
+    model = ModelName(name=name, revision=COMMIT, variant="fp16")
+    assert (model.on_hub, model.is_file) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("name", "is_file"),
+    [
+        ("models/generator", False),
+        ("./owner/model", False),
+        ("../model", False),
+        ("~/models/sd15", False),
+        ("/data/sd15", False),
+        ("/data/sd15.safetensors", True),
+        ("owner/model.safetensors", True),
+        ("sd15.safetensors", True),
+        ("./sd15.ckpt", True),
+    ],
+)
+def test_local_paths(name: str, is_file: bool) -> None:
+    model = ModelName(name=name)
+    assert (model.on_hub, model.is_file) == (False, is_file)
+    with pytest.raises(ValidationError, match=f"'{name}' is a local path, which has no revision; remove it"):
+        ModelName(name=name, revision=COMMIT)
+
+
+@pytest.mark.parametrize(
+    "name", ["", "model", "a/b/c", "models/generator/unet", "owner/", "owner/a model", "https://x/y"]
+)
+def test_what_is_neither_is_refused(name: str) -> None:
+    with pytest.raises(ValidationError, match=r"is neither a hub id \(owner/model\), nor models/generator, nor a path"):
+        ModelName(name=name, revision=COMMIT)
+
+
+@pytest.mark.parametrize(
+    ("revision", "branch"),
+    [(None, "HEAD"), ("main", "main"), ("fp16", "fp16"), (COMMIT[:12], COMMIT[:12]), (COMMIT.upper(), COMMIT.upper())],
+)
+def test_a_hub_id_without_its_commit_is_refused_with_the_command_that_prints_it(
+    revision: str | None, branch: str
+) -> None:
+    with pytest.raises(ValidationError) as caught:
+        ModelName(name="owner/model", revision=revision)
+    message = str(caught.value)
+    assert f"revision of owner/model is {revision!r}, which must be a commit of 40 hexadecimal digits" in message
+    assert f"`git ls-remote https://huggingface.co/owner/model {branch}` prints it" in message
+
+
+@pytest.mark.parametrize("extra", [{"branch": "main"}, {"allow_pickle": "yes"}, {"variant": 16}])
+def test_an_unknown_key_or_a_wrong_type_is_refused(extra: dict[str, object]) -> None:
+    with pytest.raises(ValidationError, match=next(iter(extra))):
+        ModelName.model_validate({"name": "./a", **extra})
