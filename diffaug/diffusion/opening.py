@@ -75,7 +75,7 @@ def open_model(params: GenerateParams, device: torch.device) -> Model:
 def open_pipeline(model: ModelName, located: Located, key: str, dtype: torch.dtype) -> Any:
     """The pipeline of located files, on the CPU. Raises UserError where the library cannot open them."""
     safetensors = None if model.allow_pickle else True
-    try:
+    with _fitting(key, str(located.path), "what its configuration says"):
         if not model.is_file:
             index = json.loads((located.path / "model_index.json").read_text(encoding="utf-8"))
             return DiffusionPipeline.from_pretrained(
@@ -91,13 +91,6 @@ def open_pipeline(model: ModelName, located: Located, key: str, dtype: torch.dty
         return getattr(diffusers, kind).from_single_file(
             str(located.path), config=str(config), dtype=dtype, local_files_only=True
         )
-    except UserError:
-        raise
-    except Exception as error:  # the library raises a dozen kinds for files that do not fit their configuration
-        reason = " ".join(str(error).split())[:300]
-        raise UserError(
-            f"params.yaml: {key}: {located.path} does not open ({reason}); check that it is whole and of its kind"
-        ) from None
 
 
 def open_network(model: ModelName, key: str, dtype: torch.dtype) -> tuple[Any, Located]:

@@ -1,6 +1,7 @@
 """What a ControlNet keeps of a real image: its edges, its depth, or its regions, as an RGB picture."""
 
 from collections import OrderedDict
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -8,7 +9,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from diffaug.diffusion.locate import locate_network
+from diffaug.diffusion.locate import Located, locate_network
+from diffaug.diffusion.opening import open_network
 from diffaug.errors import UserError
 from diffaug.generation.palette import ADE20K
 from diffaug.params.generation import ControlNet
@@ -53,6 +55,29 @@ class Conditions:
             return depth_picture(depth.float().cpu().numpy())
         labels = self._processor.post_process_semantic_segmentation(outputs, target_sizes=size)[0]
         return region_picture(labels.cpu().numpy())
+
+
+@dataclass(frozen=True)
+class Control:
+    """A ControlNet, the pictures that guide it, and how strongly."""
+
+    network: Any
+    conditions: Conditions
+    scale: float
+    located: Located
+
+    def fingerprint(self) -> str:
+        """Everything of it that can change a pixel."""
+        mode = self.conditions.mode
+        return f"{self.located.sha256} {self.conditions.sha256} {mode.condition} {mode.canny} {self.scale}"
+
+
+def open_control(mode: ControlNet | None, dtype: torch.dtype, device: torch.device) -> Control | None:
+    """The ControlNet of a mode on the device, None where the mode is not in use."""
+    if mode is None:
+        return None
+    network, located = open_network(mode.model, "generate.cls.modes.controlnet.model", dtype)
+    return Control(network.to(device), Conditions(mode, device), mode.scale, located)
 
 
 def canny(image: Image.Image, low: int, high: int) -> Image.Image:

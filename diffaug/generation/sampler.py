@@ -19,36 +19,21 @@ import transformers
 from PIL import Image
 
 from diffaug import compose, images, schedulers
-from diffaug.diffusion import abilities, inpainting, memo, opening
+from diffaug.diffusion import abilities, compiling, inpainting, memo, opening
 from diffaug.diffusion.abilities import native_size, pipeline_for, refuse_long_prompts, refuse_unknown, takes
+from diffaug.diffusion.compiling import compile_networks
 from diffaug.diffusion.inpainting import blend, has_inpainting
-from diffaug.diffusion.locate import Located
 from diffaug.diffusion.memo import remember_prompts
-from diffaug.diffusion.opening import Model, open_model, open_network
+from diffaug.diffusion.opening import Model, open_model
 from diffaug.errors import UserError
 from diffaug.generation import canvas, conditions, masks, pnginfo
 from diffaug.generation.canvas import Canvas, leave_text_canvas
-from diffaug.generation.conditions import Conditions
+from diffaug.generation.conditions import open_control
 from diffaug.generation.masks import composite, find_objects, repaint_mask
 from diffaug.generation.plan import Job, Settings
 from diffaug.params.generation import GenerateParams, Inpaint
 from diffaug.records import Record
 from diffaug.schedulers import make_scheduler, takes_eta
-
-
-@dataclass(frozen=True)
-class Control:
-    """A ControlNet, the pictures that guide it, and how strongly."""
-
-    network: Any
-    conditions: Conditions
-    scale: float
-    located: Located
-
-    def fingerprint(self) -> str:
-        """Everything of it that can change a pixel."""
-        mode = self.conditions.mode
-        return f"{self.located.sha256} {self.conditions.sha256} {mode.condition} {mode.canny} {self.scale}"
 
 
 @dataclass(frozen=True)
@@ -72,12 +57,13 @@ class Sampler:
     def __init__(self, model: Model, params: GenerateParams) -> None:
         self.model = model
         self.params = params
-        self.control = _open_control(model, params)
+        self.control = open_control(params.cls.modes.controlnet, model.dtype, model.device)
         self._pipelines: dict[tuple[str, bool], Any] = {}
         self._own_scheduler = model.pipeline.scheduler
         self._native: tuple[int, int] | None = None
+        self._control_sha256 = self.control.located.sha256 if self.control else None
         if params.compile:
-            _compile(model)
+            compile_networks(model.pipeline)
 
     @property
     def batch_size(self) -> int:
@@ -124,6 +110,7 @@ class Sampler:
             "tiny_vae": params.tiny_vae.model_dump(exclude_none=True) if params.tiny_vae else None,
             "call": dict(params.call),
             "controlnet": modes.controlnet.model_dump(exclude_none=True) if guided and modes.controlnet else None,
+            "controlnet_sha256": self._control_sha256 if guided else None,
         }
 
     def check(self, jobs: Sequence[Job], names: Sequence[str]) -> None:
@@ -309,34 +296,21 @@ def _to_host(jobs: tuple[Job, ...], pixels: torch.Tensor) -> Drawn:
     return Drawn(jobs, host, ready)
 
 
-def _open_control(model: Model, params: GenerateParams) -> Control | None:
-    mode = params.cls.modes.controlnet
-    if mode is None:
-        return None
-    network, located = open_network(mode.model, "generate.cls.modes.controlnet.model", model.dtype)
-    return Control(network.to(model.device), Conditions(mode, model.device), mode.scale, located)
-
-
-def _compile(model: Model) -> None:
-    """Static shapes, channels last: what a GPU is fastest at (PyTorch's "Accelerating generative AI", part III)."""
-    for name in ("unet", "transformer"):
-        network = getattr(model.pipeline, name, None)
-        if network is not None:
-            _channels_last(network)
-            network.compile(fullgraph=True, dynamic=False)
-    vae = getattr(model.pipeline, "vae", None)
-    if vae is not None:
-        _channels_last(vae)
-        vae.decode = torch.compile(vae.decode, dynamic=False)
-
-
-def _channels_last(network: Any) -> None:
-    if all(weight.dim() != 5 for weight in network.parameters()):  # a VAE for videos has no such layout
-        network.to(memory_format=torch.channels_last)
-
-
 def _code_sha256() -> str:
     """A hash of the code that can change a pixel; the plan's cannot, since every job is part of its image's name."""
-    modules = (abilities, canvas, compose, conditions, images, inpainting, masks, memo, opening, pnginfo, schedulers)
+    modules = (
+        abilities,
+        canvas,
+        compiling,
+        compose,
+        conditions,
+        images,
+        inpainting,
+        masks,
+        memo,
+        opening,
+        pnginfo,
+        schedulers,
+    )
     files = [Path(__file__), *(Path(str(module.__file__)) for module in modules)]
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()

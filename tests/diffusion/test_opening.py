@@ -43,7 +43,7 @@ def test_a_single_file_without_a_configuration_or_pickled_is_refused(folder: Pat
     with pytest.raises(UserError, match=r"old\.ckpt is pickled"):
         open_model(params(model={"name": str(tmp_path / "old.ckpt"), "config": str(folder)}), CPU)
     save_file({"nothing": torch.zeros(1)}, tmp_path / "odd.safetensors")
-    with pytest.raises(UserError, match=r"odd\.safetensors does not open"):
+    with pytest.raises(UserError, match=r"odd\.safetensors does not fit what its configuration says"):
         open_model(params(model={"name": str(tmp_path / "odd.safetensors"), "config": str(folder)}), CPU)
 
 
