@@ -45,38 +45,49 @@ def draw_all(drawing: Drawing, params: GenerateParams, work: Path) -> int:
 
 
 def _processes(drawing: Drawing, params: GenerateParams, work: Path, unfinished: dict, report: Callable) -> None:
-    """`torchrun` starts one process a device; process r takes every n-th batch. The folder is the gather."""
+    """One process a device, with the environment that torchrun and `accelerate launch` give theirs; process r takes
+    every n-th batch. The folder is the gather, so they need no port to talk through."""
     expected = [drawing.path(job) for jobs in unfinished.values() for job in jobs]
     _make_room(drawing)
-    count = params.launch.processes
-    threads = str(max(1, (os.cpu_count() or count) // count))
-    launcher = [sys.executable, "-m", "torch.distributed.run"]
     work.mkdir(parents=True, exist_ok=True)
-    with (work / "processes.log").open("w+", encoding="utf-8", errors="replace") as log:
-        process = subprocess.Popen(
-            [*launcher, "--standalone", f"--nproc-per-node={count}", "-m", "diffaug.generation.engines", str(work)],
-            env={**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", threads)},
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            preexec_fn=_die_with_parent if sys.platform == "linux" else None,
-        )
-        finished = 0
-        try:
-            while process.poll() is None:
-                time.sleep(_POLL_SECONDS)
-                now = sum(path.exists() for path in expected)
-                report(now - finished)
-                finished = now
-        except BaseException:
+    count = params.launch.processes
+    logs = [work / f"process-{rank}.log" for rank in range(count)]
+    processes = [_start(rank, count, work, log) for rank, log in enumerate(logs)]
+    finished = 0
+    try:
+        while any(process.poll() is None for process in processes) or finished < len(expected):
+            ended = all(process.poll() is not None for process in processes)
+            now = sum(path.exists() for path in expected)
+            report(now - finished)
+            finished = now
+            if ended:
+                break
+            time.sleep(_POLL_SECONDS)
+    except BaseException:
+        for process in processes:
             process.terminate()
+        for process in processes:
             process.wait()
-            raise
-        log.seek(0)
-        said = log.read().splitlines()
-    if process.returncode or not all(path.exists() for path in expected):
+        raise
+    failed = [log for log, process in zip(logs, processes) if process.returncode] or logs
+    if finished < len(expected) or any(process.returncode for process in processes):
+        said = failed[0].read_text(encoding="utf-8", errors="replace").splitlines()
         raise UserError(
             f"one of the {count} processes ended early; what is finished is kept, run `dvc repro` to go on. It said: "
             f"{_last_words(said)}"
+        )
+
+
+def _start(rank: int, count: int, work: Path, log: Path) -> subprocess.Popen:
+    own = {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(count)}
+    threads = os.environ.get("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or count) // count)))
+    with log.open("w", encoding="utf-8") as output:
+        return subprocess.Popen(
+            [sys.executable, "-m", "diffaug.generation.engines", str(work)],
+            env={**os.environ, **own, "OMP_NUM_THREADS": threads},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            preexec_fn=_die_with_parent if sys.platform == "linux" else None,
         )
 
 
