@@ -6,6 +6,7 @@ from pathlib import Path
 
 from diffaug.errors import UserError
 from diffaug.params import Params, load_params
+from diffaug.params.base import GENERATOR
 from diffaug.params.data import Folder
 
 
@@ -58,6 +59,7 @@ def check(params: Params) -> None:
     from diffaug.sources.folder import class_folders, yolo_folder
     from diffaug.sources.real import check_classes, check_disjoint
 
+    _check_files(params)
     if params.download.cls is not None:
         named = not (params.train_cls.weights or "").endswith(".safetensors")  # torchvision's own are a download
         classifier.build(params.train_cls.model_copy(update={"weights": None}) if named else params.train_cls, 2)
@@ -75,6 +77,27 @@ def check(params: Params) -> None:
         print(f"{source.path}: fine: {len(data.names)} classes, {counts}")
     check_disjoint(splits)
     print("params.yaml: fine")
+
+
+def _check_files(params: Params) -> None:
+    """Raises UserError where a model, weights or prompts that the params name by a local path are not there."""
+    generate, controlnet = params.generate, params.generate.cls.modes.controlnet
+    models = {
+        "generate.model": generate.model,
+        "generate.tiny_vae": generate.tiny_vae,
+        "generate.cls.modes.controlnet.model": controlnet.model if controlnet else None,
+        "generate.cls.modes.controlnet.condition_model": controlnet.condition_model if controlnet else None,
+        "train_gen.lora.model": params.train_gen.lora.model if params.train_gen.method == "lora" else None,
+    }
+    paths = [(key, model.name) for key, model in models.items() if model is not None and not model.on_hub]
+    paths += [("generate.loras", adapter.path) for adapter in generate.loras]
+    paths += [("generate.embeddings", embedding.path) for embedding in generate.embeddings]
+    paths += [("generate.prompts_file", generate.prompts_file)] if generate.prompts_file else []
+    for key, path in paths:
+        if path != GENERATOR and not Path(path).expanduser().exists():
+            raise UserError(f"params.yaml: {key}: {path} does not exist; name a file or folder that does")
+    if generate.model.is_file and generate.model.config is None:
+        raise UserError("params.yaml: generate.model: a single file needs config:, see the comments in params.yaml")
 
 
 def export_set(source: Path, folder: Path) -> None:

@@ -7,6 +7,7 @@ import yaml
 from import_graph import ROOT
 from pydantic import BaseModel
 
+from diffaug.cli import check
 from diffaug.errors import UserError
 from diffaug.params import Params, load_params
 
@@ -105,6 +106,7 @@ def test_bad_params_are_one_clear_line(
     [
         ("a: [", "not readable as YAML"),
         ("- 1", "expected sections"),
+        (f"{GOOD}\nmerge: {{ratio: 1.0}}\n", "the key 'merge' stands twice, in lines"),
         (GOOD.replace("learning_rate: 0.002", "learning_rate: 1e-3"), "train_det.learning_rate: found '1e-3'"),
     ],
 )
@@ -136,3 +138,19 @@ def test_what_may_be_left_out_is_off_and_no_other_knob_has_a_hidden_default() ->
     optional = [field for model in found for field in model.model_fields.values() if not field.is_required()]
     assert len(optional) > 15
     assert [field.default for field in optional if field.default is not None] == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (
+            {"loras": [{"path": "./none.safetensors", "scale": 1.0}]},
+            r"generate\.loras: \./none\.safetensors does not exist",
+        ),
+        ({"prompts_file": "prompts/none.txt"}, r"generate\.prompts_file: prompts/none\.txt does not exist"),
+        ({"tiny_vae": {"name": "./none"}}, r"generate\.tiny_vae: \./none does not exist"),
+    ],
+)
+def test_check_looks_for_the_files_that_are_named(tmp_path: Path, changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        check(load_params(edited(tmp_path, lambda params: params["generate"].update(changes))))

@@ -85,10 +85,26 @@ class Params(Section):
             )
 
 
+class _OneOfEachKey(yaml.SafeLoader):
+    """YAML whose mappings have no key twice; PyYAML would silently take the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        lines: dict[str, int] = {}
+        for key, _ in node.value:
+            line = key.start_mark.line + 1
+            if key.value in lines:
+                raise yaml.YAMLError(
+                    f"the key {key.value!r} stands twice, in lines {lines[key.value]} and {line}; "
+                    "change the first instead"
+                )
+            lines[str(key.value)] = line
+        return super().construct_mapping(node, deep)
+
+
 def load_params(path: Path = Path("params.yaml")) -> Params:
     """The checked parameters. Raises UserError: one line with the key, the value found and what is allowed."""
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        raw = yaml.load(path.read_text(encoding="utf-8"), Loader=_OneOfEachKey)
     except FileNotFoundError:
         raise UserError(f"{path}: not found; run from the repository's root") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:

@@ -29,6 +29,7 @@ def _describe(problem: Any) -> str:
             return f"{key}: missing; every key must be given, see the params.yaml that came with the project"
         case "value_error":
             found = "" if isinstance(problem["input"], dict) else f" (found {problem['input']!r})"
-            return f"{key}: {problem['msg'].removeprefix('Value error, ')}{found}"
+            place = "" if key == "the file" else f"{key}: "
+            return f"{place}{problem['msg'].removeprefix('Value error, ')}{found}"
         case _:
             return f"{key}: found {problem['input']!r}; {problem['msg'][0].lower()}{problem['msg'][1:]}"
