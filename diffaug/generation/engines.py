@@ -80,11 +80,12 @@ def _processes(drawing: Drawing, params: GenerateParams, work: Path, unfinished:
 
 def _start(rank: int, count: int, work: Path, log: Path) -> subprocess.Popen:
     own = {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(count)}
-    threads = os.environ.get("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or count) // count)))
+    # As many threads as alone, since their number rounds a CPU's sums; asleep, not spinning, while they wait.
+    threads = {"OMP_NUM_THREADS": str(torch.get_num_threads()), "OMP_WAIT_POLICY": "PASSIVE"}
     with log.open("w", encoding="utf-8") as output:
         return subprocess.Popen(
             [sys.executable, "-m", "diffaug.generation.engines", str(work)],
-            env={**os.environ, **own, "OMP_NUM_THREADS": threads},
+            env={**os.environ, **own, **threads},
             stdout=output,
             stderr=subprocess.STDOUT,
             preexec_fn=_die_with_parent if sys.platform == "linux" else None,
@@ -116,7 +117,10 @@ def _ray(drawing: Drawing, params: GenerateParams, work: Path, numbers: list[int
                 f"params.yaml: generate.launch.processes: {params.launch.processes}, but the Ray cluster "
                 f"has {have}; lower it"
             )
-        actors = [actor.remote(params, str(Path.cwd()), str(work)) for _ in range(params.launch.processes)]
+        actors = [
+            actor.remote(params, str(Path.cwd()), str(work), torch.get_num_threads())
+            for _ in range(params.launch.processes)
+        ]
         for count in ActorPool(actors).map_unordered(lambda a, number: a.draw.remote(number), numbers):
             report(count)
     except RayError as error:
@@ -129,8 +133,9 @@ def _ray(drawing: Drawing, params: GenerateParams, work: Path, numbers: list[int
 class _Actor:
     """A Ray worker with its own open model."""
 
-    def __init__(self, params: GenerateParams, root: str, work: str) -> None:
+    def __init__(self, params: GenerateParams, root: str, work: str, threads: int) -> None:
         os.chdir(root)
+        torch.set_num_threads(threads)  # as alone: their number rounds a CPU's sums
         self._drawing = Drawing(params, make_plan(params), Path(work).absolute(), choose_device())
 
     def draw(self, number: int) -> int:

@@ -87,7 +87,7 @@ class Sampler:
             "fit": params.fit,
             "call": repr(sorted(params.call.items())),
             "dtype": str(self.model.dtype),
-            "device": self.model.device.type,
+            "device": f"{self.model.device.type} {torch.get_num_threads() if self.model.device.type == 'cpu' else ''}",
             "compile": str(params.compile),
             "libraries": " ".join(
                 library.__version__ for library in (torch, diffusers, transformers, peft, np, scipy, PIL, cv2)
