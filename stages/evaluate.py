@@ -136,8 +136,12 @@ def _mean(values: Sequence[float]) -> float:
 def _licence_notes(tasks: Iterable[str]) -> list[str]:
     """What the licences of the generators limit, for the verdict to repeat."""
     rows = [record for task in tasks for record in read_set(Path(f"data/generated/{task}"))]
-    models = sorted({(record.model or "", record.licence) for record in rows}, key=str)
-    return [note for model, licence in models if (note := licence_warning(model, licence))]
+    models = {(record.model or "", record.licence) for record in rows}
+    for text in sorted({record.settings for record in rows if record.settings}):
+        settings = json.loads(text)
+        if settings["controlnet"]:
+            models.add((settings["controlnet"]["model"]["name"], settings["controlnet_licence"]))
+    return [note for model, licence in sorted(models, key=str) if (note := licence_warning(model, licence))]
 
 
 def _draw_sheet(task: str, params: EvaluateParams) -> None:

@@ -39,10 +39,10 @@ def _write_plan(path: Path, plan: Plan) -> None:
 
 def _say(drawing: Drawing) -> None:
     """What a user would want to know before the wait."""
-    located = drawing.sampler.model.located
-    warning = licence_warning(located.name, located.licence)
-    if warning:
-        print(f"generate: note: {warning}")
+    for network in drawing.sampler.networks:
+        warning = licence_warning(network.name, network.licence)
+        if warning:
+            print(f"generate: note: {warning}")
     if drawing.waste() > 0.2:
         print(
             f"generate: note: {drawing.waste():.0%} of the work only fills up batches, since a batch is of one class, "

@@ -23,6 +23,7 @@ from diffaug.diffusion import abilities, compiling, inpainting, memo, opening
 from diffaug.diffusion.abilities import native_size, pipeline_for, refuse_long_prompts, refuse_unknown, takes
 from diffaug.diffusion.compiling import compile_networks
 from diffaug.diffusion.inpainting import blend, has_inpainting
+from diffaug.diffusion.locate import Located
 from diffaug.diffusion.memo import remember_prompts
 from diffaug.diffusion.opening import Model, open_model
 from diffaug.errors import UserError
@@ -61,13 +62,18 @@ class Sampler:
         self._pipelines: dict[tuple[str, bool], Any] = {}
         self._own_scheduler = model.pipeline.scheduler
         self._native: tuple[int, int] | None = None
-        self._control_sha256 = self.control.located.sha256 if self.control else None
+        self._control = self.control.located if self.control else None
         if params.compile:
             compile_networks(model.pipeline)
 
     @property
     def batch_size(self) -> int:
         return self.params.batch_size
+
+    @property
+    def networks(self) -> list[Located]:
+        """The model and, where one is in use, the ControlNet: what the images owe their licences to."""
+        return [located for located in (self.model.located, self._control) if located]
 
     def release(self) -> None:
         """Forget the networks; what names the images stays."""
@@ -110,7 +116,8 @@ class Sampler:
             "tiny_vae": params.tiny_vae.model_dump(exclude_none=True) if params.tiny_vae else None,
             "call": dict(params.call),
             "controlnet": modes.controlnet.model_dump(exclude_none=True) if guided and modes.controlnet else None,
-            "controlnet_sha256": self._control_sha256 if guided else None,
+            "controlnet_sha256": self._control.sha256 if guided and self._control else None,
+            "controlnet_licence": self._control.licence if guided and self._control else None,
         }
 
     def check(self, jobs: Sequence[Job], names: Sequence[str]) -> None:

@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import small_models
 from project import change, copy_of, repro, run
 
 from diffaug.records import read_set
@@ -26,13 +27,24 @@ def test_a_lora_on_ones_own_images_and_a_model_as_it_is(finished: Path, tmp_path
     }
     tuned = read_set(project / "data/generated/cls").records[0]
 
+    small_models.controlnet(project / "edges", project / "base")
+    (project / "edges/README.md").write_text("---\nlicense: cc-by-nc-4.0\n---\n")
+    edges = {"weight": 1, "model": {"name": "./edges"}, "condition": "canny", "canny": [100, 200], "scale": 1.0}
     change(project, {"train_gen": {"method": "none"}, "generate": {"model": {"name": "./base"}}})
+    change(project, {"generate": {"cls": {"modes": {"controlnet": edges}}}})
     assert {"train_gen", "generate"} <= repro(project, "generate")
-    plain = read_set(project / "data/generated/cls").records[0]
+    plain = next(record for record in read_set(project / "data/generated/cls") if record.id == tuned.id)
     assert list((project / "models/generator").iterdir()) == []
     assert (plain.model, plain.licence, tuned.licence) == ("./base", "sai-nc-community", "sai-nc-community")
     assert plain.weights_sha256 != tuned.weights_sha256
-    assert plain.id == tuned.id and plain.seed == tuned.seed and plain.image != tuned.image
+    assert plain.seed == tuned.seed and plain.image != tuned.image
     repro(project)
-    assert "non-commercial" in json.loads((project / "metrics/metrics.json").read_text())["notes"][0]
-    assert "non-commercial" in run(project, "diffaug", "verdict")
+    notes = json.loads((project / "metrics/metrics.json").read_text())["notes"]
+    assert [note.partition(" is licensed under ")[::2] for note in notes] == [
+        (
+            "./base",
+            "sai-nc-community: non-commercial use only; read it before you train on, or share, what was made here",
+        ),
+        ("./edges", "cc-by-nc-4.0: non-commercial use only; read it before you train on, or share, what was made here"),
+    ]
+    assert all(note in run(project, "diffaug", "verdict") for note in notes)
