@@ -21,8 +21,8 @@ from transformers import CLIPTextConfig, CLIPTextModel
 
 from diffaug.device import choose_device
 from diffaug.diffusion.locate import Located
-from diffaug.diffusion.opening import Model, resolve_dtype
-from diffaug.generation.plan import Job, Settings, image_seed
+from diffaug.diffusion.opening import Learned, Model, resolve_dtype
+from diffaug.generation.jobs import Job, Settings, image_seed
 from diffaug.generation.sampler import Sampler
 from diffaug.generator.parts import build_scheduler, build_tokenizer
 from diffaug.params.generation import GenerateParams
@@ -72,7 +72,7 @@ def open_sampler(arguments: argparse.Namespace, pipeline: StableDiffusionPipelin
     }
     params = GenerateParams.model_validate(raw)
     located = Located("random", None, Path(), "0" * 64, None)
-    return Sampler(Model(pipeline, located, "0" * 64, pipeline.dtype, pipeline.device, (), None), params)
+    return Sampler(Model(pipeline, located, "0" * 64, pipeline.dtype, pipeline.device, Learned(), None), params)
 
 
 def jobs(sampler: Sampler) -> list[Job]:

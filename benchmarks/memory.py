@@ -35,7 +35,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=100_000)
     wanted = parser.parse_args().images
     model = Path("models/generator").absolute()
-    names = tuple(json.loads((model / "classes.json").read_text(encoding="utf-8")))
+    names = tuple(json.loads((model / "learned.json").read_text(encoding="utf-8"))["classes"])
     raw = load_params().generate.model_dump() | {
         "model": {"name": str(model)},
         "cls": {"per_class": wanted // len(names), "modes": {"txt2img": {"weight": 1}}},

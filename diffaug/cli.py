@@ -11,7 +11,7 @@ from diffaug.params.data import Folder
 
 
 def main() -> None:
-    """Run `diffaug check | verdict | export | sheet | regenerate`; a UserError ends it with one line and exit 1."""
+    """Run `diffaug check | use | verdict | export | sheet | regenerate`; a UserError is one line and exit 1."""
     parser = argparse.ArgumentParser(prog="diffaug", description="Beside the pipeline, which `dvc repro` runs.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("check", help="check params.yaml, and the folders it names, before any work")
@@ -26,12 +26,16 @@ def main() -> None:
     sheet = commands.add_parser("sheet", help="draw one image over a grid of two settings, before a long run")
     sheet.add_argument("across", help="such as num_inference_steps=10,20,40, strength=0.3,0.5,0.7 or seed=1,2,3")
     sheet.add_argument("down", help="such as scheduler=ddim,euler_a, or 'prompt=a {class}|a drawn {class}'")
-    sheet.add_argument("--mode", default="txt2img", help="of generate.cls.modes (default: txt2img)")
+    sheet.add_argument("--task", choices=("cls", "det"), help="whose modes (default: cls where it has images)")
+    sheet.add_argument("--mode", help="of generate.cls.modes or generate.det.modes (default: the first)")
     sheet.add_argument("--class", dest="class_name", help="the class to draw (default: the first)")
     sheet.add_argument("--out", type=Path, default=Path("sheet.png"), help="the PNG to write (default: sheet.png)")
     again = commands.add_parser("regenerate", help="make one generated image again, alone, and compare it")
     again.add_argument("id", help="such as img2img-000012, of the id column of data/generated")
     again.add_argument("--out", type=Path, help="the PNG to write (default: ID.png)")
+    use = commands.add_parser("use", help="put a recipe over params.yaml, such as recipes/bccd.yaml")
+    use.add_argument("recipe", type=Path, help="a YAML file with what params.yaml is to say otherwise")
+    use.add_argument("assignments", nargs="*", metavar="KEY=VALUE", help="such as train_det.steps=200")
     arguments = parser.parse_args()
     try:
         match arguments.command:
@@ -45,6 +49,11 @@ def main() -> None:
                 export_set(arguments.set, arguments.folder)
             case "sheet":
                 draw_sheet(load_params(), arguments)
+            case "use":
+                from diffaug.recipes import use_recipe
+
+                changed = use_recipe(arguments.recipe, arguments.assignments)
+                print(f"params.yaml: {len(changed)} changes: {', '.join(changed)}")
             case "regenerate":
                 regenerate(load_params(), arguments.id, arguments.out or Path(f"{arguments.id}.png"))
     except UserError as error:
@@ -55,7 +64,8 @@ def main() -> None:
 
 def check(params: Params) -> None:
     """Build the networks that the params name, read the folders as `download` would, and say what was found."""
-    from diffaug import classifier, detector
+    from diffaug import classifier
+    from diffaug.detector import networks as detector
     from diffaug.sources.folder import class_folders, yolo_folder
     from diffaug.sources.real import check_classes, check_disjoint
 
@@ -129,10 +139,12 @@ def draw_sheet(params: Params, arguments: argparse.Namespace) -> None:
 
     across, down = Axis.parse(arguments.across), Axis.parse(arguments.down)
     plan = make_plan(params.generate)
-    job = first_job(plan, arguments.mode, arguments.class_name)
-    source = next((record for record in plan.cls if record.id == job.source_id), None)
+    task = arguments.task or ("cls" if len(plan.cls) else "det")
+    job = first_job(plan, task, arguments.mode, arguments.class_name)
+    real = plan.cls if task == "cls" else plan.det
+    source = next((record for record in real if record.id == job.source_id), None)
     sampler = open_sampler(params.generate, choose_device())
-    save_png(sheet(sampler, job, source, across, down, plan.cls.names), arguments.out)
+    save_png(sheet(sampler, job, source, across, down, real.names), arguments.out)
     print(f"{arguments.out}: {len(across.values)} x {len(down.values)} pictures of {job.id}")
 
 

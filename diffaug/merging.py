@@ -1,11 +1,19 @@
 """Which accepted synthetic images join the real ones."""
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 
+import numpy as np
+from PIL import Image
+
+from diffaug.compose import Box, box_pixels
 from diffaug.errors import UserError
+from diffaug.images import encode_png
 from diffaug.params.training import MergeParams
 from diffaug.records import ImageSet, Record
+
+_GREY = 114  # what Ultralytics pads images with
 
 
 def draw(
@@ -40,6 +48,22 @@ def draw(
             f"({'; '.join(short[:3])}{more}); raise generate.{task} counts, lower merge.ratio, or loosen filter.{task}"
         )
     return chosen
+
+
+def paint_over(record: Record, boxes: Sequence[Box]) -> Record:
+    """The scene with these boxes grey, but for what lies in a labelled box: what may be an object without a label is
+    neither object nor background then."""
+    if not boxes:
+        return record
+    pixels = np.array(record.open())
+    hidden = np.zeros(pixels.shape[:2], dtype=bool)
+    for box in boxes:
+        hidden[box_pixels(box)] = True
+    for box in record.bbox:
+        hidden[box_pixels(box)] = False
+    pixels[hidden] = _GREY
+    data = encode_png(Image.fromarray(pixels))
+    return replace(record, image=data, sha256=hashlib.sha256(data).hexdigest())
 
 
 def _rank(seed: int, id: str) -> str:

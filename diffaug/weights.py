@@ -1,12 +1,15 @@
-"""Initial weights from a safetensors file, loaded by name and shape."""
+"""Initial weights from a file or a release, loaded by name and shape."""
 
+import urllib.error
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from diffaug.errors import UserError
+from diffaug.stage import work_folder
 
 
 def read_weights(path: str, key: str) -> dict[str, Tensor]:
@@ -19,6 +22,28 @@ def read_weights(path: str, key: str) -> dict[str, Tensor]:
         raise UserError(f"params.yaml: {key}: {path} does not exist") from None
     except SafetensorError as error:
         raise UserError(f"params.yaml: {key}: {path} is damaged ({error})") from None
+
+
+def fetch_release(url: str, sha256: str, key: str) -> dict[str, Tensor]:
+    """The tensors of a released file, downloaded once and opened only if its SHA-256 (64 hex digits) is this.
+
+    A .pt file of Ultralytics is a pickle, which can run code: hence the hash. Raises UserError with the param `key`.
+    """
+    path = work_folder("weights") / f"{sha256[:16]}{Path(url).suffix}"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            torch.hub.download_url_to_file(url, str(path), hash_prefix=sha256)
+        except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+            raise UserError(f"params.yaml: {key}: {url} cannot be had ({error}); give the path of a file") from None
+        except RuntimeError:
+            raise UserError(
+                f"params.yaml: {key}: {url} does not have the sha256 {sha256}; it was not opened, and removed"
+            ) from None
+    if path.suffix == ".safetensors":
+        return read_weights(str(path), key)
+    checkpoint = torch.load(path, map_location="cpu", weights_only=False)
+    return (checkpoint.get("ema") or checkpoint["model"]).float().state_dict()
 
 
 def load_matching(model: nn.Module, given: dict[str, Tensor], source: str, key: str) -> None:

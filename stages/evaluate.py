@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from diffaug.classifier import load_classifier, predict_logits, to_tensors
-from diffaug.detector import detect, load_detector
+from diffaug.detector.predicting import detect, load_detector
 from diffaug.device import choose_device
 from diffaug.diffusion.licence import licence_warning
 from diffaug.evaluation.classification import (
@@ -95,12 +95,11 @@ def _classification(test: ImageSet, params: Params) -> tuple[dict, dict, dict]:
 
 def _detection(test: ImageSet, params: Params) -> tuple[dict, dict, dict]:
     device = choose_device()
-    images = [record.open() for record in test]
     runs: dict[str, list[DetPredictions]] = {arm: [] for arm in ARMS}
     for arm in ARMS:
         for seed in params.seeds:
             yolo, facts = load_detector(Path(f"models/det/{arm}-{seed}"))
-            found = detect(yolo, images, facts["image_size"], device)
+            found = detect(yolo, test.records, facts["image_size"], device)
             runs[arm].append(DetPredictions(found, test.records, len(test.names)))
     scored = {arm: [score_detection(run) for run in runs[arm]] for arm in ARMS}
     by_class = {arm: [values.tolist() for _, values in scored[arm]] for arm in ARMS}
@@ -139,7 +138,7 @@ def _licence_notes(tasks: Iterable[str]) -> list[str]:
     models = {(record.model or "", record.licence) for record in rows}
     for text in sorted({record.settings for record in rows if record.settings}):
         settings = json.loads(text)
-        if settings["controlnet"]:
+        if settings.get("controlnet"):
             models.add((settings["controlnet"]["model"]["name"], settings["controlnet_licence"]))
     return [note for model, licence in sorted(models, key=str) if (note := licence_warning(model, licence))]
 

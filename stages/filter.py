@@ -1,21 +1,27 @@
-"""Score every synthetic image and reject the bad ones: reads data/generated, data/real and the control classifier,
-writes data/filtered/{cls,det}/ledger.csv.
+"""Score every synthetic image and reject the bad ones: reads data/generated, data/real, the control classifier and the
+control detector, writes data/filtered/{cls,det}/ledger.csv.
 
 Alone: python stages/filter.py
 """
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
 from diffaug.classifier import load_classifier, predict_logits, to_tensors
+from diffaug.detections import Detections
+from diffaug.detector.predicting import detect, load_detector
 from diffaug.device import choose_device
 from diffaug.errors import UserError
 from diffaug.params import Params
-from diffaug.params.training import ClsChecks, DetChecks
+from diffaug.params.training import Audit, ClsChecks, DetChecks
 from diffaug.records import ImageSet, Record, read_set
+from diffaug.scoring.boxes import audit, outside, protected_changes
 from diffaug.scoring.degenerate import gray_std
 from diffaug.scoring.duplicates import Hashes, hash_all, nearest, nearest_earlier
 from diffaug.scoring.policy import Entry, Scores, judge, summarise, write_ledger
@@ -28,8 +34,9 @@ def filter_images(params: Params, work: Path) -> Mapping[str, float]:
     checks: dict[str, ClsChecks | DetChecks] = {"cls": params.filter.cls, "det": params.filter.det}
     for task, check in checks.items():
         generated = read_set(Path(f"data/generated/{task}"))
-        probabilities = _agreement(generated, Path(f"models/cls/real-{params.seeds[0]}")) if task == "cls" else None
-        entries = [judge(scores, check) for scores in _scores(generated, task, probabilities)]
+        seed = params.seeds[0]
+        teachers = _classify(generated, seed) if isinstance(check, ClsChecks) else _audit(generated, seed, check.audit)
+        entries = [judge(replace(scores, **own), check) for scores, own in zip(_scores(generated, task), teachers)]
         write_ledger(Path("data/filtered") / task, entries)
         print(summarise(entries, task))
         _something_left(entries, task)
@@ -37,7 +44,8 @@ def filter_images(params: Params, work: Path) -> Mapping[str, float]:
     return {"images": count}
 
 
-def _scores(generated: ImageSet, task: str, probabilities: list[float] | None) -> list[Scores]:
+def _scores(generated: ImageSet, task: str) -> list[Scores]:
+    """What can be said of every image without a teacher."""
     real = {split: _hashes(read_set(Path(f"data/real/{task}/{split}"))) for split in ("train", "val", "test")}
     heldout = _join(real["val"], real["test"])
     hashes = _hashes(generated)
@@ -56,22 +64,55 @@ def _scores(generated: ImageSet, task: str, probabilities: list[float] | None) -
                 nearest_heldout=held[1],
                 distance_generated=twin[0],
                 nearest_generated=twin[1],
-                label_probability=probabilities[index] if probabilities else -1.0,
-                box_side=min((min(box[2:]) for box in record.bbox), default=-1.0),
             )
         )
     return scores
 
 
-def _agreement(generated: ImageSet, teacher: Path) -> list[float]:
+def _classify(generated: ImageSet, seed: int) -> list[dict[str, Any]]:
     """The control classifier's probability of every image's intended class."""
     if not len(generated):
         return []
     device = choose_device()
-    model, facts = load_classifier(teacher, device)
+    model, facts = load_classifier(Path(f"models/cls/real-{seed}"), device)
     tensors = to_tensors(generated, facts["image_size"], device)
     probabilities = predict_logits(model, tensors.images).softmax(dim=1)
-    return probabilities.gather(1, tensors.labels[:, None])[:, 0].tolist()
+    of_labels = probabilities.gather(1, tensors.labels[:, None])[:, 0]
+    return [{"label_probability": value} for value in of_labels.tolist()]
+
+
+def _audit(generated: ImageSet, seed: int, checks: Audit | None) -> list[dict[str, Any]]:
+    """What is to be said of every scene's boxes, by the control detector where an audit is wanted.
+
+    Raises UserError where a scene differs from its source in pixels that its mode must not touch.
+    """
+    sources = {record.id: record for record in read_set(Path("data/real/det/train"))}
+    starts = [sources[record.source_id or ""] for record in generated]
+    scores: list[dict[str, Any]] = []
+    for record, source in zip(generated, starts):
+        if changed := protected_changes(record, source):
+            raise UserError(
+                f"{record.id}: {changed} pixels that {record.mode} protects differ from {source.id}; this is a bug of "
+                "diffaug: please report it with your params.yaml"
+            )
+        side = min((min(box[2:]) for box in record.bbox), default=-1.0)
+        scores.append({"box_side": side, "box_outside": outside(record)})
+    if checks is None or not len(generated):
+        return scores
+    used = {source.id: source for source in starts}
+    found = _detect([*used.values(), *generated], seed)
+    for record, source, own in zip(generated, starts, scores):
+        seen = audit(record, source, found[record.id], found[source.id], checks)
+        new = json.dumps([[round(value, 3) for value in box] for box in seen.new_boxes]) if seen.new_boxes else ""
+        own |= {"box_iou": seen.iou, "new_object": seen.new, "new_boxes": new}
+    return scores
+
+
+def _detect(records: Sequence[Record], seed: int) -> dict[str, Detections]:
+    """The control detector's detections by the images' ids."""
+    model, facts = load_detector(Path(f"models/det/real-{seed}"))
+    found = detect(model, records, facts["image_size"], choose_device())
+    return {record.id: one for record, one in zip(records, found)}
 
 
 def _hashes(images: ImageSet) -> Hashes:

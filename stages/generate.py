@@ -13,7 +13,7 @@ from diffaug.diffusion.licence import licence_warning
 from diffaug.files import atomic_path
 from diffaug.generation.drawing import Drawing, Plan, make_plan
 from diffaug.generation.engines import draw_all
-from diffaug.generation.plan import Job, SceneJob
+from diffaug.generation.jobs import Job, SceneJob
 from diffaug.generation.tables import write_tables
 from diffaug.params import Params
 from diffaug.stage import run_stage

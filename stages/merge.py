@@ -7,7 +7,7 @@ Alone: python stages/merge.py
 from collections.abc import Mapping
 from pathlib import Path
 
-from diffaug.merging import draw
+from diffaug.merging import draw, paint_over
 from diffaug.params import Params
 from diffaug.records import read_set, write_set
 from diffaug.scoring.policy import read_ledger
@@ -20,8 +20,9 @@ def merge(params: Params, work: Path) -> Mapping[str, float]:
     for task in ("cls", "det"):
         real = read_set(Path(f"data/real/{task}/train"))
         generated = read_set(Path(f"data/generated/{task}"))
-        accepted = {entry.scores.id for entry in read_ledger(Path(f"data/filtered/{task}")) if entry.accepted}
-        chosen = draw(real, generated, accepted, params.merge, task)
+        accepted = {entry.scores.id: entry for entry in read_ledger(Path(f"data/filtered/{task}")) if entry.accepted}
+        drawn = draw(real, generated, accepted, params.merge, task)
+        chosen = [paint_over(record, accepted[record.id].ignored) for record in drawn]
         write_set(Path(f"data/merged/{task}/train"), real.names, [*real, *chosen])
         val = read_set(Path(f"data/real/{task}/val"))
         write_set(Path(f"data/merged/{task}/val"), val.names, val)

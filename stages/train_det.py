@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from diffaug.detector import save_detector, train_detector
+from diffaug.detector.networks import save_detector
+from diffaug.detector.training import train_detector
 from diffaug.device import choose_device
 from diffaug.export import write_data_yaml, write_yolo
 from diffaug.history import write_history

@@ -39,13 +39,13 @@ def train_gen(params: Params, work: Path) -> Mapping[str, float]:
         return {"steps": 0}
     images = read_set(Path("data") / settings.images)
     size = settings.scratch.size if settings.method == "scratch" else settings.lora.size
-    data = captioned(images, settings.caption, size)
+    data = captioned(images, settings.caption, settings.context, size)
     device = choose_device()
     if settings.method == "scratch":
         steps = settings.scratch.vae.steps + settings.scratch.unet.steps
         run = work / _key(data, settings, device.type, "")
         pipeline, losses = train_from_scratch(data, settings, run, device)
-        save_pipeline(pipeline, losses, images.names, MODEL)
+        save_pipeline(pipeline, losses, images.names, settings.context, MODEL)
     else:
         steps = settings.lora.steps
         base = settings.lora.model

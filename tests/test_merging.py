@@ -1,11 +1,13 @@
 import dataclasses
+import hashlib
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from diffaug.errors import UserError
 from diffaug.images import encode_png
-from diffaug.merging import draw
+from diffaug.merging import draw, paint_over
 from diffaug.params.training import MergeParams
 from diffaug.records import ImageSet, Record, make_record
 
@@ -58,3 +60,18 @@ def test_what_may_not_enter_train_stops_the_run(columns: dict) -> None:
     made = ImageSet(NAMES, (*MADE.records, dataclasses.replace(synthetic("z", 0, source_id="r0"), **columns)))
     with pytest.raises(UserError, match=r"z is .*only synthetic images made from train images may enter train"):
         draw(REAL, made, ALL, MergeParams(ratio=0, seed=0), "cls")
+
+
+def test_what_may_be_an_object_without_a_label_is_painted_over_but_no_label() -> None:
+    scene = make_record(
+        "s", encode_png(Image.new("RGB", (10, 8), (200, 10, 10))), "train", bbox=((2.0, 2.0, 3.0, 3.0),), category=(0,)
+    )
+    painted = paint_over(scene, [(4.0, 1.0, 4.0, 4.0)])
+    grey = (np.asarray(painted.open()) == 114).all(axis=2)
+    expected = np.zeros((8, 10), dtype=bool)
+    expected[1:5, 4:8] = True
+    expected[2:5, 4:5] = False
+    assert np.array_equal(grey, expected)
+    assert painted.sha256 == hashlib.sha256(painted.image).hexdigest() != scene.sha256
+    assert dataclasses.replace(painted, image=scene.image, sha256=scene.sha256) == scene
+    assert paint_over(scene, []) is scene

@@ -21,7 +21,27 @@ from diffaug.params.generation import Adapter, Embedding, GenerateParams
 from diffaug.quiet import silence_libraries
 
 LORA_FILE = "pytorch_lora_weights.safetensors"
+LEARNED_FILE = "learned.json"  # beside a generator trained from scratch: what it can draw
 BASE_FILE = "base.json"  # beside a LoRA: the model it was trained on
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What train_gen taught a model to draw; other models do not say what they know.
+
+    context: the side of its pictures, as a multiple of the object's.
+    """
+
+    classes: tuple[str, ...] = ()
+    context: float = 1.0
+
+    @classmethod
+    def read(cls, folder: Path) -> "Learned":
+        """What the model in the folder says."""
+        if not (folder / LEARNED_FILE).exists():
+            return cls()
+        content = json.loads((folder / LEARNED_FILE).read_text(encoding="utf-8"))
+        return cls(tuple(content["classes"]), content["context"])
 
 
 @dataclass(frozen=True)
@@ -33,7 +53,7 @@ class Model:
     sha256: str
     dtype: torch.dtype
     device: torch.device
-    classes: tuple[str, ...]
+    learned: Learned
     safety: Any | None
 
     @property
@@ -60,14 +80,13 @@ def open_model(params: GenerateParams, device: torch.device) -> Model:
     safety = take_safety_checker(pipeline)
     if safety is not None:
         safety[0].to(device)
-    learned = located.path / "classes.json"  # written by train_gen; other models do not say what they know
     return Model(
         pipeline=pipeline.to(device),
         located=located,
         sha256=parts[0] if len(parts) == 1 else _digest(parts),
         dtype=dtype,
         device=device,
-        classes=tuple(json.loads(learned.read_text(encoding="utf-8"))) if learned.exists() else (),
+        learned=Learned.read(located.path),
         safety=safety,
     )
 

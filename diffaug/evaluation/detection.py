@@ -11,7 +11,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from torchmetrics.detection import MeanAveragePrecision
 
-from diffaug.detector import MAX_DETECTIONS, Detections
+from diffaug.detections import MAX_DETECTIONS, Detections
 from diffaug.records import Record
 
 _RECALLS = np.linspace(0.0, 1.0, 101)

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 
 from diffaug.files import atomic_path
-from diffaug.generation.plan import Job
+from diffaug.generation.jobs import Job
 
 
 @dataclass(frozen=True)

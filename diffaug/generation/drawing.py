@@ -7,25 +7,19 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from PIL import Image
 
 from diffaug.generation.cache import WorkCache, Writer
-from diffaug.generation.plan import (
-    Job,
-    SceneJob,
-    batches,
-    common_format,
-    formats_of,
-    plan_backgrounds,
-    plan_cls,
-    plan_items,
-    plan_scenes,
-)
+from diffaug.generation.identity import fingerprint
+from diffaug.generation.jobs import Job, SceneJob, batches, common_format, formats_of
+from diffaug.generation.plan import plan_cls
 from diffaug.generation.pnginfo import text_chunks
 from diffaug.generation.prompts import check_classes
 from diffaug.generation.sampler import Drawn, Sampler, open_sampler
+from diffaug.generation.scenes import plan_items, plan_pasted, plan_redrawn
 from diffaug.images import encode_png
 from diffaug.params.generation import GenerateParams
 from diffaug.records import ImageSet, Record, read_set
@@ -35,19 +29,19 @@ _NO_CLS_FORMAT = ((64, 64), "RGB")  # of drawn objects where there are no classi
 
 @dataclass(frozen=True)
 class Plan:
-    """All jobs of the stage: classification images, objects and backgrounds to draw, scenes to compose."""
+    """All jobs of the stage: classification images, objects and parts of scenes to draw, scenes to compose."""
 
     cls: ImageSet
     det: ImageSet
     images: tuple[Job, ...]
     items: tuple[Job, ...]
-    backgrounds: tuple[Job, ...]
+    parts: tuple[Job, ...]
     scenes: tuple[SceneJob, ...]
 
     @property
     def drawn(self) -> tuple[Job, ...]:
         """All jobs for the diffusion pipeline."""
-        return (*self.images, *self.items, *self.backgrounds)
+        return (*self.images, *self.items, *self.parts)
 
 
 def make_plan(params: GenerateParams) -> Plan:
@@ -57,13 +51,14 @@ def make_plan(params: GenerateParams) -> Plan:
         check_classes(params, sorted({*cls.names, *det.names}))
     item_format = common_format(formats_of(cls)) if len(cls) else _NO_CLS_FORMAT
     items = plan_items(params, det.names, *item_format)
+    parts, redrawn = plan_redrawn(params, det)
     return Plan(
         cls=cls,
         det=det,
         images=tuple(plan_cls(params, cls)),
         items=tuple(items),
-        backgrounds=tuple(plan_backgrounds(params, det)),
-        scenes=tuple(plan_scenes(params, det, items)),
+        parts=tuple(parts),
+        scenes=(*redrawn, *plan_pasted(params, det, items)),
     )
 
 
@@ -74,14 +69,14 @@ class Drawing:
         self.plan = plan
         self.sampler: Sampler = open_sampler(params, device)
         self.sampler.check(plan.drawn, [*plan.cls.names, *plan.det.names])
-        self.cache = WorkCache.open(work, self.sampler.fingerprint())
+        self.cache = WorkCache.open(work, fingerprint(self.sampler.model, self.sampler.control, params))
         self._sources = {False: {r.id: r for r in plan.cls}, True: {r.id: r for r in plan.det}}
-        groups = (plan.images, plan.items, plan.backgrounds)
+        groups = (plan.images, plan.items, plan.parts)
         self.batches = list(itertools.chain.from_iterable(batches(group, params.batch_size) for group in groups))
 
     def source(self, job: Job) -> Record | None:
         """The real image that a job starts from."""
-        return self._sources[job.label < 0][job.source_id] if job.source_id else None
+        return self._sources[job.part is not None][job.source_id] if job.source_id else None
 
     def path(self, job: Job) -> Path:
         """Where the job's image stands, or will."""
@@ -112,8 +107,22 @@ class Drawing:
     def encode(self, job: Job, image: Image.Image, flagged: bool | None) -> bytes:
         """The PNG of a job: `image` as the model drew it, brought to the job's size, with what it says of itself."""
         sampler = self.sampler
-        finished = sampler.finish(image, job, self.source(job))
+        finished = sampler.views.finish(image, job, self.source(job))
         return encode_png(finished, text_chunks(job, image.size, sampler.model.label, sampler.model.sha256, flagged))
+
+    def provenance(self, job: Job) -> dict[str, Any]:
+        """The columns that say with which model and settings a job is drawn, the same for all of a batch."""
+        model, settings = self.sampler.model, job.settings
+        return {
+            "guidance_scale": settings.guidance_scale,
+            "steps": settings.num_inference_steps,
+            "scheduler": settings.scheduler,
+            "eta": settings.eta if settings.eta >= 0 else None,
+            "model": model.located.name,
+            "revision": model.located.revision,
+            "weights_sha256": model.sha256,
+            "licence": model.located.licence,
+        }
 
     def waste(self) -> float:
         """The share of drawn images that only fill batches up, 0 to 1."""

@@ -1,19 +1,17 @@
 """Looking before a long run: one image over a grid of two settings; and one image of a run made again."""
 
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from pathlib import Path
 from typing import Any
 
 from PIL import Image
 from tqdm import tqdm
 
 from diffaug.errors import UserError
+from diffaug.generation.composer import Composer
 from diffaug.generation.drawing import Drawing, Plan
-from diffaug.generation.paste import compose, usual_sizes
-from diffaug.generation.plan import Job, Settings
+from diffaug.generation.jobs import Job, Settings
 from diffaug.generation.sampler import Sampler
 from diffaug.params.generation import GenerateParams
 from diffaug.records import Record
@@ -60,7 +58,7 @@ class Axis:
     def put(self, job: Job, value: Any, names: Sequence[str]) -> Job:
         """The job with this value; `{class}` in a prompt is its class, of `names`."""
         if self.name == "prompt":
-            return replace(job, prompt=value.replace("{class}", names[job.label]))
+            return replace(job, prompt=value.replace("{class}", names[job.label] if job.label >= 0 else "object"))
         if self.name == "negative_prompt":
             settings = replace(job.settings, negative=bool(value))
             return replace(job, negative_prompt=value, settings=settings)
@@ -71,17 +69,18 @@ class Axis:
         return replace(job, settings=replace(job.settings, **{self.name: value}))
 
 
-def first_job(plan: Plan, mode: str, class_name: str | None) -> Job:
-    """The plan's first job of this mode and class. Raises UserError where it has none."""
-    names = plan.cls.names
+def first_job(plan: Plan, task: str, mode: str | None, class_name: str | None) -> Job:
+    """The plan's first job of this task ("cls" or "det"), mode and class. Raises UserError where it has none."""
+    names = plan.cls.names if task == "cls" else plan.det.names
+    jobs = plan.images if task == "cls" else (*plan.parts, *plan.items)
     if class_name is not None and class_name not in names:
         raise UserError(f"--class {class_name!r}: there is no such class; the classes are {', '.join(names)}")
     label = names.index(class_name) if class_name is not None else None
-    for job in plan.images:
-        if job.mode == mode and label in (None, job.label):
+    for job in jobs:
+        if mode in (None, job.mode) and label in (None, job.label):
             return job
-    modes = sorted({job.mode for job in plan.images})
-    raise UserError(f"--mode {mode!r}: the plan has no such image; its modes are {', '.join(modes) or 'none'}")
+    modes = ", ".join(sorted({job.mode for job in jobs})) or "none"
+    raise UserError(f"--mode {mode}, --class {class_name}: {task} has no such image to draw; its modes are {modes}")
 
 
 def sheet(
@@ -106,7 +105,7 @@ def sheet(
         start = time.perf_counter()
         image = sampler.draw([wanted], sources).images()[0]
         seconds = (time.perf_counter() - start) / sampler.batch_size
-        drawn[place] = (sampler.finish(image, wanted, source), f"{seconds:.3g} s/image")
+        drawn[place] = (sampler.views.finish(image, wanted, source), f"{seconds:.3g} s/image")
     rows = [
         (f"{down.name} = {value}", [drawn[row, column] for column in range(len(across.values))])
         for row, value in enumerate(down.values)
@@ -121,15 +120,9 @@ def regenerate(drawing: Drawing, params: GenerateParams, id: str) -> bytes:
     scene = next((scene for scene in drawing.plan.scenes if scene.id == id), None)
     if scene is None:
         return _draw_alone(drawing, id)[1]
-    assert params.det.modes.paste is not None  # without it there are no scenes
-    source = next(record for record in drawing.plan.det if record.id == scene.source_id)
-    with tempfile.TemporaryDirectory() as folder:
-        items = {}
-        for item in sorted(set(scene.items)):
-            job, data = _draw_alone(drawing, item)
-            (Path(folder) / item).write_bytes(data)
-            items[item] = (job, Path(folder) / item)
-        return compose(scene, source, items, usual_sizes(drawing.plan.det), params.det.modes.paste).image
+    drawn = {job.id for job in drawing.plan.drawn}
+    items = {item: _draw_alone(drawing, item)[1] for item in sorted(set(scene.items) & drawn)}
+    return Composer(drawing, params, items.__getitem__).scene(scene).image
 
 
 def _draw_alone(drawing: Drawing, id: str) -> tuple[Job, bytes]:

@@ -4,7 +4,8 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from diffaug.compose import object_mask
+from diffaug.compose import box_pixels, object_mask
+from diffaug.generation.regions import Region
 from diffaug.records import Record
 
 
@@ -14,11 +15,46 @@ def find_objects(record: Record) -> np.ndarray | None:
     image = record.open()
     if record.label is None:
         mask = np.zeros((image.height, image.width), dtype=bool)
-        for x, y, width, height in record.bbox:
-            left, top = max(0, int(np.floor(x))), max(0, int(np.floor(y)))
-            mask[top : int(np.ceil(y + height)), left : int(np.ceil(x + width))] = True
+        for box in record.bbox:
+            mask[box_pixels(box)] = True
         return mask
     return object_mask(image)
+
+
+def part_mask(record: Record, mode: str, region: Region, object: int, padding: int) -> np.ndarray:
+    """bool (H, W): the pixels of a real scene that a mode of `generate.det` may change in a region.
+
+    img2img: all of the region; inpaint_background: but for the boxes, grown by `padding` pixels; inpaint_object: those
+    of box number `object`, but for what other boxes share of it.
+    """
+    image = record.open()
+    mask = np.zeros((image.height, image.width), dtype=bool)
+    left, top, right, bottom = region
+    mask[top:bottom, left:right] = True
+    if mode == "inpaint_background":
+        objects = find_objects(record)
+        assert objects is not None  # a scene's are its boxes
+        return mask & repaint_mask(objects, "background", padding)
+    if mode == "inpaint_object":
+        own = np.zeros_like(mask)
+        own[box_pixels(record.bbox[object])] = True
+        for number, box in enumerate(record.bbox):
+            if number != object:
+                own[box_pixels(box)] = False
+        return mask & own
+    return mask
+
+
+def put_back(source: Image.Image, drawn: Image.Image, region: Region, mask: np.ndarray, feather: int) -> Image.Image:
+    """The region of the scene `source` with `drawn` where the scene's `mask` is true: see `composite`. A soft edge also
+    runs along the region's own border, but for the scene's."""
+    left, top = max(0, region[0] - 1), max(0, region[1] - 1)
+    right, bottom = min(source.width, region[2] + 1), min(source.height, region[3] + 1)
+    kept = source.crop((left, top, right, bottom))
+    new = kept.copy()
+    new.paste(drawn, (region[0] - left, region[1] - top))
+    whole = composite(kept, new, mask[top:bottom, left:right], feather)
+    return whole.crop((region[0] - left, region[1] - top, region[2] - left, region[3] - top))
 
 
 def repaint_mask(objects: np.ndarray, repaint: str, padding: int) -> np.ndarray:

@@ -6,7 +6,7 @@ from typing import Any
 
 from PIL import Image
 
-from diffaug.generation.plan import Job
+from diffaug.generation.jobs import Job
 
 _SAMPLERS = {
     "ddim": "DDIM",

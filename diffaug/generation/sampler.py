@@ -1,25 +1,15 @@
 """Drawing a batch of jobs with a diffusers pipeline."""
 
-import hashlib
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-import cv2
-import diffusers
 import numpy as np
-import peft
-import PIL
-import scipy
 import torch
-import transformers
 from PIL import Image
 
-from diffaug import compose, images, schedulers
-from diffaug.diffusion import abilities, compiling, inpainting, memo, opening
 from diffaug.diffusion.abilities import native_size, pipeline_for, refuse_long_prompts, refuse_unknown, takes
 from diffaug.diffusion.compiling import compile_networks
 from diffaug.diffusion.inpainting import blend, has_inpainting
@@ -27,12 +17,10 @@ from diffaug.diffusion.locate import Located
 from diffaug.diffusion.memo import remember_prompts
 from diffaug.diffusion.opening import Model, open_model
 from diffaug.errors import UserError
-from diffaug.generation import canvas, conditions, masks, pnginfo
-from diffaug.generation.canvas import Canvas, leave_text_canvas
 from diffaug.generation.conditions import open_control
-from diffaug.generation.masks import composite, find_objects, repaint_mask
-from diffaug.generation.plan import Job, Settings
-from diffaug.params.generation import GenerateParams, Inpaint
+from diffaug.generation.jobs import Job, Settings
+from diffaug.generation.views import Views
+from diffaug.params.generation import GenerateParams
 from diffaug.records import Record
 from diffaug.schedulers import make_scheduler, takes_eta
 
@@ -61,6 +49,7 @@ class Sampler:
         self.control = open_control(params.cls.modes.controlnet, model.dtype, model.device)
         self._pipelines: dict[tuple[str, bool], Any] = {}
         self._own_scheduler = model.pipeline.scheduler
+        self.views = Views(params)
         self._native: tuple[int, int] | None = None
         self._control = self.control.located if self.control else None
         if params.compile:
@@ -80,26 +69,6 @@ class Sampler:
         self._pipelines.clear()
         self.model = replace(self.model, pipeline=None, safety=None)
         self.control = None
-
-    def fingerprint(self) -> dict[str, str]:
-        """Everything beside the job that can change a pixel."""
-        control, params = self.control, self.params
-        inpainting_modes = (params.cls.modes.inpaint, params.det.modes.inpaint)
-        return {
-            "weights": self.model.sha256,
-            "control": control.fingerprint() if control else "",
-            "inpaint": repr([m and (m.repaint, m.padding, m.feather) for m in inpainting_modes]),
-            "batch_size": str(params.batch_size),
-            "fit": params.fit,
-            "call": repr(sorted(params.call.items())),
-            "dtype": str(self.model.dtype),
-            "device": f"{self.model.device.type} {torch.get_num_threads() if self.model.device.type == 'cpu' else ''}",
-            "compile": str(params.compile),
-            "libraries": " ".join(
-                library.__version__ for library in (torch, diffusers, transformers, peft, np, scipy, PIL, cv2)
-            ),
-            "code": _code_sha256(),
-        }
 
     def other_settings(self, settings: Settings) -> dict[str, Any]:
         """What an image was made with, beside the settings that have a column of their own."""
@@ -123,10 +92,11 @@ class Sampler:
     def check(self, jobs: Sequence[Job], names: Sequence[str]) -> None:
         """Raises UserError, before any work, where the model lacks a mode or an argument, a scheduler does not fit, a
         prompt would be cut off, or the generator never saw a class of `names`."""
-        unknown = [name for name in names if self.model.classes and name not in self.model.classes]
+        known = self.model.learned.classes
+        unknown = [name for name in names if known and name not in known]
         if unknown:
             raise UserError(
-                f"params.yaml: train_gen.images: the generator has learned {', '.join(self.model.classes)}, but is to "
+                f"params.yaml: train_gen.images: the generator has learned {', '.join(known)}, but is to "
                 f"draw {', '.join(unknown)}; let it learn from images of these classes"
             )
         for settings in sorted({job.settings for job in jobs}):
@@ -175,18 +145,6 @@ class Sampler:
             raise UserError(f"{type(pipeline).__name__} refuses {settings}: {' '.join(str(error).split())}") from None
         return _to_host(tuple(jobs), pixels)
 
-    def finish(self, image: Image.Image, job: Job, source: Record | None) -> Image.Image:
-        """A drawn image in the job's size and colour; pixels that the mode protects are the source's."""
-        if source is None:
-            return leave_text_canvas(image, job.size).convert(job.color)
-        original = source.open()
-        canvas = Canvas.fit(original.size, image.size, self.params.fit)
-        result = canvas.leave(image, original).convert(job.color)
-        if job.mode == "inpaint":
-            mode = self._inpaint(job)
-            result = composite(original, result, _mask(source, mode), mode.feather)
-        return result
-
     def flag(self, drawn: Drawn) -> list[bool | None]:
         """What the model's own safety checker says of each image; None where it has none."""
         if self.model.safety is None:
@@ -201,7 +159,7 @@ class Sampler:
 
     def _pipeline(self, settings: Settings) -> Any:
         guided = settings.mode == "controlnet"
-        mode = ("img2img" if settings.strength else "txt2img") if guided else settings.mode
+        mode = ("img2img" if settings.strength else "txt2img") if guided else settings.pipeline
         if mode == "inpaint" and not has_inpainting(self.model.pipeline):
             mode = "img2img"
         if (mode, guided) not in self._pipelines:
@@ -244,9 +202,8 @@ class Sampler:
             return {}
         pipeline, size = self._pipeline(settings), self.size(settings)
         records = [sources[job.source_id or ""] for job in jobs]
-        canvases = [Canvas.fit(job.size, size, self.params.fit) for job in jobs]
-        seen = [canvas.enter(record.open()).convert("RGB") for canvas, record in zip(canvases, records)]
-        if settings.mode == "img2img":
+        seen = [self.views.enter(record, job, size) for record, job in zip(records, jobs)]
+        if settings.pipeline == "img2img":
             return {"image": seen}
         if settings.mode == "controlnet":
             assert self.control is not None
@@ -254,21 +211,13 @@ class Sampler:
             if "control_image" in takes(pipeline):
                 return {"control_image": pictures} | ({"image": seen} if settings.strength else {})
             return {"image": pictures}
-        masks = [
-            canvas.enter(_as_image(_mask(record, self._inpaint(job))), Image.Resampling.NEAREST)
-            for canvas, record, job in zip(canvases, records, jobs)
-        ]
+        masks = [self.views.enter_mask(record, job, size) for record, job in zip(records, jobs)]
         if "mask_image" in takes(pipeline):
             return {"image": seen, "mask_image": masks}
         arrays = torch.from_numpy(np.stack([np.asarray(image) for image in seen])).permute(0, 3, 1, 2)
         mask = torch.from_numpy(np.stack([np.asarray(image) for image in masks]))[:, None]
         after = blend(pipeline, arrays.float() / 127.5 - 1, mask.float() / 255, initial_generators(jobs))
         return {"image": seen, "callback_on_step_end": after, "callback_on_step_end_tensor_inputs": ["latents"]}
-
-    def _inpaint(self, job: Job) -> Inpaint:
-        mode = self.params.det.modes.inpaint if job.label < 0 else self.params.cls.modes.inpaint
-        assert mode is not None
-        return mode
 
 
 def open_sampler(params: GenerateParams, device: torch.device) -> Sampler:
@@ -281,16 +230,6 @@ def initial_generators(jobs: Sequence[Job]) -> list[torch.Generator]:
     return [torch.Generator("cpu").manual_seed(job.seed) for job in jobs]
 
 
-def _mask(record: Record, mode: Inpaint) -> np.ndarray:
-    objects = find_objects(record)
-    assert objects is not None  # the plan leaves such sources out
-    return repaint_mask(objects, mode.repaint, mode.padding)
-
-
-def _as_image(mask: np.ndarray) -> Image.Image:
-    return Image.fromarray(mask.astype(np.uint8) * 255)
-
-
 def _to_host(jobs: tuple[Job, ...], pixels: torch.Tensor) -> Drawn:
     """Rounded on the device and copied behind the next batch's back."""
     rounded = pixels.float().mul(255).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
@@ -301,23 +240,3 @@ def _to_host(jobs: tuple[Job, ...], pixels: torch.Tensor) -> Drawn:
     ready = torch.cuda.Event()
     ready.record()
     return Drawn(jobs, host, ready)
-
-
-def _code_sha256() -> str:
-    """A hash of the code that can change a pixel; the plan's cannot, since every job is part of its image's name."""
-    modules = (
-        abilities,
-        canvas,
-        compiling,
-        compose,
-        conditions,
-        images,
-        inpainting,
-        masks,
-        memo,
-        opening,
-        pnginfo,
-        schedulers,
-    )
-    files = [Path(__file__), *(Path(str(module.__file__)) for module in modules)]
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()

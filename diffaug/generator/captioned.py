@@ -7,8 +7,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from diffaug.compose import Box
 from diffaug.errors import UserError
 from diffaug.generation.canvas import Canvas
+from diffaug.generation.regions import Region, square
 from diffaug.records import ImageSet
 
 
@@ -22,10 +24,11 @@ class Captioned:
     names: tuple[str, ...]
 
 
-def captioned(images: ImageSet, template: str, size: int) -> Captioned:
-    """All classification images of a set, and its detection images' objects cut out by their boxes, padded to size.
+def captioned(images: ImageSet, template: str, context: float, size: int) -> Captioned:
+    """All classification images of a set, and its detection images' objects, padded to `size` pixels square.
 
-    Raises UserError where there is no image at all.
+    An object is cut out by its box or, with a context above 1, by a square of so many times its longer side. Raises
+    UserError where there is no image at all.
     """
     arrays: list[np.ndarray] = []
     labels: list[int] = []
@@ -34,16 +37,21 @@ def captioned(images: ImageSet, template: str, size: int) -> Captioned:
         if record.label is not None:
             arrays.append(_fit(picture, size))
             labels.append(record.label)
-        for (x, y, width, height), category in zip(record.bbox, record.category):
-            left, top = round(x), round(y)
-            box = (left, top, max(left + 1, round(x + width)), max(top + 1, round(y + height)))
-            arrays.append(_fit(picture.crop(box), size))
+        for box, category in zip(record.bbox, record.category):
+            region = square(box, picture.size, context) if context > 1 else _edges(box)
+            arrays.append(_fit(picture.crop(region), size))
             labels.append(category)
     if not arrays:
         raise UserError("train_gen: there is no image to learn from; check download and train_gen.images")
     pixels = torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).contiguous()
     captions = tuple(template.replace("{class}", name) for name in images.names)
     return Captioned(pixels, torch.tensor(labels), captions, images.names)
+
+
+def _edges(box: Box) -> Region:
+    x, y, width, height = box
+    left, top = round(x), round(y)
+    return left, top, max(left + 1, round(x + width)), max(top + 1, round(y + height))
 
 
 def _fit(picture: Image.Image, size: int) -> np.ndarray:

@@ -11,7 +11,7 @@ from diffusers import StableDiffusionPipeline
 from safetensors.torch import save_file
 from torch import Tensor
 
-from diffaug.diffusion.opening import BASE_FILE, LORA_FILE
+from diffaug.diffusion.opening import BASE_FILE, LEARNED_FILE, LORA_FILE
 from diffaug.params.base import ModelName
 from diffaug.quiet import silence_libraries
 
@@ -19,15 +19,20 @@ LOSS_POINTS = 200
 
 
 def save_pipeline(
-    pipeline: StableDiffusionPipeline, losses: dict[str, list[float]], classes: Sequence[str], folder: Path
+    pipeline: StableDiffusionPipeline,
+    losses: dict[str, list[float]],
+    classes: Sequence[str],
+    context: float,
+    folder: Path,
 ) -> None:
-    """Write the pipeline, `classes.json` (what it learned to draw) and `losses.csv` (network, step, mean loss) to
-    `folder`, either whole or not at all."""
+    """Write the pipeline, `learned.json` (its classes, and a picture's side as a multiple of the object's) and
+    `losses.csv` (network, step, mean loss) to `folder`, either whole or not at all."""
     silence_libraries()
 
     def write(place: Path) -> None:
         pipeline.save_pretrained(place, safe_serialization=True)
-        (place / "classes.json").write_text(json.dumps(list(classes), ensure_ascii=False) + "\n", encoding="utf-8")
+        learned = json.dumps({"classes": list(classes), "context": context}, ensure_ascii=False)
+        (place / LEARNED_FILE).write_text(learned + "\n", encoding="utf-8")
         _write_losses(place, losses)
 
     _replace(folder, write)

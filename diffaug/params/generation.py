@@ -4,12 +4,13 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from diffaug.params.base import Count, Fraction, ModelName, Positive, Scheduler, Section, Seed, Side, Template
+from diffaug.params.base import Context, Count, Fraction, ModelName, Positive, Scheduler, Section, Seed, Side, Template
 
 Strength = Annotated[float, Field(gt=0, le=1)]
 Weight = Annotated[float, Field(gt=0)]
 Guidance = Annotated[float, Field(ge=0, le=50)]
 Steps = Annotated[int, Field(ge=1, le=1000)]
+Pixels = Annotated[int, Field(ge=0, le=512)]
 Range = Annotated[list[Annotated[float, Field(gt=0, le=8)]], Field(min_length=2, max_length=2)]
 
 
@@ -89,8 +90,8 @@ class Inpaint(Mode):
 
     strength: Strengths
     repaint: Literal["background", "object"]
-    padding: Annotated[int, Field(ge=0, le=512)]
-    feather: Annotated[int, Field(ge=0, le=512)]
+    padding: Pixels
+    feather: Pixels
 
 
 class ControlNet(Mode):
@@ -128,14 +129,52 @@ class ClsGeneration(Section):
     modes: ClsModes
 
 
+class Patches(Section):
+    """Draw squares around a scene's objects instead of the whole scene.
+
+    context: the square's side as a multiple of the box's longer side; per_scene: how many at most, none over another.
+    """
+
+    context: Context
+    per_scene: Positive
+
+
+class SceneMode(Mode):
+    """A way of making a scene from a real one. A prompt's {class} is that of the object a patch is drawn around or, of
+    whole scenes, the classes in it. padding, feather: pixels, see `diffaug.generation.masks`."""
+
+    strength: Strengths
+    patches: Patches | None = None
+    feather: Pixels
+
+
+class SceneImg2Img(SceneMode):
+    """All of the scene or patch drawn anew from itself; the boxes are kept, and audited by the filter."""
+
+
+class InpaintBackground(SceneMode):
+    """Everything but the padded boxes drawn anew."""
+
+    padding: Pixels
+
+
+class InpaintObject(SceneMode):
+    """Single objects drawn anew in their boxes: as their class, or as a class that train has few of."""
+
+    target_class: Literal["same", "rare"]
+
+
 class Paste(Section):
-    """Drawn objects on real scenes (simple copy-paste, Ghiasi et al. 2021, arXiv:2012.07177)."""
+    """Objects, drawn or cut from train, on real scenes (simple copy-paste, Ghiasi et al. 2021, arXiv:2012.07177)."""
 
     weight: Weight
+    objects: Literal["generated", "train"]
     items_per_class: Positive
-    max_objects: Annotated[int, Field(ge=1, le=12)]
+    max_objects: Annotated[int, Field(ge=1, le=50)]
     scale: Range
     max_overlap: Fraction
+    min_visible: Annotated[float, Field(gt=0, le=1)]
+    feather: Pixels
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -144,20 +183,19 @@ class Paste(Section):
         return self
 
 
-class InpaintBackground(Inpaint):
-    """Everything but the padded boxes drawn anew."""
-
-    prompt: Texts
-    repaint: Literal["background"]
-
-
 class DetModes(Section):
+    img2img: SceneImg2Img | None = None
+    inpaint_background: InpaintBackground | None = None
+    inpaint_object: InpaintObject | None = None
     paste: Paste | None = None
-    inpaint: InpaintBackground | None = None
 
     def weights(self) -> dict[str, float]:
         """The shares of the modes in use, by name."""
         return {name: mode.weight for name, mode in self if mode is not None}
+
+    def redrawn(self) -> dict[str, SceneMode]:
+        """The modes in use that draw parts of a real scene anew, by name."""
+        return {name: mode for name, mode in self if isinstance(mode, SceneMode)}
 
 
 class DetGeneration(Section):

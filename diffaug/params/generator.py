@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from diffaug.params.base import Fraction, ModelName, Positive, Rate, Section, Seed, Side, Template
+from diffaug.params.base import Context, Fraction, ModelName, Positive, Rate, Section, Seed, Side, Template
 
 
 class VaeParams(Section):
@@ -70,6 +70,7 @@ class TrainGenParams(Section):
     method: Literal["scratch", "lora", "none"]
     images: Literal["pool", "real/cls/train", "real/det/train"]
     caption: Template
+    context: Context
     flip: bool
     seed: Seed
     checkpoint_every: Positive

@@ -18,8 +18,28 @@ class ClsChecks(ImageChecks):
     min_label_probability: Fraction
 
 
+class Audit(Section):
+    """What the control detector says of a generated scene's boxes.
+
+    sure: the confidence from which its word counts: a box that it finds in the source so surely must be found again,
+    and a new object that it finds so surely is one; found: the confidence from which a box counts as found again.
+    """
+
+    sure: Fraction
+    found: Fraction
+    min_iou: Fraction
+    new_objects: Literal["reject", "ignore", "keep"]
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.found > self.sure:
+            raise ValueError(f"found {self.found:g} must not be above sure {self.sure:g}")
+        return self
+
+
 class DetChecks(ImageChecks):
     min_box_side: Annotated[float, Field(ge=1)]
+    audit: Audit | None
 
 
 class FilterParams(Section):
@@ -46,9 +66,16 @@ class TrainClsParams(Section):
     eval_every: Positive
 
 
+class Release(Section):
+    """Weights to download: a .safetensors file, or a .pt file of Ultralytics, opened only if its hash is this."""
+
+    url: Annotated[str, Field(pattern=r"^https?://.+\.(pt|safetensors)$")]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
 class TrainDetParams(Section):
     model: Annotated[str, Field(pattern=r"\.yaml$")]
-    weights: str | None
+    weights: str | Release | None
     image_size: Annotated[int, Field(ge=32, le=2048, multiple_of=32)]
     steps: Positive
     batch_size: Positive

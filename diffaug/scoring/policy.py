@@ -1,17 +1,20 @@
 """From scores to a verdict on each image, and the ledger that keeps both."""
 
 import csv
+import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import get_type_hints
 
+from diffaug.compose import Box
 from diffaug.errors import UserError
 from diffaug.files import atomic_path
 from diffaug.params.training import ClsChecks, DetChecks
 
 LEDGER = "ledger.csv"
+_SLACK = 1.0  # pixels by which a box may leave the image: formats round
 
 
 @dataclass(frozen=True)
@@ -19,7 +22,9 @@ class Scores:
     """What is known of one synthetic image; -1 where a score does not apply to its task.
 
     distance_*: bits (0 to 64) to the nearest train, val-or-test or earlier synthetic image, whose id stands beside it;
-    label_probability: the control classifier's for the intended class, 0 to 1; box_side: the shortest of all, pixels.
+    label_probability: the control classifier's for the intended class, 0 to 1; box_side: the shortest of all, pixels;
+    box_outside: by how many pixels a box leaves the scene at most; box_iou, new_object, new_boxes (JSON): the audit's,
+    see `diffaug.scoring.boxes`.
     """
 
     id: str
@@ -33,14 +38,20 @@ class Scores:
     nearest_generated: str
     label_probability: float = -1.0
     box_side: float = -1.0
+    box_outside: float = -1.0
+    box_iou: float = -1.0
+    new_object: float = -1.0
+    new_boxes: str = ""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A ledger row: the scores, and why the image was rejected ("" where it was accepted)."""
+    """A ledger row: the scores, why the image was rejected ("" where it was accepted), and which boxes of it (x, y,
+    width, height in pixels) are to be painted over, since they may hold objects without a label."""
 
     scores: Scores
     reason: str
+    ignored: tuple[Box, ...] = ()
 
     @property
     def accepted(self) -> bool:
@@ -58,8 +69,24 @@ def judge(scores: Scores, checks: ClsChecks | DetChecks) -> Entry:
     if isinstance(checks, ClsChecks):
         failed.append(("label doubted", scores.label_probability < checks.min_label_probability))
     else:
-        failed.append(("box too small", 0 <= scores.box_side < checks.min_box_side))
-    return Entry(scores, next((reason for reason, fails in failed if fails), ""))
+        failed += _failed_boxes(scores, checks)
+    reason = next((reason for reason, fails in failed if fails), "")
+    ignored: tuple[Box, ...] = ()
+    if not reason and isinstance(checks, DetChecks) and checks.audit and checks.audit.new_objects == "ignore":
+        ignored = tuple((x, y, width, height) for x, y, width, height, _ in json.loads(scores.new_boxes or "[]"))
+    return Entry(scores, reason, ignored)
+
+
+def _failed_boxes(scores: Scores, checks: DetChecks) -> list[tuple[str, bool]]:
+    failed = [
+        ("box too small", 0 <= scores.box_side < checks.min_box_side),
+        ("box off the image", scores.box_outside > _SLACK),
+    ]
+    if checks.audit is not None:
+        failed.append(("object not found", 0 <= scores.box_iou < checks.audit.min_iou))
+        reject = checks.audit.new_objects == "reject"
+        failed.append(("new object", reject and scores.new_object >= checks.audit.sure))
+    return failed
 
 
 def write_ledger(folder: Path, entries: Sequence[Entry]) -> None:
@@ -67,11 +94,12 @@ def write_ledger(folder: Path, entries: Sequence[Entry]) -> None:
     columns = [field.name for field in fields(Scores)]
     with atomic_path(folder / LEDGER) as temporary, temporary.open("w", newline="", encoding="utf-8") as handle:
         writer = csv.writer(handle, lineterminator="\n")
-        writer.writerow([*columns, "accepted", "reason"])
+        writer.writerow([*columns, "accepted", "reason", "ignored"])
         for entry in sorted(entries, key=lambda entry: entry.scores.id):
             row = asdict(entry.scores)
             cells = [f"{row[name]:.6g}" if isinstance(row[name], float) else row[name] for name in columns]
-            writer.writerow([*cells, "yes" if entry.accepted else "no", entry.reason])
+            ignored = json.dumps(entry.ignored) if entry.ignored else ""
+            writer.writerow([*cells, "yes" if entry.accepted else "no", entry.reason, ignored])
 
 
 def read_ledger(folder: Path) -> list[Entry]:
@@ -80,7 +108,11 @@ def read_ledger(folder: Path) -> list[Entry]:
     try:
         with (folder / LEDGER).open(newline="", encoding="utf-8") as handle:
             return [
-                Entry(Scores(**{name: kind(row[name]) for name, kind in types.items()}), row["reason"])
+                Entry(
+                    Scores(**{name: kind(row[name]) for name, kind in types.items()}),
+                    row["reason"],
+                    tuple((x, y, width, height) for x, y, width, height in json.loads(row["ignored"] or "[]")),
+                )
                 for row in csv.DictReader(handle)
             ]
     except FileNotFoundError:

@@ -3,7 +3,7 @@ import pytest
 import torch
 from PIL import Image
 
-from diffaug.detector import Detections
+from diffaug.detections import Detections
 from diffaug.evaluation.classification import (
     ClsPredictions,
     per_class_accuracy,

@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from diffaug.detector import Detections
+from diffaug.detections import Detections
 from diffaug.evaluation.classification import ClsPredictions, resample_classification, score_classification
 from diffaug.evaluation.detection import DetPredictions, match, resample_detection, score_detection
 from diffaug.images import encode_png

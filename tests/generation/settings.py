@@ -6,7 +6,7 @@ import yaml
 from import_graph import ROOT
 from PIL import Image, ImageDraw
 
-from diffaug.generation.plan import Job, Settings, image_seed
+from diffaug.generation.jobs import Job, Settings, image_seed
 from diffaug.images import encode_png
 from diffaug.params.generation import GenerateParams
 from diffaug.records import Record, make_record

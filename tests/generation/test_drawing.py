@@ -25,11 +25,18 @@ from diffaug.records import make_record, read_set, write_set
 CPU = torch.device("cpu")
 INPAINT = {"strength": 0.8, "repaint": "background", "padding": 1, "feather": 1}
 THREE_MODES = modes(txt2img={}, img2img={"strength": 0.6}, inpaint=INPAINT) | {"per_class": 6}
+SCENE = {"weight": 1, "strength": 1.0, "feather": 1, "patches": {"context": 1.5, "per_scene": 2}}
+PASTE = {
+    **{"weight": 1, "objects": "generated", "items_per_class": 2, "max_objects": 2, "scale": [1.0, 1.0]},
+    **{"max_overlap": 0.9, "min_visible": 0.8, "feather": 1},
+}
 DET = {
-    "per_real": 2.0,
+    "per_real": 4.0,
     "modes": {
-        "paste": {"weight": 1, "items_per_class": 2, "max_objects": 2, "scale": [1.0, 1.0], "max_overlap": 0.9},
-        "inpaint": INPAINT | {"weight": 1, "prompt": "a photo"},
+        "img2img": SCENE,
+        "inpaint_background": SCENE | {"padding": 1, "prompt": "a photo", "patches": None},
+        "inpaint_object": SCENE | {"target_class": "rare"},
+        "paste": PASTE,
     },
 }
 
@@ -67,9 +74,10 @@ def test_three_modes_at_once_make_labelled_rows_that_say_how(project: Path, rand
     assert Counter((record.mode, record.label) for record in cls) == {
         (mode, label): 2 for mode in ("txt2img", "img2img", "inpaint") for label in (0, 1)
     }
-    assert Counter(record.mode for record in det) == {"paste": 2, "inpaint": 2}
-    assert count == 12 + 4 + 2
-    background = next(record for record in det if record.mode == "inpaint")
+    assert Counter(record.mode for record in det) == dict.fromkeys(DET["modes"], 2)
+    # Every scene has one object: one patch each, and four objects for pasting.
+    assert count == 12 + 2 + 2 + 2 + 4
+    background = next(record for record in det if record.mode == "inpaint_background")
     real = next(record for record in read_set(project / "data/real/det/train") if record.id == background.source_id)
     assert (background.bbox, background.category) == (real.bbox, real.category)
     x, y, width, height = (int(value) for value in real.bbox[0])
@@ -178,7 +186,7 @@ def test_regenerating_gives_the_same_bytes(project: Path, random_pipeline: Path)
 def test_a_sheet_has_a_picture_for_every_pair(project: Path, random_pipeline: Path) -> None:
     given = settings(random_pipeline)
     drawing = Drawing(given, make_plan(given), project / "work", CPU)
-    job = first_job(drawing.plan, "img2img", "dog")
+    job = first_job(drawing.plan, "cls", "img2img", "dog")
     assert (job.label, job.mode) == (1, "img2img")
     across, down = Axis.parse("strength=0.5,1.0"), Axis.parse("scheduler=ddim,euler_a,unipc")
     picture = sheet(drawing.sampler, job, drawing.source(job), across, down, ("cat", "dog"))
@@ -187,6 +195,8 @@ def test_a_sheet_has_a_picture_for_every_pair(project: Path, random_pipeline: Pa
         picture.crop((150 + 198 * x, 60 + 216 * y, 342 + 198 * x, 252 + 216 * y)) for x in (0, 1) for y in (0, 1, 2)
     ]
     assert len({cell.tobytes() for cell in cells}) == 6
+    part = first_job(drawing.plan, "det", "inpaint_object", None)
+    assert sheet(drawing.sampler, part, drawing.source(part), across, down, ("cat", "dog")).size == picture.size
     assert Axis.parse("prompt=a {class}|the {class}").put(job, "the {class}", ("cat", "dog")).prompt == "the dog"
     for text, message in [
         ("size=3", "NAME of prompt"),
@@ -196,9 +206,9 @@ def test_a_sheet_has_a_picture_for_every_pair(project: Path, random_pipeline: Pa
         with pytest.raises(UserError, match=message):
             Axis.parse(text)
     with pytest.raises(UserError, match=r"its modes are img2img, inpaint, txt2img"):
-        first_job(drawing.plan, "controlnet", None)
+        first_job(drawing.plan, "cls", "controlnet", None)
     with pytest.raises(UserError, match=r"there is no such class"):
-        first_job(drawing.plan, "img2img", "cow")
+        first_job(drawing.plan, "cls", "img2img", "cow")
 
 
 def test_the_writer_works_behind_and_tells_what_failed(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from diffaug.generation.masks import composite, find_objects, repaint_mask
+from diffaug.generation.masks import composite, find_objects, part_mask, put_back, repaint_mask
 from diffaug.images import encode_png
 from diffaug.records import Record, make_record
 
@@ -118,3 +118,35 @@ def test_all_or_nothing(feather: int) -> None:
     source, drawn = Image.new("RGB", (4, 4), (1, 2, 3)), Image.new("RGB", (4, 4), (200, 100, 50))
     assert composite(source, drawn, np.ones((4, 4), dtype=bool), feather) == drawn
     assert composite(source, drawn, np.zeros((4, 4), dtype=bool), feather) == source
+
+
+FIRST, SECOND = np.s_[2:5, 3:6], np.s_[4:7, 5:8]
+
+
+@pytest.mark.parametrize(
+    ("mode", "object", "padding", "changed", "kept"),
+    [
+        ("img2img", -1, 0, np.s_[1:7, 2:11], []),
+        ("inpaint_background", -1, 0, np.s_[1:7, 2:11], [FIRST, SECOND]),
+        ("inpaint_background", -1, 1, np.s_[1:7, 2:11], [np.s_[1:6, 2:7], np.s_[3:8, 4:9]]),
+        ("inpaint_object", 0, 0, FIRST, [SECOND]),  # what the other box shares of it stays
+        ("inpaint_object", 1, 0, SECOND, [FIRST]),
+    ],
+)
+def test_what_a_mode_may_change_of_a_region(
+    mode: str, object: int, padding: int, changed: tuple[slice, slice], kept: list[tuple[slice, slice]]
+) -> None:
+    record = scene([(3, 2, 3, 3), (5, 4, 3, 3)])
+    expected = mask((8, 12), changed)
+    for place in kept:
+        expected[place] = False
+    assert np.array_equal(part_mask(record, mode, (2, 1, 11, 7), object, padding), expected)
+
+
+def test_a_region_is_put_back_with_a_soft_edge_inside_of_it() -> None:
+    source, drawn = Image.new("L", (8, 5), 10), Image.new("L", (5, 5), 210)
+    region = (3, 0, 8, 5)  # its right, upper and lower edges are the scene's own
+    result = put_back(source, drawn, region, mask((5, 8), np.s_[:, 3:]), 1)
+    assert np.asarray(result).tolist() == [[110, 210, 210, 210, 210]] * 5
+    assert put_back(source, drawn, region, mask((5, 8), np.s_[:, 3:]), 0) == drawn
+    assert put_back(source, drawn, region, mask((5, 8)), 1) == source.crop(region)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from diffaug.generation.plan import Job, Settings
+from diffaug.generation.jobs import Job, Settings
 from diffaug.generation.pnginfo import parameters, read_flag, text_chunks
 from diffaug.images import encode_png
 from diffaug.schedulers import fitting

@@ -9,8 +9,9 @@ import torch
 from PIL import Image
 from settings import jobs, modes, params, source
 
+from diffaug.diffusion.opening import Learned
 from diffaug.errors import UserError
-from diffaug.generation.plan import Job, batches
+from diffaug.generation.jobs import Job, batches
 from diffaug.generation.sampler import Sampler, open_sampler
 from diffaug.schedulers import fitting
 
@@ -25,7 +26,7 @@ def finished(sampler: Sampler, plan: list[Job], shade: int = 200) -> list[np.nda
     real = source(shade)
     drawn = sampler.draw(plan, {"wide": real})
     start = None if plan[0].source_id is None else real
-    return [np.asarray(sampler.finish(image, job, start)) for image, job in zip(drawn.images(), plan)]
+    return [np.asarray(sampler.views.finish(image, job, start)) for image, job in zip(drawn.images(), plan)]
 
 
 def initial_noise(sampler: Sampler, ordered: list[Job]) -> dict[str, torch.Tensor]:
@@ -111,23 +112,6 @@ def test_every_scheduler_that_fits_draws(model_folder: Folder, name: str) -> Non
         assert np.isfinite(image).all() and image.std() > 0, scheduler
 
 
-def test_the_fingerprint_says_all_that_changes_a_pixel(model_folder: Folder) -> None:
-    model = model_folder("stable_diffusion")
-    changes: list[dict[str, Any]] = [
-        {},
-        {"batch_size": 8},
-        {"dtype": "bfloat16"},
-        {"fit": "crop"},
-        {"call": {"clip_skip": 1}},
-        {"tiny_vae": {"name": str(model_folder("tiny_vae"))}},
-        {"cls": modes(inpaint=INPAINT)},
-        {"cls": modes(controlnet=CANNY | {"model": {"name": str(model_folder("stable_diffusion-controlnet"))}})},
-    ]
-    prints = [open_sampler(params(model, **change), CPU).fingerprint() for change in changes]
-    prints.append(open_sampler(params(model_folder("latent8")), CPU).fingerprint())
-    assert len({str(sorted(one.items())) for one in prints}) == len(prints)
-
-
 def test_a_tiny_vae_draws_another_image_with_the_same_noise(model_folder: Folder) -> None:
     tiny = params(model_folder("stable_diffusion"), tiny_vae={"name": str(model_folder("tiny_vae"))})
     first = finished(open_sampler(params(model_folder("stable_diffusion")), CPU), jobs(1))[0]
@@ -164,7 +148,7 @@ def test_prompts_that_would_be_cut_off_and_unknown_classes_are_refused(random_pi
     long = dataclasses.replace(jobs(1)[0], prompt="zzz " * 9)
     with pytest.raises(UserError, match=r"generate\.prompt: 'zzz .* has 29 tokens, but the model reads 24"):
         sampler.check([long], [])
-    sampler.model = dataclasses.replace(sampler.model, classes=("cat", "dog"))
+    sampler.model = dataclasses.replace(sampler.model, learned=Learned(("cat", "dog")))
     with pytest.raises(UserError, match=r"the generator has learned cat, dog, but is to draw cow"):
         sampler.check(jobs(2), ["cat", "cow"])
 
@@ -201,5 +185,5 @@ def test_the_safety_checker_marks_and_never_blackens(random_pipeline: Path) -> N
 def test_txt2img_results_keep_the_shape_of_things(random_pipeline: Path) -> None:
     sampler = open_sampler(params(random_pipeline), CPU)
     job = dataclasses.replace(jobs(1)[0], size=(32, 16), color="L")
-    assert sampler.finish(Image.new("RGB", (16, 16), "white"), job, None).size == (32, 16)
-    assert sampler.finish(Image.new("RGB", (16, 16), "white"), job, None).mode == "L"
+    assert sampler.views.finish(Image.new("RGB", (16, 16), "white"), job, None).size == (32, 16)
+    assert sampler.views.finish(Image.new("RGB", (16, 16), "white"), job, None).mode == "L"

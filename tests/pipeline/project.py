@@ -45,13 +45,20 @@ TINY: dict[str, Any] = {
             "per_real": 3.0,
             "modes": {
                 "paste": {"weight": 2, "items_per_class": 2},
-                "inpaint": {
+                "img2img": {"weight": 1, "strength": 0.5, "feather": 1, "patches": {"context": 1.5, "per_scene": 2}},
+                "inpaint_background": {
                     "weight": 1,
                     "prompt": "a photo of a bar",
                     "strength": 1.0,
-                    "repaint": "background",
                     "padding": 1,
                     "feather": 1,
+                },
+                "inpaint_object": {
+                    "weight": 1,
+                    "strength": 1.0,
+                    "target_class": "rare",
+                    "feather": 1,
+                    "patches": {"context": 1.5, "per_scene": 1},
                 },
             },
         },
@@ -71,6 +78,7 @@ TINY: dict[str, Any] = {
             "min_distance_heldout": 0,
             "min_distance_generated": 0,
             "min_box_side": 1.0,
+            "audit": {"sure": 1.0, "found": 0.0, "min_iou": 0.0, "new_objects": "reject"},
         },
     },
     "merge": {"ratio": 1.0},

@@ -6,14 +6,15 @@ import pytest
 from PIL import Image
 
 from diffaug.errors import UserError
-from diffaug.params.training import ClsChecks, DetChecks
+from diffaug.params.training import Audit, ClsChecks, DetChecks
 from diffaug.scoring.degenerate import gray_std
 from diffaug.scoring.duplicates import Hashes, hash_all, nearest, nearest_earlier
 from diffaug.scoring.policy import Entry, Scores, judge, read_ledger, summarise, write_ledger
 
 COMMON = {"min_std": 8.0, "min_distance_train": 3, "min_distance_heldout": 4, "min_distance_generated": 2}
 CLS = ClsChecks(**COMMON, min_label_probability=0.1)
-DET = DetChecks(**COMMON, min_box_side=5.0)
+AUDIT = Audit(sure=0.5, found=0.1, min_iou=0.6, new_objects="reject")
+DET = DetChecks(**COMMON, min_box_side=5.0, audit=AUDIT)
 FINE = Scores("a", "cat", 8.0, 3, "t", 4, "v", 2, "g", label_probability=0.1, box_side=5.0)
 
 
@@ -64,6 +65,26 @@ def test_boxes_are_checked_for_detection_alone() -> None:
     assert judge(dataclasses.replace(FINE, box_side=-1.0), DET).accepted  # a negative has no box
     assert judge(dataclasses.replace(FINE, label_probability=-1.0), DET).accepted
     assert judge(dataclasses.replace(FINE, box_side=4.9), CLS).accepted
+
+
+def test_the_audits_word_counts_where_there_is_one() -> None:
+    lost, new = dataclasses.replace(FINE, box_iou=0.59), dataclasses.replace(FINE, box_iou=0.6, new_object=0.5)
+    assert judge(lost, DET).reason == "object not found"
+    assert judge(new, DET).reason == "new object"
+    assert judge(dataclasses.replace(new, new_object=0.49), DET).accepted
+    assert judge(dataclasses.replace(FINE, box_outside=1.1), DET).reason == "box off the image"
+    silent = DET.model_copy(update={"audit": None})
+    assert judge(lost, silent).accepted and judge(new, silent).accepted
+
+
+@pytest.mark.parametrize(("policy", "ignored"), [("ignore", ((1.0, 2.0, 3.0, 4.0),)), ("keep", ())])
+def test_scenes_with_new_objects_may_stay(policy: str, ignored: tuple, tmp_path: Path) -> None:
+    new = dataclasses.replace(FINE, box_iou=1.0, new_object=0.9, new_boxes="[[1.0, 2.0, 3.0, 4.0, 0.9]]")
+    audit = AUDIT.model_copy(update={"new_objects": policy})
+    entry = judge(new, DET.model_copy(update={"audit": audit}))
+    assert (entry.accepted, entry.ignored) == (True, ignored)
+    write_ledger(tmp_path, [entry])
+    assert read_ledger(tmp_path) == [entry]
 
 
 def test_the_ledger_round_trips(tmp_path: Path) -> None:

@@ -1,34 +1,27 @@
-"""An Ultralytics YOLO: training under a step budget, best checkpoint by real val, saving, loading, predicting."""
+"""Training an Ultralytics detector under a step budget; the best checkpoint by real val is kept."""
 
 # ruff: noqa: I001 - Ultralytics reads its environment when it is imported, so its home comes first.
 import diffaug.ultralytics_home  # noqa: F401
 
-import copy
-import json
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from PIL import Image
-from safetensors.torch import load_file, save_file
 from torch.utils.data import Sampler
 from tqdm import tqdm
-from ultralytics import YOLO
 from ultralytics.data.build import InfiniteDataLoader, seed_worker
+from ultralytics.models.rtdetr.train import RTDETRTrainer
 from ultralytics.models.yolo.detect import DetectionTrainer
-from ultralytics.nn.tasks import DetectionModel
+from ultralytics.nn.tasks import DetectionModel, RTDETRDetectionModel
 from ultralytics.utils import LOGGER, SETTINGS
 
+from diffaug.detector.networks import build
 from diffaug.errors import UserError
 from diffaug.params.training import TrainDetParams
-from diffaug.weights import load_matching, read_weights
 
-MAX_DETECTIONS = 100  # an image, as in COCO
-MIN_CONFIDENCE = 0.001
 _INTEGRATIONS = ("clearml", "comet", "dvc", "mlflow", "neptune", "raytune", "tensorboard", "wandb", "sync")
 
 
@@ -38,15 +31,6 @@ class TrainedDetector:
 
     model: DetectionModel
     history: list[dict[str, float]]
-
-
-@dataclass(frozen=True)
-class Detections:
-    """One image's detections: boxes float32 (N, 4) as xyxy in pixels, scores (N,) in 0-1, labels int64 (N,)."""
-
-    boxes: np.ndarray
-    scores: np.ndarray
-    labels: np.ndarray
 
 
 class _Rounds(Sampler[int]):
@@ -119,6 +103,10 @@ class _StepTrainer(DetectionTrainer):
             self.best_state = {key: value.float().clone() for key, value in self.ema.ema.state_dict().items()}
 
 
+class _RtdetrStepTrainer(_StepTrainer, RTDETRTrainer):
+    """The same for RT-DETR, whose data and validation differ."""
+
+
 def train_detector(
     data_yaml: Path,
     names: tuple[str, ...],
@@ -136,7 +124,10 @@ def train_detector(
     SETTINGS.update({key: False for key in _INTEGRATIONS if key in SETTINGS})
     epochs = params.steps // params.eval_every
     threads = torch.get_num_threads()  # Ultralytics lowers it
-    trainer = _StepTrainer(
+    torch.manual_seed(seed)
+    model = build(params, names)
+    kind = _RtdetrStepTrainer if isinstance(model, RTDETRDetectionModel) else _StepTrainer
+    trainer = kind(
         overrides={
             "model": params.model,
             "data": str(data_yaml),
@@ -169,8 +160,6 @@ def train_detector(
     )
     trainer.steps_per_epoch = params.eval_every
     trainer.history = []
-    torch.manual_seed(seed)
-    model = build(params, names)
     trainer.model = model
     with tqdm(total=params.steps, desc=label, unit="step", mininterval=1.0) as bar:
         trainer.add_callback("on_train_start", lambda _: torch.set_num_threads(threads))
@@ -180,69 +169,3 @@ def train_detector(
         raise UserError(f"{label}: batches of {params.batch_size} do not fit the memory; lower train_det.batch_size")
     model.cpu().float().load_state_dict(trainer.best_state)
     return TrainedDetector(model.eval(), trainer.history)
-
-
-def build(params: TrainDetParams, names: tuple[str, ...]) -> DetectionModel:
-    """The network with random weights or, by name and shape, those of a .safetensors file.
-
-    Raises UserError where Ultralytics knows no such model, or no tensor fits.
-    """
-    model = _network(params.model, names)
-    if params.weights is not None:
-        key = "train_det.weights"
-        load_matching(model, read_weights(params.weights, key), params.weights, key)
-    return model
-
-
-def _network(architecture: str | dict[str, Any], names: tuple[str, ...]) -> DetectionModel:
-    try:
-        model = DetectionModel(copy.deepcopy(architecture), ch=3, nc=len(names), verbose=False)
-    except (FileNotFoundError, KeyError) as error:
-        raise UserError(
-            f"params.yaml: train_det.model: found {architecture!r}, which Ultralytics does not know ({error}); "
-            "allowed are its architectures, such as yolo11n.yaml or yolov8s.yaml, or the path of a .yaml file"
-        ) from None
-    if not type(model.model[-1]).__name__.endswith("Detect"):
-        raise UserError(
-            f"params.yaml: train_det.model: {architecture!r} is no YOLO detector; give one such as yolo11n.yaml"
-        )
-    model.names = dict(enumerate(names))
-    return model
-
-
-def save_detector(folder: Path, model: DetectionModel, params: TrainDetParams, names: tuple[str, ...]) -> None:
-    """Write `model.safetensors` and `model.json` (architecture, image size, class names)."""
-    folder.mkdir(parents=True, exist_ok=True)
-    save_file({key: value.contiguous() for key, value in model.state_dict().items()}, folder / "model.safetensors")
-    architecture = {key: value for key, value in model.yaml.items() if key != "yaml_file"}
-    facts = {"model": params.model, "image_size": params.image_size, "names": list(names), "architecture": architecture}
-    (folder / "model.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
-
-
-def load_detector(folder: Path) -> tuple[YOLO, dict[str, Any]]:
-    """The model, ready to predict in Ultralytics, and the facts of `model.json`.
-
-    Raises UserError where the folder holds none.
-    """
-    LOGGER.setLevel(logging.ERROR)
-    try:
-        facts = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{folder}: no detector; run `dvc repro` or `dvc pull` first") from None
-    network = _network(facts["architecture"], tuple(facts["names"]))
-    network.load_state_dict(load_file(folder / "model.safetensors"))
-    yolo = YOLO("yolo11n.yaml", task="detect", verbose=False)
-    yolo.model = network.eval()
-    return yolo, facts
-
-
-def detect(yolo: YOLO, images: list[Image.Image], image_size: int, device: torch.device) -> list[Detections]:
-    """Every image's detections down to a confidence of 0.001, at most 100 an image, in the image's own pixels."""
-    found = []
-    for image in tqdm(images, desc="detecting", unit="image", mininterval=1.0, leave=False):
-        bgr = np.ascontiguousarray(np.asarray(image.convert("RGB"))[..., ::-1])
-        boxes = yolo.predict(
-            bgr, imgsz=image_size, conf=MIN_CONFIDENCE, max_det=MAX_DETECTIONS, device=device.type, verbose=False
-        )[0].boxes.cpu()
-        found.append(Detections(boxes.xyxy.numpy(), boxes.conf.numpy(), boxes.cls.numpy().astype(np.int64)))
-    return found

@@ -6,7 +6,9 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from diffaug.detector import build, detect, load_detector, save_detector, train_detector
+from diffaug.detector.networks import build, save_detector
+from diffaug.detector.predicting import detect, load_detector
+from diffaug.detector.training import train_detector
 from diffaug.errors import UserError
 from diffaug.export import write_data_yaml, write_yolo
 from diffaug.images import encode_png
@@ -14,6 +16,7 @@ from diffaug.params.training import TrainDetParams
 from diffaug.records import ImageSet, make_record
 
 NAMES = ("dark", "light")
+CPU = torch.device("cpu")
 
 
 def params(**changes: object) -> TrainDetParams:
@@ -60,7 +63,7 @@ def data(folder: Path, count: int) -> Path:
 
 def test_trains_saves_and_loads_in_ultralytics(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     work = tmp_path / "work"
-    trained = train_detector(data(work, 6), NAMES, params(), 0, work, torch.device("cpu"), "test")
+    trained = train_detector(data(work, 6), NAMES, params(), 0, work, CPU, "test")
     assert [row["step"] for row in trained.history] == [2, 4]
     assert {"train_box_loss", "val_mAP50", "val_mAP50_95"} <= set(trained.history[0])
     save_detector(tmp_path / "model", trained.model, params(), NAMES)
@@ -70,7 +73,7 @@ def test_trains_saves_and_loads_in_ultralytics(tmp_path: Path, capfd: pytest.Cap
     own = trained.model.state_dict()
     assert all(torch.equal(value, own[key]) for key, value in yolo.model.state_dict().items())
 
-    found = detect(yolo, [record.open() for record in scenes(3)], 64, torch.device("cpu"))
+    found = detect(yolo, scenes(3).records, 64, torch.device("cpu"))
     assert len(found) == 3
     for one in found:
         assert one.boxes.shape == (len(one.scores), 4)
@@ -80,10 +83,22 @@ def test_trains_saves_and_loads_in_ultralytics(tmp_path: Path, capfd: pytest.Cap
     assert not list(tmp_path.rglob("*.pt"))
 
 
+@pytest.mark.parametrize("model", ["yolov8n.yaml", "yolo26n.yaml", "rtdetr-l.yaml"])
+def test_other_architectures_train_save_and_predict(tmp_path: Path, model: str) -> None:
+    chosen = params(model=model, steps=1, eval_every=1, batch_size=2)
+    trained = train_detector(data(tmp_path / "work", 3), NAMES, chosen, 0, tmp_path / "work", CPU, "test")
+    save_detector(tmp_path / "model", trained.model, chosen, NAMES)
+    opened, _ = load_detector(tmp_path / "model")
+    own = trained.model.state_dict()
+    assert all(torch.equal(value, own[key]) for key, value in opened.model.state_dict().items())
+    found = detect(opened, scenes(2).records, 64, CPU)
+    assert all(one.boxes.shape == (len(one.scores), 4) and set(one.labels.tolist()) <= {0, 1} for one in found)
+
+
 def test_steps_do_not_depend_on_how_many_images_there_are(tmp_path: Path) -> None:
     for count in (3, 11):
         work = tmp_path / str(count)
-        trained = train_detector(data(work, count), NAMES, params(), 0, work, torch.device("cpu"), "test")
+        trained = train_detector(data(work, count), NAMES, params(), 0, work, CPU, "test")
         assert [row["step"] for row in trained.history] == [2, 4]
 
 
@@ -98,7 +113,7 @@ def test_weights_load_by_name_and_shape(tmp_path: Path, capsys: pytest.CaptureFi
 
 
 def test_real_weights_load(capsys: pytest.CaptureFixture[str]) -> None:
-    weights = Path(__file__).resolve().parents[2] / "shared/weights/yolov5n_coco.safetensors"
+    weights = Path(__file__).resolve().parents[3] / "shared/weights/yolov5n_coco.safetensors"
     if not weights.exists():
         pytest.skip(f"{weights} is not on this machine")
     build(params(model="yolov5n.yaml", weights=str(weights)), NAMES)

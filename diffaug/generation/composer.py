@@ -1,0 +1,75 @@
+"""From a scene's job to its record: its parts and objects looked up, and put together by the way of its mode."""
+
+import io
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+from PIL import Image
+
+from diffaug.compose import cut_from_box, cut_out
+from diffaug.generation.drawing import Drawing
+from diffaug.generation.jobs import Job, SceneJob
+from diffaug.generation.paste import Cut, compose
+from diffaug.generation.pnginfo import read_flag
+from diffaug.generation.redraw import put_together
+from diffaug.generation.regions import longer_sides, square
+from diffaug.generation.scenes import object_id
+from diffaug.params.generation import GenerateParams
+from diffaug.records import Record
+
+_AROUND = 1.5  # the part of a photograph around an object that shows what its background looks like
+_INSET = 0.04  # of a drawn picture whose model does not say how much of it the object fills
+_KEPT = 512  # cut-outs, each of which is used in several scenes
+
+
+class Composer:
+    """Makes the records of the plan's scenes. `read`: the PNG of a drawn job by its id."""
+
+    def __init__(self, drawing: Drawing, params: GenerateParams, read: Callable[[str], bytes]) -> None:
+        self._drawing = drawing
+        self._modes = params.det.modes
+        self._read = read
+        plan = drawing.plan
+        self._jobs = {job.id: job for job in (*plan.items, *plan.parts)}
+        self._sources = {record.id: record for record in plan.det}
+        self._objects = {object_id(record, n): (record, n) for record in plan.det for n in range(len(record.bbox))}
+        self._sizes = longer_sides(plan.det)
+        self._cut = lru_cache(maxsize=_KEPT)(self._cut_out)
+
+    def scene(self, scene: SceneJob) -> Record:
+        """The scene, composed. All jobs that draw for it must be done."""
+        source = self._sources[scene.source_id]
+        drawn = [item for item in scene.items if item in self._jobs]
+        flags = [read_flag(self._read(item)) for item in drawn]
+        common: dict[str, Any] = {"flagged": any(flags) if any(flag is not None for flag in flags) else None}
+        first = self._jobs[drawn[0]] if drawn else None
+        settings = self._drawing.sampler.other_settings(first.settings) if first else {}
+        common |= self._drawing.provenance(first) if first else {}
+        if scene.mode == "paste":
+            assert self._modes.paste is not None  # without it there are no such scenes
+            cuts = [cut for item in scene.items if (cut := self._cut(item)) is not None]
+            return compose(scene, source, cuts, self._sizes, self._modes.paste, settings, **common)
+        assert first is not None  # parts are always drawn
+        parts = [(self._jobs[item], self._read(item)) for item in scene.items]
+        return put_together(scene, source, parts, self._modes.redrawn()[scene.mode], settings, **common)
+
+    def _cut_out(self, item: str) -> Cut | None:
+        """An object without its background; None where there is nothing that can be told from it."""
+        if item in self._jobs:
+            return self._cut_drawn(self._jobs[item])
+        record, number = self._objects[item]
+        image, box = record.open(), record.bbox[number]
+        left, top, right, bottom = square(box, image.size, _AROUND)
+        inner = (box[0] - left, box[1] - top, box[2], box[3])
+        cut = cut_from_box(image.crop((left, top, right, bottom)), inner)
+        return Cut(cut, record.category[number], None) if cut is not None else None
+
+    def _cut_drawn(self, job: Job) -> Cut | None:
+        with Image.open(io.BytesIO(self._read(job.id))) as picture:
+            image = picture.copy()
+        context = self._drawing.sampler.model.learned.context
+        share = 1 / context if context > 1 else 1 - 2 * _INSET
+        width, height = image.width * share, image.height * share
+        cut = cut_out(image, inner=((image.width - width) / 2, (image.height - height) / 2, width, height))
+        return Cut(cut, job.label, job.prompt) if cut is not None else None

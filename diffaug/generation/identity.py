@@ -1,0 +1,60 @@
+"""Everything beside a job that can change a pixel: it names the work cache."""
+
+import hashlib
+from pathlib import Path
+
+import cv2
+import diffusers
+import numpy as np
+import peft
+import PIL
+import scipy
+import torch
+import transformers
+
+from diffaug import compose, images, schedulers
+from diffaug.diffusion import abilities, compiling, inpainting, memo, opening
+from diffaug.diffusion.opening import Model
+from diffaug.generation import canvas, conditions, masks, pnginfo, regions, sampler, views
+from diffaug.generation.conditions import Control
+from diffaug.params.generation import GenerateParams
+
+_LIBRARIES = (torch, diffusers, transformers, peft, np, scipy, PIL, cv2)
+# The plan's code cannot change a pixel, since every job is part of its image's name.
+_CODE = (
+    abilities,
+    canvas,
+    compiling,
+    compose,
+    conditions,
+    images,
+    inpainting,
+    masks,
+    memo,
+    opening,
+    pnginfo,
+    regions,
+    sampler,
+    schedulers,
+    views,
+)
+
+
+def fingerprint(model: Model, control: Control | None, params: GenerateParams) -> dict[str, str]:
+    """What all images of a run share, by name."""
+    inpaint, scenes = params.cls.modes.inpaint, params.det.modes.redrawn()
+    threads = torch.get_num_threads() if model.device.type == "cpu" else ""  # their number rounds a CPU's sums
+    return {
+        "weights": model.sha256,
+        "control": control.fingerprint() if control else "",
+        "inpaint": repr(inpaint and (inpaint.repaint, inpaint.padding, inpaint.feather)),
+        "scenes": repr([(name, getattr(mode, "padding", 0), mode.feather) for name, mode in scenes.items()]),
+        "batch_size": str(params.batch_size),
+        "fit": params.fit,
+        "call": repr(sorted(params.call.items())),
+        "dtype": str(model.dtype),
+        "device": f"{model.device.type} {threads}",
+        "compile": str(params.compile),
+        "libraries": " ".join(library.__version__ for library in _LIBRARIES),
+        "code": hashlib.sha256(b"".join(Path(str(module.__file__)).read_bytes() for module in _CODE)).hexdigest(),
+    }

@@ -1,0 +1,89 @@
+"""Recipes: what params.yaml says otherwise for a case, put over it with its comments kept."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from diffaug.errors import UserError
+from diffaug.files import atomic_path
+from diffaug.params import load_params
+
+
+def use_recipe(recipe: Path, assignments: list[str], params: Path = Path("params.yaml")) -> list[str]:
+    """Put the recipe, then the `KEY=VALUE` assignments, over params.yaml, and return the keys that changed.
+
+    A mapping with another `source` replaces the old one, others are merged key by key. The file stays as it was where
+    the result is no valid params.yaml. Raises UserError.
+    """
+    base, over = _read(params), _read(recipe)
+    changed = _put(base, over, "")
+    for assignment in assignments:
+        changed += _put(base, _assigned(assignment), "")
+    text = io.StringIO()
+    _yaml().dump(base, text)
+    checked = params.with_name(f".{params.name}.new")
+    checked.write_text(text.getvalue(), encoding="utf-8")
+    try:
+        load_params(checked)
+    except UserError as error:
+        raise UserError(str(error).replace(str(checked), f"{params} with {recipe}")) from None
+    finally:
+        checked.unlink()
+    with atomic_path(params) as temporary:
+        temporary.write_text(text.getvalue(), encoding="utf-8")
+    return changed
+
+
+def _yaml() -> YAML:
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    yaml.width = 4096
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    yaml.representer.add_representer(type(None), _represent_null)
+    return yaml
+
+
+def _represent_null(representer: Any, _: None) -> Any:
+    """As people write it; the library would leave the place empty."""
+    return representer.represent_scalar("tag:yaml.org,2002:null", "null")
+
+
+def _read(path: Path) -> Any:
+    try:
+        content = _yaml().load(path.read_text(encoding="utf-8"))
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not readable as YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: expected sections of params.yaml such as 'download:'")
+    return content
+
+
+def _assigned(assignment: str) -> dict[str, Any]:
+    """{"a": {"b": value}} of a.b=value, the value read as YAML."""
+    key, equals, text = assignment.partition("=")
+    if not equals or not key:
+        raise UserError(f"{assignment!r} is not KEY=VALUE, such as train_det.steps=200")
+    content: Any = _yaml().load(text)
+    for part in reversed(key.split(".")):
+        content = {part: content}
+    return content
+
+
+def _put(base: Any, over: dict[str, Any], where: str) -> list[str]:
+    changed = []
+    for key, value in over.items():
+        old = base.get(key)
+        name = f"{where}{key}"
+        if isinstance(value, dict) and isinstance(old, dict) and _same_source(old, value):
+            changed += _put(old, value, f"{name}.")
+        elif value != old:
+            base[key] = value
+            changed.append(name)
+    return changed
+
+
+def _same_source(old: dict[str, Any], new: dict[str, Any]) -> bool:
+    return new.get("source", old.get("source")) == old.get("source")

@@ -1,0 +1,119 @@
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from diffaug.compose import Box
+from diffaug.detections import Detections
+from diffaug.images import encode_png
+from diffaug.params.training import Audit
+from diffaug.records import Record, make_record
+from diffaug.scoring.boxes import audit, outside, protected_changes
+
+CAT, DOG = 0, 1
+FIRST, SECOND = (10.0, 10.0, 20.0, 20.0), (60.0, 40.0, 20.0, 10.0)
+CHECKS = Audit(sure=0.5, found=0.1, min_iou=0.5, new_objects="reject")
+
+
+def scene(*objects: tuple[Box, int], pixels: np.ndarray | None = None, **columns: Any) -> Record:
+    image = Image.fromarray(pixels) if pixels is not None else Image.new("L", (100, 60))
+    boxes, categories = zip(*objects) if objects else ((), ())
+    return make_record("s", encode_png(image), "train", bbox=boxes, category=categories, **columns)
+
+
+def found(*detections: tuple[Box, int, float]) -> Detections:
+    corners = [(x, y, x + w, y + h) for (x, y, w, h), _, _ in detections]
+    return Detections(
+        np.array(corners, np.float32).reshape(-1, 4),
+        np.array([score for _, _, score in detections], np.float32),
+        np.array([category for _, category, _ in detections], np.int64),
+    )
+
+
+SOURCE = scene((FIRST, CAT), (SECOND, DOG))
+SEEN = found((FIRST, CAT, 0.9), (SECOND, DOG, 0.8))
+
+
+def test_a_scene_whose_boxes_are_found_again_is_fine() -> None:
+    again = found((FIRST, CAT, 0.2), ((60, 40, 20, 8), DOG, 0.9))
+    result = audit(SOURCE, SOURCE, again, SEEN, CHECKS)
+    assert result.iou == pytest.approx(0.8)
+    assert (result.new, result.new_boxes) == (0.0, ())
+
+
+@pytest.mark.parametrize(
+    ("again", "iou"),
+    [
+        (found((FIRST, CAT, 0.9)), 0.0),  # gone
+        (found((FIRST, CAT, 0.9), (SECOND, CAT, 0.9)), 0.0),  # of another class
+        (found((FIRST, CAT, 0.9), (SECOND, DOG, 0.05)), 0.0),  # too unsure
+        (found((FIRST, CAT, 0.9), ((70, 40, 20, 10), DOG, 0.9)), 1 / 3),  # somewhere else
+        (found(), 0.0),
+    ],
+)
+def test_a_box_that_was_surely_there_must_be_found_again(again: Detections, iou: float) -> None:
+    assert audit(SOURCE, SOURCE, again, SEEN, CHECKS).iou == pytest.approx(iou)
+
+
+def test_what_the_detector_misses_in_the_source_is_not_judged() -> None:
+    unsure = found((FIRST, CAT, 0.9), (SECOND, DOG, 0.4))
+    assert audit(SOURCE, SOURCE, found((FIRST, CAT, 0.9)), unsure, CHECKS).iou == 1.0
+    assert audit(SOURCE, SOURCE, found(), found(), CHECKS).iou == 1.0
+
+
+@pytest.mark.parametrize("label", [((40, 5, 10, 10), CAT), (SECOND, CAT), ((62, 40, 18, 10), DOG)])
+def test_new_shrunk_and_renamed_boxes_are_always_judged(label: tuple[Box, int]) -> None:
+    made = scene((FIRST, CAT), label)
+    assert audit(made, SOURCE, found((FIRST, CAT, 0.9)), found(), CHECKS).iou == 0.0
+    again = found((FIRST, CAT, 0.9), (*label, 0.2))
+    assert audit(made, SOURCE, again, found(), CHECKS).iou == pytest.approx(1.0)
+
+
+def test_a_sure_detection_that_nothing_explains_is_a_new_object() -> None:
+    new = (80.0, 5.0, 10.0, 10.0)
+    for score, boxes in [(0.7, [(*new, 0.7)]), (0.3, [])]:
+        result = audit(SOURCE, SOURCE, found((FIRST, CAT, 0.9), (SECOND, DOG, 0.9), (new, CAT, score)), SEEN, CHECKS)
+        assert result.new == pytest.approx(score)
+        assert [tuple(round(value, 2) for value in box) for box in result.new_boxes] == boxes
+
+
+@pytest.mark.parametrize(
+    "explained",
+    [
+        (FIRST, DOG),  # a label of another class lies there: a doubt about that label, no new object
+        ((12.0, 12.0, 8.0, 8.0), CAT),  # a part of a labelled object
+        ((30.0, 40.0, 9.0, 9.0), DOG),  # seen in the source too: an object that the photograph's labels lack
+    ],
+)
+def test_what_a_label_or_the_source_explains_is_no_new_object(explained: tuple[Box, int]) -> None:
+    before = found((FIRST, CAT, 0.9), (SECOND, DOG, 0.8), ((30.0, 40.0, 9.0, 9.0), DOG, 0.15))
+    again = found((FIRST, CAT, 0.9), (SECOND, DOG, 0.8), (*explained, 0.95))
+    assert audit(SOURCE, SOURCE, again, before, CHECKS).new == 0.0
+
+
+@pytest.mark.parametrize(
+    ("mode", "settings", "allowed"),
+    [
+        ("img2img", {"parts": [{"region": [5, 5, 35, 35], "object": -1}], "padding": 0}, (20, 20)),
+        ("inpaint_background", {"parts": [{"region": [5, 5, 35, 35], "object": -1}], "padding": 2}, (6, 6)),
+        ("inpaint_object", {"parts": [{"region": [5, 5, 35, 35], "object": 0}], "padding": 0}, (15, 15)),
+        ("paste", {"pasted": [[-3, 50, 10, 20]]}, (52, 4)),
+    ],
+)
+def test_pixels_that_a_mode_protects_must_be_the_sources(mode: str, settings: dict, allowed: tuple[int, int]) -> None:
+    inside, beyond = np.zeros((60, 100), np.uint8), np.zeros((60, 100), np.uint8)
+    inside[allowed] = 1
+    beyond[allowed] = 1
+    beyond[45, 65:68] = 255  # in the other box
+    columns = {"mode": mode, "settings": json.dumps(settings)}
+    assert protected_changes(scene((FIRST, CAT), (SECOND, DOG), pixels=inside, **columns), SOURCE) == 0
+    assert protected_changes(scene((FIRST, CAT), (SECOND, DOG), pixels=beyond, **columns), SOURCE) == 3
+
+
+def test_boxes_that_leave_the_scene() -> None:
+    assert outside(SOURCE) == 0
+    assert outside(scene()) == 0
+    assert outside(scene((FIRST, CAT), ((95, 50, 10, 5), CAT))) == 5
+    assert outside(scene(((-2.5, 50, 10, 5), CAT))) == 2.5

@@ -1,0 +1,70 @@
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+from import_graph import ROOT
+
+from diffaug.errors import UserError
+from diffaug.params import load_params
+from diffaug.recipes import use_recipe
+
+RECIPES = sorted((ROOT / "recipes").glob("*.yaml"))
+
+
+@pytest.fixture
+def params(tmp_path: Path) -> Path:
+    return Path(shutil.copy(ROOT / "params.yaml", tmp_path / "params.yaml"))
+
+
+def recipe(folder: Path, text: str) -> Path:
+    (folder / "recipe.yaml").write_text(text)
+    return folder / "recipe.yaml"
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_every_recipe_gives_valid_params(path: Path, params: Path) -> None:
+    assert use_recipe(path, [], params)
+    load_params(params)
+    assert use_recipe(path, [], params) == []  # a second time there is nothing to change
+
+
+def test_only_what_the_recipe_says_changes_and_comments_stay(params: Path, tmp_path: Path) -> None:
+    before = params.read_text().splitlines()
+    changed = use_recipe(
+        recipe(tmp_path, "merge: {ratio: 2.5}"), ["train_det.steps=120", "train_cls.weights=null"], params
+    )
+    after = params.read_text().splitlines()
+    assert changed == ["merge.ratio", "train_det.steps"]
+    different = [(old, new) for old, new in zip(before, after) if old != new]
+    assert len(before) == len(after)
+    assert [new.split("#")[0].strip() for _, new in different] == ["ratio: 2.5", "steps: 120"]
+    assert all(old.partition("#")[2] == new.partition("#")[2] for old, new in different)
+
+
+def test_another_source_replaces_the_old_one(params: Path, tmp_path: Path) -> None:
+    text = "download: {det: {source: folder, path: photos, val_fraction: 0.2, test_fraction: 0.2}}"
+    use_recipe(recipe(tmp_path, text), [], params)
+    det = yaml.safe_load(params.read_text())["download"]["det"]
+    assert det == {"source": "folder", "path": "photos", "val_fraction": 0.2, "test_fraction": 0.2}
+
+
+@pytest.mark.parametrize(
+    ("text", "assignments", "message"),
+    [
+        ("merge: {ratio: -1}", [], r"params\.yaml with .*recipe\.yaml: merge\.ratio"),
+        ("merge: {ratoi: 1}", [], "ratoi"),
+        ("merge: [", [], r"recipe\.yaml: not readable as YAML"),
+        ("hello", [], "expected sections of params.yaml"),
+        ("merge: {ratio: 1.0}", ["train_det.steps"], "is not KEY=VALUE"),
+    ],
+)
+def test_what_would_not_be_valid_changes_nothing(
+    params: Path, tmp_path: Path, text: str, assignments: list[str], message: str
+) -> None:
+    before = params.read_bytes()
+    with pytest.raises(UserError, match=message) as caught:
+        use_recipe(recipe(tmp_path, text), assignments, params)
+    assert "\n" not in str(caught.value)
+    assert params.read_bytes() == before
+    assert {path.name for path in tmp_path.iterdir()} == {"params.yaml", "recipe.yaml"}
