@@ -64,8 +64,9 @@ def read_pairs(root: Path, pairs: Sequence[Pair], classes: Sequence[str] | None)
     """The pairs' boxes; class names are `classes`, or all that occur, sorted. `difficult` boxes are kept out, counted.
 
     Boxes are 1-based inclusive pixels by the VOC devkit: left = xmin - 1, right = xmax. Where any coordinate of the
-    folder is 0 they cannot be, and are read as 0-based edges: left = xmin, right = xmax. An image without XML is a
-    negative.
+    folder is 0 they cannot be, and are read as 0-based edges: left = xmin, right = xmax. A box with xmin = xmax (or
+    ymin = ymax) is a fault either way: by the devkit it is one pixel wide, but what writes it is a click without a drag.
+    An image without XML is a negative.
     """
     faults: list[Fault] = []
     pages: list[tuple[Pair, _Page]] = []
@@ -215,7 +216,11 @@ def _item(pair: Pair, page: _Page, root: Path, numbers: Mapping[str, int], first
             faults.append(Fault(Kind.UNKNOWN_CLASS, text))
             continue
         left, top, right, bottom = row.corners
-        text = " ".join(f"{value:g}" for value in row.corners)
-        objects.append(Object(row.where, numbers[row.name], (left - first, top - first, right, bottom), text))
+        values = " ".join(f"{value:g}" for value in row.corners)
+        if right <= left or bottom <= top:
+            text = f"{row.where}: the box {values} has no area; xmax must be above xmin, and ymax above ymin"
+            faults.append(Fault(Kind.EMPTY, text))
+            continue
+        objects.append(Object(row.where, numbers[row.name], (left - first, top - first, right, bottom), values))
     assert pair.image is not None  # _page gave none
     return file_item(pair.image, pair.split, root, pair.where, size=page.size, objects=tuple(objects))
