@@ -65,7 +65,7 @@ def read_pairs(root: Path, pairs: Sequence[Pair], classes: Sequence[str] | None)
 
     Boxes are 1-based inclusive pixels by the VOC devkit: left = xmin - 1, right = xmax. Where any coordinate of the
     folder is 0 they cannot be, and are read as 0-based edges: left = xmin, right = xmax. A box with xmin = xmax (or
-    ymin = ymax) is a fault either way: by the devkit it is one pixel wide, but what writes it is a click without a drag.
+    ymin = ymax) is a fault either way: by the devkit it is one pixel wide, but what wrote it is a click without a drag.
     An image without XML is a negative.
     """
     faults: list[Fault] = []

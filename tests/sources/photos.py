@@ -157,3 +157,12 @@ def fault(root: Path, **extra: object) -> str:
         assert "\n" not in str(error)
         return str(error)
     raise AssertionError(f"{root}: no fault was found")
+
+
+def without_ids(data: RealData) -> set[tuple[object, ...]]:
+    """Split, image, boxes and classes of every record, without the ids."""
+    return {
+        (record.split, record.image, record.bbox, record.category)
+        for records in data.splits.values()
+        for record in records
+    }
