@@ -1,11 +1,24 @@
 """The same photographs in YOLO, COCO and VOC are the same records, and back again."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from sources.photos import FIRST, NAMES, WRITERS, read, two_hundred, write_coco, write_voc, write_yolo
+from sources.photos import (
+    FIRST,
+    NAMES,
+    WRITERS,
+    coco_content,
+    fault,
+    read,
+    two_hundred,
+    voc_xml,
+    write_coco,
+    write_voc,
+    write_yolo,
+)
 
 from diffaug.cli import export_set
 from diffaug.records import Record, write_set
@@ -109,10 +122,6 @@ def test_where_coco_images_may_lie(tmp_path: Path, images: str) -> None:
 
 
 def roboflow_coco(root: Path) -> Path:
-    import json
-
-    from sources.photos import coco_content
-
     for split, folder in {"train": "train", "val": "valid", "test": "test"}.items():
         chosen = [photo for photo in FIRST if photo.split == split]
         content = coco_content(chosen)
@@ -124,8 +133,6 @@ def roboflow_coco(root: Path) -> Path:
 
 
 def roboflow_voc(root: Path) -> Path:
-    from sources.photos import voc_xml
-
     for photo in FIRST:
         folder = root / photo.split.replace("val", "valid")
         photo.save(folder / f"{photo.name}.png")
@@ -143,10 +150,6 @@ def test_roboflows_layouts(tmp_path: Path, write: Callable[[Path], Path], capsys
 
 
 def test_a_single_json_is_split_by_fraction(tmp_path: Path) -> None:
-    import json
-
-    from sources.photos import coco_content
-
     photos = two_hundred()[:60]
     for photo in photos:
         photo.save(tmp_path / "images" / f"{photo.name}.png")
@@ -184,8 +187,6 @@ def test_a_zero_makes_voc_0_based(tmp_path: Path) -> None:
 
 
 def test_several_formats_or_none_are_an_error_unless_named(tmp_path: Path) -> None:
-    from sources.photos import fault
-
     assert "no format for detection found, which would be yolo: a data.yaml; coco:" in fault(tmp_path)
     write_voc(tmp_path, FIRST)
     write_coco(tmp_path, FIRST)
