@@ -45,7 +45,7 @@ def read_coco(root: Path, paths: Sequence[Path]) -> Labelled:
     Names follow the category ids; a category without any box is left out, and printed. Raises UserError where a file is
     no COCO file, or two of them disagree.
     """
-    if len(paths) > 1 and len({_split(path) for path in paths if _split(path)}) < 1:
+    if len(paths) > 1 and not any(map(_split, paths)):
         raise UserError(f"{root}: {len(paths)} COCO files ({_listing(paths)}) and no split in their names; name one")
     files = [_open(root, path) for path in paths]
     given = frozenset(file.split for file in files)
@@ -181,7 +181,7 @@ def _items(file: _File, root: Path, objects: dict[Any, list[Object]], faults: li
             faults.append(Fault(Kind.MISSING, f"{where}: {name} is neither in {_places(file)}"))
             continue
         size = (entry.get("width"), entry.get("height"))
-        declared = size if all(type(side) is int and side > 0 for side in size) else None
+        declared = size if all(type(side) in (int, float) and side > 0 for side in size) else None
         yield file_item(path, file.split, root, where, size=declared, objects=tuple(objects.get(key, ())))
 
 

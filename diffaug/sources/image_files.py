@@ -50,6 +50,14 @@ def file_item(path: Path, split: str, root: Path, where: str | None = None, **la
     return Item(name.as_posix().lstrip("/"), split, partial(read_file, path), where or str(path), **labels)
 
 
+def text_lines(path: Path) -> list[str]:
+    """The lines of a list. Raises UserError where it is no text."""
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError:
+        raise UserError(f"{path}: not a text file in UTF-8; expected an image a line") from None
+
+
 def number(value: Any) -> float:
     """A JSON or text value as a float, which may be NaN. Raises ValueError where it is none."""
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):

@@ -81,7 +81,7 @@ def to_real_data(
     """
     faults = list(labelled.faults)
     opened = []
-    for item in tqdm(labelled.items, desc="download: reading images", unit="image", mininterval=1.0):
+    for item in tqdm(_once(labelled.items, faults), desc="download: reading images", unit="image", mininterval=1.0):
         image = _open(item, labelled.relative, faults)
         if image is not None:
             opened.append(image)
@@ -95,6 +95,17 @@ def to_real_data(
     kept = [image.record for index, image in enumerate(placed) if index not in shared]
     splits = {split: tuple(record for record in kept if record.split == split) for split in SPLITS}
     return RealData(labelled.names, splits, dropped + Dropped(kept_out=labelled.kept_out))
+
+
+def _once(items: Sequence[Item], faults: list[Fault]) -> list[Item]:
+    """The items without those whose file stands in the same split before."""
+    found: dict[tuple[str, str], Item] = {}
+    faults += [
+        Fault(Kind.TWICE, f"{item.where}: {item.id} is listed twice in {item.split}; list it once")
+        for item in items
+        if found.setdefault((item.split, item.id), item) is not item
+    ]
+    return list(found.values())
 
 
 def _open(item: Item, relative: bool, faults: list[Fault]) -> _Opened | None:

@@ -9,7 +9,7 @@ from lxml import etree
 from diffaug.errors import UserError
 from diffaug.records import SPLITS
 from diffaug.sources.faults import Fault, Kind
-from diffaug.sources.image_files import file_item, is_image, split_folder, visible
+from diffaug.sources.image_files import file_item, is_image, split_folder, text_lines, visible
 from diffaug.sources.labelled import Item, Labelled, Object
 
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
@@ -146,8 +146,9 @@ def _lists(folder: Path) -> dict[str, dict[str, str]]:
 def _list(path: Path) -> dict[str, str]:
     if not path.is_file():
         return {}
-    lines = path.read_text(encoding="utf-8").splitlines()
-    return {line.split()[0]: f"{path}, line {number}" for number, line in enumerate(lines, 1) if line.strip()}
+    return {
+        line.split()[0]: f"{path}, line {number}" for number, line in enumerate(text_lines(path), 1) if line.strip()
+    }
 
 
 def _page(pair: Pair, faults: list[Fault]) -> _Page | None:
@@ -164,6 +165,9 @@ def _page(pair: Pair, faults: list[Fault]) -> _Page | None:
         top = etree.fromstring(pair.label.read_bytes(), parser)
     except (etree.XMLSyntaxError, ValueError) as error:
         faults.append(Fault(Kind.BAD_LABELS, f"{pair.label}: not readable as XML ({_one_line(error)})"))
+        return None
+    if top.tag != "annotation":
+        faults.append(Fault(Kind.BAD_LABELS, f"{pair.label}: holds <{top.tag}>, where VOC has <annotation>"))
         return None
     rows, difficult = [], 0
     for thing in top.findall("object"):

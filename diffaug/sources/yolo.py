@@ -8,7 +8,7 @@ import yaml
 from diffaug.errors import UserError
 from diffaug.records import SPLITS
 from diffaug.sources.faults import Fault, Kind
-from diffaug.sources.image_files import SPLIT_NAMES, existing, file_item, images_below
+from diffaug.sources.image_files import SPLIT_NAMES, file_item, images_below, text_lines
 from diffaug.sources.labelled import Item, Labelled, Object
 
 
@@ -78,12 +78,12 @@ def _listed(entry: Any, base: Path, config: Path, split: str, faults: list[Fault
 
 def _list_file(listing: Path, base: Path, faults: list[Fault]) -> list[Path]:
     paths = []
-    for number, line in enumerate(listing.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(text_lines(listing), 1):
         path = base / line.strip()
         if line.strip() and not path.is_file():
             faults.append(Fault(Kind.MISSING, f"{listing}, line {number}: the image {path} does not exist"))
         elif line.strip():
-            paths.append(existing(path, str(listing)))
+            paths.append(path)
     return paths
 
 

@@ -134,6 +134,14 @@ FAULTS = [
     ("coco", coco_second(category_id=3, bbox=[4, 2, 16, 10]), _COCO + "the box 4 2 16 10 stands twice", 1, 0),
     ("voc", lambda root: voc_twice(root), _VOC + "the box 5 3 20 12 stands twice", 1, 0),
     ("voc", damage("Annotations/p000.xml"), r"p000\.xml: not readable as XML", 0, 1),
+    ("voc", add("Annotations/p000.xml", "<html/>"), r"p000\.xml: holds <html>, where VOC has <annotation>", 0, 1),
+    (
+        "coco",
+        coco_json(lambda c: c["images"][0].update(file_name="p001.png")),
+        "p001.png is listed twice in train",
+        0,
+        1,
+    ),
     ("yolo", lambda root: (root / "labels/train/p000.txt").write_bytes(b"\xff\xfe"), "p000.txt: not a text file", 0, 1),
     *[
         (name, damage(_PICTURE[name].format("train", "p000")), r"p000\.png: not a readable image", 0, 1)
