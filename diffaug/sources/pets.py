@@ -19,7 +19,7 @@ def oxford_pets(cache: Path) -> Labelled:
     open_parts(SETS[_NAME], _NAME, cache)
     root = cache / "torchvision" / _NAME / "oxford-iiit-pet"
     pairs = pair_up(root / "images", root / "annotations" / "xmls", "train")
-    boxed: list[Pair] = [pair for pair in pairs if pair.label is not None]
+    boxed: list[Pair] = [pair for pair in pairs.values() if pair.label is not None]
     if not boxed:
         raise UserError(f"{root / 'annotations' / 'xmls'}: no XML file; remove {root.parent} and run again")
     print(f"download.det: {len(pairs) - len(boxed)} images of {_NAME} have no boxes, and are left out")

@@ -54,7 +54,7 @@ def read_voc(root: Path, classes: Sequence[str] | None) -> Labelled:
     if (root / "Annotations").is_dir():
         pairs = _classic(root)
     elif "train" in folders:
-        pairs = [pair for split, folder in folders.items() for pair in pair_up(folder, folder, split)]
+        pairs = [pair for split, folder in folders.items() for pair in pair_up(folder, folder, split).values()]
     else:
         raise UserError(f"{root}: neither Annotations nor a train folder with XML files; VOC needs one of them")
     return read_pairs(root, pairs, classes)
@@ -78,18 +78,23 @@ def read_pairs(root: Path, pairs: Sequence[Pair], classes: Sequence[str] | None)
     names = tuple(classes or sorted({row.name for row in rows}))
     if not names:
         raise UserError(f"{root}: no object in any XML file; detection needs boxes")
-    first = 0 if any(0 in row.corners for row in rows) else 1
+    zero = next((row for row in rows if 0 in row.corners), None)
+    if zero is not None:
+        print(f"download: {root}: boxes are read as 0-based edges, since a coordinate is 0 ({zero.where})")
+    first = 1 if zero is None else 0
     numbers = {name: number for number, name in enumerate(names)}
     items = tuple(_item(pair, page, root, numbers, first, faults) for pair, page in pages)
     difficult = sum(page.difficult for _, page in pages)
     return Labelled(names, items, frozenset(pair.split for pair in pairs), tuple(faults), kept_out=difficult)
 
 
-def pair_up(images: Path, labels: Path, split: str) -> list[Pair]:
-    """Every image and every XML file of two folders, matched by their names. Raises UserError on names that clash."""
+def pair_up(images: Path, labels: Path, split: str) -> dict[str, Pair]:
+    """Every image and every XML file of two folders, by name without suffix. Raises UserError on names that clash."""
     pictures, pages = _by_stem(images), {path.stem: path for path in _visible_files(labels) if path.suffix == ".xml"}
     stems = sorted(pictures.keys() | pages.keys())
-    return [Pair(split, pictures.get(stem), pages.get(stem), str(pages.get(stem, images / stem))) for stem in stems]
+    return {
+        stem: Pair(split, pictures.get(stem), pages.get(stem), str(pages.get(stem, images / stem))) for stem in stems
+    }
 
 
 def _split_folders(root: Path) -> dict[str, Path]:
@@ -110,7 +115,7 @@ def _by_stem(folder: Path) -> dict[str, Path]:
 
 
 def _classic(root: Path) -> list[Pair]:
-    everything = {Path(pair.where).stem: pair for pair in pair_up(root / "JPEGImages", root / "Annotations", "train")}
+    everything = pair_up(root / "JPEGImages", root / "Annotations", "train")
     lists = _lists(root / "ImageSets" / "Main")
     if not lists:
         return list(everything.values())

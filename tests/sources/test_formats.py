@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -180,10 +181,23 @@ def test_without_lists_all_is_drawn(tmp_path: Path) -> None:
     assert min(map(len, data.splits.values())) >= 35
 
 
-def test_a_zero_makes_voc_0_based(tmp_path: Path) -> None:
+def test_a_zero_makes_voc_0_based(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """With first=0 the files hold left, top, right, bottom as they are."""
     write_voc(tmp_path / "zero", FIRST, first=0)
     assert_same(read(write_coco(tmp_path / "coco", FIRST)), read(tmp_path / "zero"), 1e-3)
+    assert "boxes are read as 0-based edges, since a coordinate is 0 (" in capsys.readouterr().out
+
+
+def test_names_with_dots(tmp_path: Path) -> None:
+    photos = [replace(photo, name=f"a.rf.{photo.name}") for photo in FIRST]
+    for write in WRITERS.values():
+        root = write(tmp_path / write.__name__, photos)
+        (root / "Annotations/a.rf.p005.xml").unlink(missing_ok=True)  # a negative
+        assert {split: len(records) for split, records in read(root).splits.items()} == {
+            "train": 4,
+            "val": 2,
+            "test": 2,
+        }
 
 
 def test_several_formats_or_none_are_an_error_unless_named(tmp_path: Path) -> None:
