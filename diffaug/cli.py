@@ -3,11 +3,12 @@
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 from diffaug.errors import UserError
 from diffaug.params import Params, load_params
 from diffaug.params.base import GENERATOR
-from diffaug.params.data import Folder
+from diffaug.params.data import Crops, Hub
 
 
 def main() -> None:
@@ -22,6 +23,11 @@ def main() -> None:
     )
     export.add_argument(
         "folder", type=Path, help="a new or empty folder: an ImageFolder, or a YOLO folder where the set has boxes"
+    )
+    export.add_argument(
+        "--format",
+        choices=("image_folder", "yolo", "coco"),
+        help="image_folder or yolo, by what the set has, if not given",
     )
     sheet = commands.add_parser("sheet", help="draw one image over a grid of two settings, before a long run")
     sheet.add_argument("across", help="such as num_inference_steps=10,20,40, strength=0.3,0.5,0.7 or seed=1,2,3")
@@ -46,7 +52,7 @@ def main() -> None:
 
                 print(verdict_table(read_metrics()))
             case "export":
-                export_set(arguments.set, arguments.folder)
+                export_set(arguments.set, arguments.folder, arguments.format)
             case "sheet":
                 draw_sheet(load_params(), arguments)
             case "use":
@@ -66,8 +72,6 @@ def check(params: Params) -> None:
     """Build the networks that the params name, read the folders as `download` would, and say what was found."""
     from diffaug import classifier
     from diffaug.detector import networks as detector
-    from diffaug.sources.folder import class_folders, yolo_folder
-    from diffaug.sources.real import check_classes, check_disjoint
 
     _check_files(params)
     if params.download.cls is not None:
@@ -75,18 +79,37 @@ def check(params: Params) -> None:
         classifier.build(params.train_cls.model_copy(update={"weights": None}) if named else params.train_cls, 2)
     if params.download.det is not None:
         detector.build(params.train_det, ("one", "two"))
-    sources = [("cls", params.download.cls, class_folders), ("det", params.download.det, yolo_folder)]
+    _check_images(params)
+    print("params.yaml: fine")
+
+
+def _check_images(params: Params) -> None:
+    """Read what lies on the disk as `download` would. Raises UserError."""
+    from diffaug.sources.real import check_classes, check_disjoint
+    from diffaug.sources.tasks import NOTHING, is_local, read_cls, read_det
+    from diffaug.stage import work_folder
+
+    download = params.download
+    cut = isinstance(download.cls, Crops)
+    there = {"cls": is_local(download.det if cut else download.cls), "det": is_local(download.det)}
+    work = work_folder("download") if any(there.values()) else Path()
+    det = read_det(download, NOTHING, work) if there["det"] else NOTHING
+    cls = read_cls(download, det, work) if there["cls"] else NOTHING
     splits = []
-    for task, source, read in sources:
-        if not isinstance(source, Folder):
+    for task, source, data in (("cls", download.cls, cls), ("det", download.det, det)):
+        if not there[task]:
             continue
-        data = read(source, params.download.seed)
         check_classes(data, f"download.{task}")
         splits += list(data.splits.items())
         counts = ", ".join(f"{len(records)} {split}" for split, records in data.splits.items())
-        print(f"{source.path}: fine: {len(data.names)} classes, {counts}")
+        print(f"{_place(source)}: fine: {len(data.names)} classes, {counts}")
     check_disjoint(splits)
-    print("params.yaml: fine")
+
+
+def _place(source: Any) -> str:
+    if isinstance(source, Crops):
+        return "crops of det"
+    return source.name if isinstance(source, Hub) else source.path
 
 
 def _check_files(params: Params) -> None:
@@ -110,19 +133,28 @@ def _check_files(params: Params) -> None:
         raise UserError("params.yaml: generate.model: a single file needs config:, see the comments in params.yaml")
 
 
-def export_set(source: Path, folder: Path) -> None:
-    """Write the set as files. Raises UserError where the folder is not empty."""
+def export_set(source: Path, folder: Path, format: str | None = None) -> None:
+    """Write the set as files. Raises UserError where the folder is not empty, or the format not for this set."""
     from diffaug.export import write_data_yaml, write_image_folder, write_yolo
+    from diffaug.export_coco import write_coco
     from diffaug.records import read_set
 
     if folder.exists() and any(folder.iterdir()):
         raise UserError(f"{folder}: is not empty; name a new folder, so that nothing is mixed or overwritten")
     images = read_set(source)
+    labelled = any(record.label is not None for record in images)
+    allowed = ("image_folder",) if labelled else ("yolo", "coco")
+    format = format or allowed[0]
+    if format not in allowed:
+        what = "class labels" if labelled else "boxes"
+        raise UserError(f"{source}: has {what}, which --format {format} cannot hold; use {' or '.join(allowed)}")
     folder.mkdir(parents=True, exist_ok=True)
-    if any(record.label is not None for record in images):
+    split = images.records[0].split if len(images) else "train"
+    if format == "image_folder":
         write_image_folder(images, folder)
+    elif format == "coco":
+        write_coco(images, folder, split)
     else:
-        split = images.records[0].split if len(images) else "train"
         write_yolo(images, folder, split)
         # Ultralytics opens no folder without train and val, so both name this set.
         write_data_yaml(folder, images.names, {"train": split, "val": split})

@@ -1,4 +1,4 @@
-"""An image set as plain files: an ImageFolder for classification, a YOLO folder for detection."""
+"""An image set as plain files: an ImageFolder for classification, a YOLO folder for detection (COCO: export_coco)."""
 
 import shutil
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ def write_image_folder(images: ImageSet, folder: Path) -> None:
         name = images.names[record.label] if record.label is not None else "unlabelled"
         place = folder / _plain(name)
         place.mkdir(parents=True, exist_ok=True)
-        (place / _file_name(number, record)).write_bytes(record.image)
+        (place / file_name(number, record)).write_bytes(record.image)
 
 
 def write_yolo(images: ImageSet, folder: Path, split: str) -> None:
@@ -30,7 +30,7 @@ def write_yolo(images: ImageSet, folder: Path, split: str) -> None:
         shutil.rmtree(folder / kind / split, ignore_errors=True)
         (folder / kind / split).mkdir(parents=True)
     for number, record in enumerate(images):
-        name = _file_name(number, record)
+        name = file_name(number, record)
         (folder / "images" / split / name).write_bytes(record.image)
         width, height = record.open().size
         rows = [
@@ -52,7 +52,8 @@ def write_data_yaml(folder: Path, names: tuple[str, ...], splits: Mapping[str, s
     return path
 
 
-def _file_name(number: int, record: Record) -> str:
+def file_name(number: int, record: Record) -> str:
+    """The name of the set's n-th image: its number and what its id ends with."""
     suffix = ".jpg" if record.image.startswith(b"\xff\xd8") else ".png"
     return f"{number:06d}-{_plain(Path(record.id).stem)}{suffix}"
 

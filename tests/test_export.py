@@ -1,13 +1,17 @@
+import json
 from pathlib import Path
 
+import pytest
 import yaml
 from PIL import Image
+from sources import photos
 
+from diffaug.cli import export_set
+from diffaug.errors import UserError
 from diffaug.export import write_data_yaml, write_image_folder, write_yolo
+from diffaug.export_coco import write_coco
 from diffaug.images import encode_png
-from diffaug.params.data import Folder
-from diffaug.records import ImageSet, make_record
-from diffaug.sources.folder import yolo_folder
+from diffaug.records import ImageSet, make_record, write_set
 
 PIXELS = [encode_png(Image.new("L", (40, 20), shade)) for shade in range(4)]
 
@@ -36,9 +40,44 @@ def test_yolo_and_back(tmp_path: Path) -> None:
     assert (tmp_path / "labels/train/000002-2.txt").read_text() == ""
     assert yaml.safe_load(config.read_text())["names"] == {0: "cat", 1: "dog"}
 
-    folder = Folder(source="folder", path=str(config), val_fraction=0.2, test_fraction=0.2)
-    again = yolo_folder(folder, 0).splits["train"]
+    again = photos.read(config, strict=False).splits["test"]  # the same pictures in three splits: test keeps them
     for record, box in zip(again, boxes):
         assert len(record.bbox) == len(box)
         for got, wanted in zip(record.bbox, box):
             assert max(abs(a - b) for a, b in zip(got, wanted)) < 1e-4
+
+
+def test_coco_is_the_same_bytes_each_time(tmp_path: Path) -> None:
+    box = (10.1, 5.0, 20.0, 10.5)
+    records = (
+        make_record("a/x.png", PIXELS[0], "val", bbox=(box, (0.0, 0.0, 1.0, 1.0)), category=(1, 0)),
+        make_record("b", PIXELS[1], "val"),
+    )
+    for name in ("one", "two"):
+        write_coco(ImageSet(("cat", "狗"), records), tmp_path / name, "val")
+    first, second = (tmp_path / name / "annotations/instances_val.json" for name in ("one", "two"))
+    assert first.read_bytes() == second.read_bytes()
+    content = json.loads(first.read_text(encoding="utf-8"))
+    assert content["categories"] == [{"id": 1, "name": "cat"}, {"id": 2, "name": "狗"}]
+    assert content["images"] == [
+        {"id": 1, "file_name": "val-000000-x.png", "width": 40, "height": 20},
+        {"id": 2, "file_name": "val-000001-b.png", "width": 40, "height": 20},
+    ]
+    assert content["annotations"][0] == {
+        "id": 1,
+        "image_id": 1,
+        "category_id": 2,
+        "bbox": [10.1, 5.0, 20.0, 10.5],
+        "area": 210.0,
+        "iscrowd": 0,
+    }
+    assert (tmp_path / "one/images/val-000001-b.png").read_bytes() == PIXELS[1]
+
+
+@pytest.mark.parametrize(("labels", "format"), [(True, "coco"), (True, "yolo"), (False, "image_folder")])
+def test_a_format_that_does_not_fit_is_refused(tmp_path: Path, labels: bool, format: str) -> None:
+    columns = {"label": 0} if labels else {"bbox": ((0.0, 0.0, 4.0, 4.0),), "category": (0,)}
+    write_set(tmp_path / "set", ("cat",), [make_record("a", PIXELS[0], "train", **columns)])
+    with pytest.raises(UserError, match=f"which --format {format} cannot hold; use"):
+        export_set(tmp_path / "set", tmp_path / "out", format)
+    assert not (tmp_path / "out").exists()

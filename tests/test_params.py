@@ -13,6 +13,21 @@ from diffaug.params import Params, load_params
 
 GOOD = (ROOT / "params.yaml").read_text(encoding="utf-8")
 
+FOLDER = {"source": "folder", "path": "photos", "val_fraction": 0.2, "test_fraction": 0.2}
+DTD = {"source": "torchvision", "name": "dtd", "train_per_class": 25}
+SIZES = ("val_per_class", "test_per_class", "pool")
+CROPS = {"source": "crops", "context": 1.2, "min_side": 8}
+HUB = {
+    "source": "hf",
+    "name": "owner/pets",
+    "revision": "0" * 40,
+    "image": "image",
+    "label": "label",
+    "splits": {"train": "train", "val": None, "test": None},
+    "val_fraction": 0.2,
+    "test_fraction": 0.2,
+}
+
 
 def edited(tmp_path: Path, edit: Callable[[dict[str, Any]], object]) -> Path:
     params = yaml.safe_load(GOOD)
@@ -51,6 +66,48 @@ def test_the_projects_own_params_are_fine() -> None:
         (lambda p: p["download"].update(cls=None, det=None), ["download", "both null"]),
         (lambda p: p["download"].update(cls=None), ["download", "'scenes'", "null"]),
         (lambda p: p["download"]["cls"].update(source="cifar"), ["download.cls", "cifar", "fashion_mnist", "folder"]),
+        (lambda p: p["download"].pop("strict"), ["download.strict: missing"]),
+        (lambda p: p["download"].update(strict=1), ["download.strict: found 1", "boolean"]),
+        (lambda p: p["download"].update(cls=CROPS), ["download: cls.source 'crops'", "'scenes' is composed of cls"]),
+        (lambda p: p["download"].update(cls=CROPS, det=None), ["download: cls.source 'crops'", "det, which is null"]),
+        (
+            lambda p: p["download"].update(cls={**CROPS, "context": 0.9}, det={"source": "bccd"}),
+            ["download.cls.context: found 0.9", "greater than or equal to 1"],
+        ),
+        (lambda p: p["download"].update(det={"source": "bccd", "path": "x"}), ["download.det.path: unknown key"]),
+        (
+            lambda p: p["download"].update(det={**FOLDER, "format": "csv"}),
+            ["download.det.format: found 'csv'", "coco"],
+        ),
+        (lambda p: p["download"].update(det={**FOLDER, "classes": []}), ["download.det.classes: found []"]),
+        (
+            lambda p: p["download"].update(det={**FOLDER, "classes": ["a"], "format": "coco"}),
+            ["download.det: classes is for format voc alone"],
+        ),
+        (
+            lambda p: p["download"].update(det={**FOLDER, "classes": ["a", "a"]}),
+            ["download.det: classes has a class twice: a, a"],
+        ),
+        (lambda p: p["download"].update(cls={**FOLDER, "format": "coco"}), ["download.cls.format: unknown key"]),
+        (
+            lambda p: p["download"]["cls"].update(source="torchvision", name="mnist"),
+            ["download.cls.name: found 'mnist'", "'cifar10'", "'svhn'"],
+        ),
+        (
+            lambda p: (p["merge"].update(ratio=5.0), p["download"]["cls"].update(DTD)),
+            ["merge.ratio 5 x train_per_class 25 needs more than the 120 images"],
+        ),
+        (
+            lambda p: p["download"].update(cls={**HUB, "revision": "main"}),
+            ["download.cls", "revision of owner/pets is 'main'", "https://huggingface.co/datasets/owner/pets main`"],
+        ),
+        (lambda p: p["download"].update(cls={**HUB, "name": "pets"}), ["'pets' is neither a hub id (owner/dataset)"]),
+        (
+            lambda p: p["download"].update(cls={**HUB, "name": "./pets"}),
+            ["'./pets' is a local path, which has no revision; remove it"],
+        ),
+        (lambda p: p["download"].update(det=HUB), ["download.det.objects: missing"]),
+        (lambda p: p["download"].update(cls={**HUB, "splits": {"train": None}}), ["download.cls.splits"]),
         (lambda p: p["download"]["cls"].update(pool=0), ["train_gen.images is 'pool'", "real/cls/train"]),
         (
             lambda p: p["generate"].update(num_inference_steps=1),
@@ -99,6 +156,27 @@ def test_bad_params_are_one_clear_line(
     message = str(caught.value)
     assert "\n" not in message
     assert [word for word in words if word not in message] == []
+
+
+@pytest.mark.parametrize(
+    ("task", "source"),
+    [
+        ("cls", {**FOLDER}),
+        ("cls", {**CROPS, "per_class": 100}),
+        ("cls", {**HUB, "config": "small"}),
+        ("cls", {"source": "torchvision", "name": "cifar10", "train_per_class": 5} | dict.fromkeys(SIZES, 5)),
+        ("det", {**FOLDER, "format": "voc", "classes": ["cat"]}),
+        ("det", {"source": "oxford_iiit_pet", "val_fraction": 0.2, "test_fraction": 0.2}),
+        ("det", {key: value for key, value in HUB.items() if key != "label"} | {"objects": "objects"}),
+    ],
+)
+def test_every_source_can_be_named(tmp_path: Path, task: str, source: dict[str, Any]) -> None:
+    def edit(params: dict[str, Any]) -> None:
+        params["download"] |= {"det": {"source": "bccd"}, task: source}
+        params["train_gen"]["images"] = "real/cls/train"
+
+    loaded = load_params(edited(tmp_path, edit)).download
+    assert getattr(loaded, task).source == source["source"]
 
 
 @pytest.mark.parametrize(

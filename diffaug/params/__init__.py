@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from diffaug.errors import UserError
 from diffaug.params.base import GENERATOR, Section, Seed
-from diffaug.params.data import DownloadParams, FashionMnist
+from diffaug.params.data import DownloadParams, FewShot
 from diffaug.params.generation import GenerateParams
 from diffaug.params.generator import TrainGenParams
 from diffaug.params.messages import one_line
@@ -59,10 +59,10 @@ class Params(Section):
             return
         if (images, None) in [("real/cls/train", cls), ("real/det/train", self.download.det)]:
             raise ValueError(f"train_gen.images is {images!r}, but that task's source is null")
-        if images == "pool" and not (isinstance(cls, FashionMnist) and cls.pool):
+        if images == "pool" and not (isinstance(cls, FewShot) and cls.pool):
             raise ValueError(
-                "train_gen.images is 'pool', but download.cls has no pool (only fashion_mnist with "
-                "pool above 0 has one); set train_gen.images to 'real/cls/train' or 'real/det/train'"
+                "train_gen.images is 'pool', but download.cls has no pool (only fashion_mnist and "
+                "torchvision with pool above 0 have one); set train_gen.images to 'real/cls/train' or 'real/det/train'"
             )
         guided = self.generate.guidance_scale > 1
         if guided and self.train_gen.method == "scratch" and self.train_gen.scratch.unet.caption_dropout == 0:
@@ -78,7 +78,7 @@ class Params(Section):
                 f"merge.ratio {ratio:g} needs at least as many scenes: raise generate.det.per_real, "
                 f"now {self.generate.det.per_real:g}"
             )
-        if isinstance(cls, FashionMnist) and ratio * cls.train_per_class > self.generate.cls.per_class:
+        if isinstance(cls, FewShot) and ratio * cls.train_per_class > self.generate.cls.per_class:
             raise ValueError(
                 f"merge.ratio {ratio:g} x train_per_class {cls.train_per_class} needs more than the "
                 f"{self.generate.cls.per_class} images a class of generate.cls.per_class: raise it, or lower the ratio"

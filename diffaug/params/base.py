@@ -48,7 +48,7 @@ class ModelName(Section):
     @property
     def on_hub(self) -> bool:
         """Whether the name is a hub id (owner/model); a local path begins with ~, / or ., or ends with .safetensors."""
-        return not (self.name == GENERATOR or self.name.startswith(("~", "/", ".")) or _is_file(self.name))
+        return not (self.name == GENERATOR or is_local(self.name) or _is_file(self.name))
 
     @property
     def is_file(self) -> bool:
@@ -57,22 +57,31 @@ class ModelName(Section):
 
     @model_validator(mode="after")
     def _pinned(self) -> Self:
-        if not self.on_hub:
-            if self.revision is not None:
-                raise ValueError(f"{self.name!r} is a local path, which has no revision; remove it")
-            return self
-        if not _HUB_ID.fullmatch(self.name):
-            raise ValueError(
-                f"{self.name!r} is neither a hub id (owner/model), nor {GENERATOR}, nor a path that begins with ./ or /"
-            )
-        if self.revision is None or not _COMMIT.fullmatch(self.revision):
-            branch = self.revision or "HEAD"
-            raise ValueError(
-                f"revision of {self.name} is {self.revision!r}, which must be a commit of 40 hexadecimal digits, as "
-                f"what a branch names can change; `git ls-remote https://huggingface.co/{self.name} {branch}` prints it"
-            )
+        check_hub_id(self.name, self.revision, on_hub=self.on_hub)
         return self
 
 
 def _is_file(name: str) -> bool:
     return name.endswith((".safetensors", ".ckpt"))
+
+
+def is_local(name: str) -> bool:
+    """Whether a name is a path: it begins with ~, / or a dot."""
+    return name.startswith(("~", "/", "."))
+
+
+def check_hub_id(name: str, revision: str | None, on_hub: bool, datasets: bool = False) -> None:
+    """Raises ValueError where a hub id is none or has no commit, or a local path has one."""
+    if not on_hub:
+        if revision is not None:
+            raise ValueError(f"{name!r} is a local path, which has no revision; remove it")
+        return
+    if not _HUB_ID.fullmatch(name):
+        allowed = "(owner/dataset), nor" if datasets else f"(owner/model), nor {GENERATOR}, nor"
+        raise ValueError(f"{name!r} is neither a hub id {allowed} a path that begins with ./ or /")
+    if revision is None or not _COMMIT.fullmatch(revision):
+        address = f"https://huggingface.co/{'datasets/' if datasets else ''}{name}"
+        raise ValueError(
+            f"revision of {name} is {revision!r}, which must be a commit of 40 hexadecimal digits, as "
+            f"what a branch names can change; `git ls-remote {address} {revision or 'HEAD'}` prints it"
+        )

@@ -4,15 +4,40 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from diffaug.params.base import Count, Positive, Section, Seed
+from diffaug.params.base import Count, Positive, Section, Seed, check_hub_id, is_local
+
+HeldOut = Annotated[float, Field(gt=0, lt=0.9)]
 
 
-class FashionMnist(Section):
-    source: Literal["fashion_mnist"]
+class FewShot(Section):
+    """So many images a class, drawn from a published set; `pool`: further ones that only the generator sees."""
+
     train_per_class: Positive
     val_per_class: Positive
     test_per_class: Positive
     pool: Count
+
+
+class FashionMnist(FewShot):
+    source: Literal["fashion_mnist"]
+
+
+class Torchvision(FewShot):
+    source: Literal["torchvision"]
+    name: Literal[
+        "caltech101",
+        "cifar10",
+        "cifar100",
+        "dtd",
+        "eurosat",
+        "fgvc_aircraft",
+        "flowers102",
+        "food101",
+        "gtsrb",
+        "oxford_iiit_pet",
+        "stl10",
+        "svhn",
+    ]
 
 
 class Scenes(Section):
@@ -24,11 +49,11 @@ class Scenes(Section):
     max_objects: Annotated[int, Field(ge=1, le=12)]
 
 
-class Folder(Section):
-    source: Literal["folder"]
-    path: str
-    val_fraction: Annotated[float, Field(gt=0, lt=0.9)]
-    test_fraction: Annotated[float, Field(gt=0, lt=0.9)]
+class Fractions(Section):
+    """The shares of val and test, where they are not given and so drawn from train."""
+
+    val_fraction: HeldOut
+    test_fraction: HeldOut
 
     @model_validator(mode="after")
     def _something_left(self) -> Self:
@@ -37,10 +62,91 @@ class Folder(Section):
         return self
 
 
+class Folder(Fractions):
+    """One's own images, by class folder."""
+
+    source: Literal["folder"]
+    path: str
+
+
+class BoxFolder(Folder):
+    """One's own images with boxes; the format is found by looking where it is not named."""
+
+    format: Literal["yolo", "coco", "voc"] | None = None
+    classes: Annotated[list[str], Field(min_length=1)] | None = None
+
+    @model_validator(mode="after")
+    def _classes_fit(self) -> Self:
+        if self.classes is not None and self.format in ("yolo", "coco"):
+            raise ValueError(f"classes is for format voc alone, as {self.format} files name theirs; remove it")
+        if self.classes is not None and len(set(self.classes)) < len(self.classes):
+            raise ValueError(f"classes has a class twice: {', '.join(self.classes)}; name each once")
+        return self
+
+
+class Bccd(Section):
+    source: Literal["bccd"]
+
+
+class OxfordPetBoxes(Fractions):
+    source: Literal["oxford_iiit_pet"]
+
+
+class Crops(Section):
+    """The boxes of det as classification images."""
+
+    source: Literal["crops"]
+    context: Annotated[float, Field(ge=1)]
+    min_side: Positive
+    per_class: Positive | None = None
+
+
+class HubSplits(Section):
+    """The names of the splits there; null: drawn from train."""
+
+    train: str
+    val: str | None
+    test: str | None
+
+
+class Hub(Fractions):
+    """A data set of the Hugging Face hub, or a folder in its layout; image: the column of that name."""
+
+    source: Literal["hf"]
+    name: str
+    revision: str | None = None
+    config: str | None = None
+    image: str
+    splits: HubSplits
+
+    @property
+    def on_hub(self) -> bool:
+        """Whether the name is a hub id; a folder begins with ~, / or a dot."""
+        return not is_local(self.name)
+
+    @model_validator(mode="after")
+    def _pinned(self) -> Self:
+        check_hub_id(self.name, self.revision, on_hub=self.on_hub, datasets=True)
+        return self
+
+
+class HubLabels(Hub):
+    label: str
+
+
+class HubBoxes(Hub):
+    objects: str
+
+
+ClsSource = FashionMnist | Torchvision | Folder | Crops | HubLabels
+DetSource = Scenes | BoxFolder | Bccd | OxfordPetBoxes | HubBoxes
+
+
 class DownloadParams(Section):
     seed: Seed
-    cls: Annotated[FashionMnist | Folder, Field(discriminator="source")] | None
-    det: Annotated[Scenes | Folder, Field(discriminator="source")] | None
+    strict: bool
+    cls: Annotated[ClsSource, Field(discriminator="source")] | None
+    det: Annotated[DetSource, Field(discriminator="source")] | None
 
     @model_validator(mode="after")
     def _something_to_do(self) -> Self:
@@ -48,4 +154,11 @@ class DownloadParams(Section):
             raise ValueError("cls and det are both null: at least one task needs a source")
         if isinstance(self.det, Scenes) and self.cls is None:
             raise ValueError("det.source 'scenes' is composed of the images of cls, which is null")
+        if isinstance(self.cls, Crops) and self.det is None:
+            raise ValueError("cls.source 'crops' is cut out of the images of det, which is null")
+        if isinstance(self.cls, Crops) and isinstance(self.det, Scenes):
+            raise ValueError(
+                "cls.source 'crops' is cut out of det, and det.source 'scenes' is composed of cls; give one of them "
+                "another source"
+            )
         return self

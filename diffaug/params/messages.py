@@ -15,7 +15,7 @@ def one_line(path: Path, error: ValidationError) -> str:
 
 def _describe(problem: Any) -> str:
     # A union's branch name ("fashion_mnist") stands in the location, though it is no key of the file.
-    branches = {"fashion_mnist", "folder", "scenes"}
+    branches = {"bccd", "crops", "fashion_mnist", "folder", "hf", "oxford_iiit_pet", "scenes", "torchvision"}
     key = (
         ".".join(str(part) for place, part in enumerate(problem["loc"]) if not place or part not in branches)
         or "the file"

@@ -5,17 +5,23 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from PIL import Image
 
 from diffaug.errors import UserError
 from diffaug.records import Record
+from diffaug.sources.faults import Dropped
+
+_NOTHING_DROPPED = Dropped()
+_KEPT_FIRST = ("test", "val", "train", "pool")
 
 
 @dataclass(frozen=True)
 class RealData:
-    """Class names and the records of train, val, test and, where images are left over, pool."""
+    """Class names, the records of train, val, test and, where images are left over, pool; and what was dropped."""
 
     names: tuple[str, ...]
     splits: dict[str, tuple[Record, ...]]
+    dropped: Dropped = _NOTHING_DROPPED
 
 
 def check_classes(data: RealData, where: str) -> None:
@@ -38,14 +44,34 @@ def check_disjoint(sets: Iterable[tuple[str, Sequence[Record]]]) -> None:
     seen: dict[str, tuple[str, str]] = {}
     for split, records in sets:
         for record in records:
-            image = record.open()
-            pixels = hashlib.sha256(f"{image.mode}{image.size}".encode() + image.tobytes()).hexdigest()
-            other = seen.setdefault(pixels, (split, record.id))
+            other = seen.setdefault(pixel_hash(record.open()), (split, record.id))
             if other[0] != split:
-                raise UserError(
-                    f"the same image stands in {other[0]} ({other[1]}) and in {split} ({record.id}): "
-                    "a result on it would mean nothing; remove one of the two"
-                )
+                raise UserError(f"{_twice(other, (split, record.id))}; remove one of the two")
+
+
+def copies(holders: Sequence[tuple[str, str, str]]) -> dict[int, str]:
+    """Which of the images to drop so that no pixels stand in two splits, and why: train goes before val before test.
+
+    holders: (split, id, hash of the pixels) of each image. Returns the index of each that goes, with a message.
+    """
+    kept: dict[str, tuple[str, str]] = {}
+    for split, id, pixels in sorted(holders, key=lambda holder: _KEPT_FIRST.index(holder[0])):
+        kept.setdefault(pixels, (split, id))
+    return {
+        index: _twice((split, id), kept[pixels])
+        for index, (split, id, pixels) in enumerate(holders)
+        if split != kept[pixels][0]
+    }
+
+
+def pixel_hash(image: Image.Image) -> str:
+    """SHA-256 of an image's mode, size and pixels."""
+    return hashlib.sha256(f"{image.mode}{image.size}".encode() + image.tobytes()).hexdigest()
+
+
+def _twice(one: tuple[str, str], other: tuple[str, str]) -> str:
+    places = f"{one[0]} ({one[1]}) and in {other[0]} ({other[1]})"
+    return f"the same image stands in {places}: a result on it would mean nothing"
 
 
 def stratified_split(labels: Sequence[int], val_fraction: float, test_fraction: float, seed: int) -> list[str]:

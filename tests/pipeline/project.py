@@ -18,6 +18,7 @@ TINY: dict[str, Any] = {
     "seeds": [0],
     "download": {
         "seed": 0,
+        "strict": True,
         "cls": {"source": "folder", "path": "photos", "val_fraction": 0.2, "test_fraction": 0.3},
         "det": {"source": "scenes", "size": 64, "train": 4, "val": 4, "test": 8, "max_objects": 3},
     },

@@ -2,17 +2,16 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from sources import photos
 
 from diffaug.errors import UserError
-from diffaug.params.data import Folder
-from diffaug.sources.folder import yolo_folder
-from diffaug.sources.real import RealData, check_disjoint
+from diffaug.sources.real import RealData, check_classes
 
 CAT, DOG = "0 0.25 0.5 0.5 1\n", "1 0.75 0.5 0.5 1\n"
 
 
 def load(root: Path) -> RealData:
-    return yolo_folder(Folder(source="folder", path=str(root), val_fraction=0.2, test_fraction=0.2), 0)
+    return photos.read(root)
 
 
 def add(root: Path, split: str, rows: list[str | None], first_shade: int = 0) -> None:
@@ -68,7 +67,7 @@ def test_the_same_image_in_two_splits_is_found(tmp_path: Path) -> None:
     add(tmp_path, "test", [CAT], 2)  # shade 2 is train's third
     config(tmp_path, "train: images/train\nval: images/val\ntest: images/test", "[cat]")
     with pytest.raises(UserError, match=r"train \(images/train/02\.png\) and in test \(images/test/00\.png\)"):
-        check_disjoint(load(tmp_path).splits.items())
+        load(tmp_path)
 
 
 def test_a_list_of_images_names_the_file_that_is_missing(tmp_path: Path) -> None:
@@ -87,4 +86,53 @@ def test_names_that_number_nothing_are_refused(tmp_path: Path, names: str) -> No
     add(tmp_path, "train", [CAT] * 3)
     config(tmp_path, "train: images/train", names)
     with pytest.raises(UserError, match=r"data\.yaml: 'names' must list the classes, or number them from 0"):
+        load(tmp_path)
+
+
+def save(path: Path, shade: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (40, 20), (shade, shade // 2, 7)).save(path)
+
+
+def yolo(root: Path, rows: dict[str, str | None], names: str = "[cat, dog]", extra: str = "") -> Path:
+    for number, (name, text) in enumerate(rows.items()):
+        save(root / "images/train" / f"{name}.png", 10 + number)
+        if text is not None:
+            (root / "labels/train").mkdir(parents=True, exist_ok=True)
+            (root / "labels/train" / f"{name}.txt").write_text(text)
+    (root / "data.yaml").write_text(f"path: .\ntrain: images/train\nnames: {names}\n{extra}")
+    return root
+
+
+GOOD = {
+    **{f"c{index}": "0 0.5 0.5 0.5 0.5\n" for index in range(5)},
+    **{f"d{index}": "1 .5 .5 1 1" for index in range(5)},
+}
+
+
+def test_yolo_boxes_in_pixels_and_negatives(tmp_path: Path) -> None:
+    root = yolo(tmp_path, GOOD | {"e0": None, "e1": "", "e2": "\n"}, names="{0: cat, 1: dog}")
+    data = load(root)
+    assert data.names == ("cat", "dog")
+    by_name = {Path(record.id).stem: record for records in data.splits.values() for record in records}
+    assert by_name["c0"].bbox == ((10.0, 5.0, 20.0, 10.0),)
+    assert by_name["d0"].bbox == ((0.0, 0.0, 40.0, 20.0),)
+    assert by_name["d0"].category == (1,)
+    assert {by_name[name].bbox for name in ("e0", "e1", "e2")} == {()}
+    assert [len(data.splits[split]) for split in ("train", "val", "test")] == [7, 3, 3]
+    check_classes(data, "here")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("names: [a]", "no 'train' entry"),
+        ("train: images/train", "'names' must list the classes"),
+        ("train: images/none\nnames: [a]", "'train' names images/none, which is neither"),
+        ("- 1", "expected keys"),
+    ],
+)
+def test_a_bad_data_yaml_is_refused(tmp_path: Path, text: str, words: str) -> None:
+    (tmp_path / "data.yaml").write_text(text)
+    with pytest.raises(UserError, match=rf"data\.yaml: .*{words}"):
         load(tmp_path)

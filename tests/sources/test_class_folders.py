@@ -5,17 +5,21 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from shared_data import shared
 
 from diffaug.errors import UserError
 from diffaug.params.data import Folder
-from diffaug.sources.folder import class_folders, yolo_folder
-from diffaug.sources.real import check_classes, check_disjoint
-
-CIFAR = Path(__file__).resolve().parents[3] / "shared/data/cifar10-jpeg-20k/cifar10_jpeg_20k.zip"
+from diffaug.sources import class_folders as source
+from diffaug.sources.labelled import to_real_data
+from diffaug.sources.real import RealData, check_classes, check_disjoint
 
 
 def params(path: Path) -> Folder:
     return Folder(source="folder", path=str(path), val_fraction=0.2, test_fraction=0.2)
+
+
+def class_folders(params: Folder, seed: int, strict: bool = True) -> RealData:
+    return to_real_data(source.class_folders(params), params, seed, strict)
 
 
 def save(path: Path, shade: int, size: tuple[int, int] = (40, 20)) -> None:
@@ -81,26 +85,40 @@ def test_missing_small_and_empty_classes_are_refused(tmp_path: Path) -> None:
 
 def test_a_class_without_a_test_image_is_refused(tmp_path: Path) -> None:
     classes(tmp_path / "train")
-    save(tmp_path / "test/cat/t.png", 1)
+    save(tmp_path / "test/cat/t.png", 240)
     with pytest.raises(UserError, match="here: class '狗' has no image in test"):
         check_classes(class_folders(params(tmp_path), 0), "here")
 
 
-def test_the_same_pixels_in_two_splits_stop_the_run_with_both_names(tmp_path: Path) -> None:
+def test_the_same_pixels_in_two_splits_are_a_fault_and_leave_train_first(tmp_path: Path) -> None:
     classes(tmp_path / "train")
-    classes(tmp_path / "test", per_class=1)
-    for path in (tmp_path / "test").rglob("*.png"):
+    classes(tmp_path / "test", per_class=2)
+    for path in (tmp_path / "test").rglob("0.png"):
         Image.open(path).save(path.with_suffix(".bmp"))
         path.unlink()
-    data = class_folders(params(tmp_path), 0)
-    with pytest.raises(UserError, match=r"the same image stands in \w+ \(.*0\.\w+\) and in \w+ \(.*0\.\w+\)"):
-        check_disjoint(data.splits.items())
+    for path in (tmp_path / "test").rglob("1.png"):
+        save(path, 240 + len(path.parent.name))
+    with pytest.raises(UserError, match=r"the same image stands in \w+ \(.*0\.png\) and in test \(.*0\.bmp\).*1 more"):
+        class_folders(params(tmp_path), 0)
+    data = class_folders(params(tmp_path), 0, strict=False)
+    assert {split: len(records) for split, records in data.splits.items()} == {"train": 14, "val": 4, "test": 4}
+    assert data.dropped.images == 2
+    check_disjoint(data.splits.items())
+
+
+def test_an_unreadable_image_is_a_fault(tmp_path: Path) -> None:
+    classes(tmp_path)
+    (tmp_path / "cat/3.png").write_bytes(b"no image")
+    with pytest.raises(
+        UserError, match=r"cat/3\.png: not a readable image .*; mend it, or set download\.strict: false"
+    ):
+        class_folders(params(tmp_path), 0)
+    data = class_folders(params(tmp_path), 0, strict=False)
+    assert (sum(map(len, data.splits.values())), data.dropped.images) == (19, 1)
 
 
 def test_real_photographs(tmp_path: Path) -> None:
-    if not CIFAR.exists():
-        pytest.skip(f"{CIFAR} is not on this machine")
-    with zipfile.ZipFile(CIFAR) as archive:
+    with zipfile.ZipFile(shared("cifar10-jpeg-20k/cifar10_jpeg_20k.zip")) as archive:
         taken: Counter[str] = Counter()
         for name in sorted(archive.namelist()):
             folder = str(Path(name).parent)
@@ -115,72 +133,3 @@ def test_real_photographs(tmp_path: Path) -> None:
     record = data.splits["test"][0]
     assert record.image == (tmp_path / record.id).read_bytes()
     assert Image.open(io.BytesIO(record.image)).size == (32, 32)
-
-
-def yolo(root: Path, rows: dict[str, str | None], names: str = "[cat, dog]", extra: str = "") -> Path:
-    for number, (name, text) in enumerate(rows.items()):
-        save(root / "images/train" / f"{name}.png", 10 + number)
-        if text is not None:
-            (root / "labels/train").mkdir(parents=True, exist_ok=True)
-            (root / "labels/train" / f"{name}.txt").write_text(text)
-    (root / "data.yaml").write_text(f"path: .\ntrain: images/train\nnames: {names}\n{extra}")
-    return root
-
-
-GOOD = {
-    **{f"c{index}": "0 0.5 0.5 0.5 0.5\n" for index in range(5)},
-    **{f"d{index}": "1 .5 .5 1 1" for index in range(5)},
-}
-
-
-def test_yolo_boxes_in_pixels_and_negatives(tmp_path: Path) -> None:
-    root = yolo(tmp_path, GOOD | {"e0": None, "e1": "", "e2": "\n"}, names="{0: cat, 1: dog}")
-    data = yolo_folder(params(root), 0)
-    assert data.names == ("cat", "dog")
-    by_name = {Path(record.id).stem: record for records in data.splits.values() for record in records}
-    assert by_name["c0"].bbox == ((10.0, 5.0, 20.0, 10.0),)
-    assert by_name["d0"].bbox == ((0.0, 0.0, 40.0, 20.0),)
-    assert by_name["d0"].category == (1,)
-    assert {by_name[name].bbox for name in ("e0", "e1", "e2")} == {()}
-    assert [len(data.splits[split]) for split in ("train", "val", "test")] == [7, 3, 3]
-    check_classes(data, "here")
-
-
-@pytest.mark.parametrize(
-    ("row", "words"),
-    [
-        ("0 a 0.5 0.5 0.5", "is not 'class x y width height' in numbers"),
-        ("0 0.5 0.5 0.5", "has 4 values, expected 5"),
-        ("0 0.1 0.1 0.2 0.1 0.2 0.2", "has 7 values, expected 5"),
-        ("2 0.5 0.5 0.5 0.5", "class 2 is unknown, allowed are 0 to 1"),
-        ("0 nan 0.5 0.5 0.5", "is empty or leaves the image"),
-        ("0 0.9 0.5 0.5 0.5", "is empty or leaves the image"),
-        ("0 0.5 0.5 0 0.5", "is empty or leaves the image"),
-    ],
-)
-def test_a_bad_row_is_refused_by_file_and_line(tmp_path: Path, row: str, words: str) -> None:
-    root = yolo(tmp_path, GOOD | {"c0": f"0 0.5 0.5 0.5 0.5\n{row}\n"})
-    with pytest.raises(UserError, match=rf"c0\.txt, line 2: .*{words}"):
-        yolo_folder(params(root), 0)
-
-
-def test_a_label_without_its_image_is_refused(tmp_path: Path) -> None:
-    root = yolo(tmp_path, GOOD)
-    (root / "labels/train/lost.txt").write_text("0 0.5 0.5 0.5 0.5")
-    with pytest.raises(UserError, match=r"lost\.txt: a label file without an image"):
-        yolo_folder(params(root), 0)
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("names: [a]", "no 'train' entry"),
-        ("train: images/train", "'names' must list the classes"),
-        ("train: images/none\nnames: [a]", "'train' names images/none, which is neither"),
-        ("- 1", "expected keys"),
-    ],
-)
-def test_a_bad_data_yaml_is_refused(tmp_path: Path, text: str, words: str) -> None:
-    (tmp_path / "data.yaml").write_text(text)
-    with pytest.raises(UserError, match=rf"data\.yaml: .*{words}"):
-        yolo_folder(params(tmp_path), 0)

@@ -1,0 +1,115 @@
+"""BCCD: blood cells with boxes (github.com/Shenggan/BCCD_Dataset, MIT licence), downloaded at a pinned commit."""
+
+import hashlib
+import http.client
+import shutil
+import tarfile
+import urllib.request
+from pathlib import Path
+
+from tqdm import tqdm
+
+from diffaug.errors import UserError
+from diffaug.files import atomic_path
+from diffaug.sources.faults import Fault, Kind
+from diffaug.sources.labelled import Labelled
+from diffaug.sources.voc import read_voc
+
+URL = "https://github.com/Shenggan/BCCD_Dataset/archive/d272fb14cdff6e473fafeeeba32aba5f560e9e43.tar.gz"
+# Over the sorted lines "path NUL sha256 LF" of the folder's files.
+TREE_SHA256 = "8cc74636cd78884c0a446b82b11af676615302777d52ae4955c3bf9aa972bb98"
+_PARTS = ("Annotations", "ImageSets", "JPEGImages", "LICENSE")
+_EMPTY_BOXES = ("BloodImage_00338.xml", "BloodImage_00343.xml")
+_MAX_BYTES = 200 * 2**20  # of the archive, and again of what is in it
+_TIMEOUT = 30  # seconds without an answer
+
+
+def bccd(cache: Path) -> Labelled:
+    """The set's own train, val and test: 364 photographs of 640 x 480, classes Platelets, RBC and WBC."""
+    return read_voc(fetch(cache / "bccd"), None)
+
+
+def known(fault: Fault) -> bool:
+    """Whether the fault is one of the two boxes without area that the published files have."""
+    return fault.kind is Kind.EMPTY and any(name in fault.text for name in _EMPTY_BOXES)
+
+
+def fetch(folder: Path) -> Path:
+    """The folder with the checked files, downloaded if missing.
+
+    Raises UserError where they cannot be had, or are not those that were looked at.
+    """
+    if not folder.exists():
+        staging = folder.with_name(f"{folder.name}.partial")
+        shutil.rmtree(staging, ignore_errors=True)
+        try:
+            _unpack(_download(folder.with_name(f"{folder.name}.tar.gz")), staging)
+            _check(staging / "found")
+            (staging / "found").replace(folder)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+            folder.with_name(f"{folder.name}.tar.gz").unlink(missing_ok=True)
+    try:
+        _check(folder)
+    except UserError:
+        shutil.rmtree(folder)
+        raise
+    return folder
+
+
+def tree_sha256(folder: Path) -> str:
+    """SHA-256 over the sorted lines "path NUL sha256 LF" of the files that are kept."""
+    files = [path for part in _PARTS for path in [folder / part, *(folder / part).rglob("*")] if path.is_file()]
+    lines = [
+        f"{path.relative_to(folder).as_posix()}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\n" for path in files
+    ]
+    return hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()
+
+
+def _check(folder: Path) -> None:
+    found = tree_sha256(folder)
+    if found != TREE_SHA256:
+        raise UserError(
+            f"download.det: the files of BCCD have the SHA-256 {found[:12]}..., expected {TREE_SHA256[:12]}...; "
+            "they were removed; run again"
+        )
+
+
+def _download(path: Path) -> Path:
+    try:
+        with urllib.request.urlopen(URL, timeout=_TIMEOUT) as answer, atomic_path(path) as temporary:
+            size = answer.headers.get("Content-Length")
+            bar = tqdm(total=int(size) if size else None, desc="download: BCCD", unit="B", unit_scale=True)
+            with temporary.open("wb") as file, bar:
+                while block := answer.read(2**16):
+                    bar.update(file.write(block))
+                    if file.tell() > _MAX_BYTES:
+                        raise UserError(f"download.det: {URL} sends more than {_MAX_BYTES} bytes; it is not BCCD")
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        reason = getattr(error, "reason", error)
+        raise UserError(
+            f"download.det: {URL} cannot be had ({reason}); connect to the internet, or put its folder BCCD, with "
+            f"LICENSE in it, at {path.with_name('bccd')}"
+        ) from None
+    return path
+
+
+def _unpack(archive: Path, staging: Path) -> None:
+    """The parts that are kept, as staging/found. Raises UserError where a file would land elsewhere."""
+    if not hasattr(tarfile, "data_filter"):
+        raise UserError("download.det: unpacking BCCD safely needs Python 3.11.4 or newer")
+    try:
+        with tarfile.open(archive, "r:gz") as files:
+            members = files.getmembers()
+            if sum(member.size for member in members) > _MAX_BYTES:
+                raise UserError(f"download.det: {URL} unpacks to more than {_MAX_BYTES} bytes; it is not BCCD")
+            files.extractall(staging / "all", filter="data")
+    except (tarfile.TarError, EOFError, OSError) as error:
+        raise UserError(f"download.det: {URL} is no archive that can be unpacked safely ({error}); run again") from None
+    top = next((path.parent for path in sorted((staging / "all").glob("*/BCCD"))), staging / "all")
+    (staging / "found").mkdir()
+    for part in _PARTS:
+        place = top / part if part == "LICENSE" else top / "BCCD" / part
+        if not place.exists():
+            raise UserError(f"download.det: {URL} has no {part}; it is not BCCD")
+        place.replace(staging / "found" / part)

@@ -1,0 +1,42 @@
+"""A folder of one's own for detection: finds which format it has, and reads it."""
+
+from pathlib import Path
+
+from diffaug.errors import UserError
+from diffaug.params.data import BoxFolder
+from diffaug.sources.coco import coco_files, read_coco
+from diffaug.sources.image_files import existing
+from diffaug.sources.labelled import Labelled
+from diffaug.sources.voc import read_voc, voc_layout
+from diffaug.sources.yolo import read_yolo
+
+_LOOKS = {
+    "yolo": "a data.yaml",
+    "coco": "annotations/instances_train*.json, train/_annotations.coco.json or one COCO json",
+    "voc": "Annotations/*.xml or train/*.xml",
+}
+
+
+def box_folder(params: BoxFolder) -> Labelled:
+    """The folder (or its data.yaml or json). Raises UserError where no format, or more than one, is found."""
+    root = existing(Path(params.path), "download.det.path")
+    found = {"yolo": _config(root).is_file(), "coco": bool(coco_files(root)), "voc": root.is_dir() and voc_layout(root)}
+    formats = [name for name, there in found.items() if there]
+    if params.format is None and len(formats) > 1:
+        raise UserError(
+            f"{root}: has files of several formats ({', '.join(formats)}); say which with download.det.format"
+        )
+    chosen = params.format or (formats[0] if formats else None)
+    if chosen is None or not found[chosen]:
+        looked = {chosen: _LOOKS[chosen]} if chosen else _LOOKS
+        allowed = "; ".join(f"{name}: {text}" for name, text in looked.items())
+        raise UserError(f"{root}: no format for detection found, which would be {allowed}")
+    if params.classes is not None and chosen != "voc":
+        raise UserError(f"download.det.classes: is for format voc alone, but {root} is {chosen}; remove it")
+    if chosen == "yolo":
+        return read_yolo(_config(root))
+    return read_coco(root, coco_files(root)) if chosen == "coco" else read_voc(root, params.classes)
+
+
+def _config(root: Path) -> Path:
+    return root if root.is_file() and root.suffix in (".yaml", ".yml") else root / "data.yaml"

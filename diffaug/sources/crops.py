@@ -1,0 +1,67 @@
+"""Classification images cut out of the detection images by their boxes."""
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+from PIL import Image
+
+from diffaug.images import encode_png
+from diffaug.params.data import Crops
+from diffaug.records import Record, make_record
+from diffaug.sources.faults import Dropped, Fault, Kind, settle
+from diffaug.sources.real import RealData, copies, pixel_hash
+
+_Cut = tuple[Record, int]
+
+
+def crops(params: Crops, det: RealData, seed: int) -> RealData:
+    """A square around each box, `context` times its longer side, clipped to the image; splits as in det.
+
+    Boxes with a side below `min_side` pixels are left out; of what stays, `per_class` a class and split are drawn.
+    Crops of the same pixels in two splits leave train before val before test. All that is left out is printed.
+    """
+    chosen: list[tuple[Record, str]] = []
+    for number, (split, records) in enumerate(det.splits.items()):
+        cuts = list(_large_enough(records, params.min_side))
+        small = sum(len(record.bbox) for record in records) - len(cuts)
+        if small:
+            print(f"download.cls: left out {small} boxes of {split} with a side below {params.min_side} pixels")
+        for record, index in _drawn(cuts, params, np.random.default_rng([seed, number])):
+            image = _cut(record.open(), record.bbox[index], params.context)
+            label = record.category[index]
+            crop = make_record(f"{record.id}/{index:03d}", encode_png(image), split, label=label)
+            chosen.append((crop, pixel_hash(image)))
+    shared = copies([(record.split, record.id, pixels) for record, pixels in chosen])
+    dropped = settle([Fault(Kind.SHARED, text) for text in shared.values()], strict=False, where="download.cls")
+    kept = [record for index, (record, _) in enumerate(chosen) if index not in shared]
+    splits = {split: tuple(record for record in kept if record.split == split) for split in det.splits}
+    return RealData(det.names, splits, Dropped(images=dropped.images))
+
+
+def _large_enough(records: tuple[Record, ...], min_side: int) -> Iterator[_Cut]:
+    for record in records:
+        for index, (_, _, width, height) in enumerate(record.bbox):
+            if min(width, height) >= min_side:
+                yield record, index
+
+
+def _drawn(cuts: list[_Cut], params: Crops, generator: np.random.Generator) -> list[_Cut]:
+    """At most `per_class` of each class, in the order of the images, which is that of fewest openings."""
+    if params.per_class is None:
+        return cuts
+    kept = []
+    for label in sorted({record.category[index] for record, index in cuts}):
+        members = [place for place, (record, index) in enumerate(cuts) if record.category[index] == label]
+        kept += generator.permutation(members)[: params.per_class].tolist()
+    return [cuts[place] for place in sorted(kept)]
+
+
+def _cut(image: Image.Image, box: tuple[float, float, float, float], context: float) -> Image.Image:
+    """The pixels that a square around the box's middle touches."""
+    x, y, width, height = box
+    half = context * max(width, height) / 2
+    middle = (x + width / 2, y + height / 2)
+    left, top = (max(0, math.floor(value - half + 1e-3)) for value in middle)
+    right, bottom = (min(side, math.ceil(value + half - 1e-3)) for side, value in zip(image.size, middle))
+    return image.crop((left, top, right, bottom))

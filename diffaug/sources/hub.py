@@ -1,0 +1,186 @@
+"""A data set of the Hugging Face hub, or a folder in its layout, through `datasets`."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from datasets import ClassLabel, Dataset, Image, List, Value, load_dataset
+
+from diffaug.errors import UserError
+from diffaug.images import canonical
+from diffaug.params.data import Hub, HubBoxes, HubLabels
+from diffaug.records import SPLITS
+from diffaug.sources.faults import Fault, Kind
+from diffaug.sources.image_files import number
+from diffaug.sources.labelled import Item, Labelled, Object
+
+
+def hub_labels(params: HubLabels, cache: Path) -> Labelled:
+    """Images with a class label. Raises UserError where the set cannot be had, or a column is not there."""
+    tables = _tables(params, cache, "cls", [params.label])
+    names, numbers = _names(params, tables, "label", lambda table: table.features[params.label], _column(params.label))
+    items: list[Item] = []
+    faults: list[Fault] = []
+    for split, table in tables.items():
+        for row, label in enumerate(table[params.label]):
+            where = f"{params.name}, {_there(params, split)} row {row}"
+            if label in numbers:
+                items.append(_item(params, split, table, row, where, label=numbers[label]))
+            else:
+                text = f"{where}: label {label!r} is unknown, allowed are {', '.join(names)}"
+                faults.append(Fault(Kind.UNKNOWN_LABEL, text))
+    return Labelled(names, tuple(items), frozenset(tables), tuple(faults))
+
+
+def hub_boxes(params: HubBoxes, cache: Path) -> Labelled:
+    """Images with `bbox` (x, y, width, height in pixels) and `category` in the column `objects`.
+
+    Raises UserError where the set cannot be had, or a column is not there.
+    """
+    tables = _tables(params, cache, "det", [params.objects])
+    names, numbers = _names(
+        params, tables, "category", partial(_category_feature, params), partial(_categories, params.objects)
+    )
+    items: list[Item] = []
+    faults: list[Fault] = []
+    for split, table in tables.items():
+        for row, objects in enumerate(table[params.objects]):
+            where = f"{params.name}, {_there(params, split)} row {row}"
+            found = [
+                _object(f"{where}, object {index}", box, category, numbers)
+                for index, (box, category) in enumerate(_pairs(objects, where))
+            ]
+            faults += [thing for thing in found if isinstance(thing, Fault)]
+            sound = tuple(thing for thing in found if isinstance(thing, Object))
+            items.append(_item(params, split, table, row, where, objects=sound))
+    return Labelled(names, tuple(items), frozenset(tables), tuple(faults))
+
+
+def _tables(params: Hub, cache: Path, task: str, columns: Sequence[str]) -> dict[str, Dataset]:
+    """The tables by split of ours, images not decoded."""
+    place = params.name if params.on_hub else str(Path(params.name).expanduser())
+    if not params.on_hub and not Path(place).is_dir():
+        raise UserError(f"download.{task}.name: the folder {params.name} does not exist; name one that does")
+    tables = {}
+    for split in SPLITS:
+        there = getattr(params.splits, split)
+        if there is not None:
+            tables[split] = _load(params, place, there, cache, task)
+    for table in tables.values():
+        _check_columns(params, table, task, columns)
+    return {split: table.cast_column(params.image, Image(decode=False)) for split, table in tables.items()}
+
+
+def _load(params: Hub, place: str, there: str, cache: Path, task: str) -> Dataset:
+    try:
+        return load_dataset(
+            place,
+            params.config,
+            revision=params.revision,
+            split=there,
+            streaming=False,
+            cache_dir=str(cache / "hf"),
+        )
+    except Exception as error:  # `datasets` raises whatever its builders, pyarrow and the hub do
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(
+            f"download.{task}: {params.name}, split {there!r}, cannot be had ({reason[:300]}); correct name, config or "
+            "splits, or connect to the internet"
+        ) from None
+
+
+def _check_columns(params: Hub, table: Dataset, task: str, columns: Sequence[str]) -> None:
+    for column in (params.image, *columns):
+        if column not in table.features:
+            raise UserError(
+                f"download.{task}: {params.name} has no column {column!r}; it has {', '.join(table.features)}"
+            )
+    if not isinstance(table.features[params.image], Image):
+        images = [name for name, feature in table.features.items() if isinstance(feature, Image)]
+        raise UserError(
+            f"download.{task}.image: the column {params.image!r} of {params.name} holds no images; "
+            f"those that do: {', '.join(images) or 'none'}"
+        )
+
+
+def _names(
+    params: Hub,
+    tables: dict[str, Dataset],
+    key: str,
+    feature_of: Callable[[Dataset], Any],
+    values: Callable[[Dataset], set[Any]],
+) -> tuple[tuple[str, ...], dict[Any, int]]:
+    """Class names, and the class number of every value: as the set names its numbers, or all words sorted."""
+    feature = feature_of(tables["train"])
+    for split, table in tables.items():
+        if feature_of(table) != feature:
+            raise UserError(f"{params.name}: {key} of {_there(params, split)} has other classes than that of train")
+    if isinstance(feature, ClassLabel):
+        return tuple(feature.names), {number: number for number in range(len(feature.names))}
+    if isinstance(feature, Value) and feature.dtype in ("string", "large_string"):
+        words = sorted(set().union(*(values(table) for table in tables.values())) - {None})
+        return tuple(words), {word: number for number, word in enumerate(words)}
+    raise UserError(f"{params.name}: {key} must be class labels with names, or words; found {feature}")
+
+
+def _column(name: str) -> Callable[[Dataset], set[Any]]:
+    return lambda table: set(table[name])
+
+
+def _category_feature(params: HubBoxes, table: Dataset) -> Any:
+    """The feature of one category, in a mapping of lists or a list of mappings."""
+    feature = table.features[params.objects]
+    inner = feature.feature if isinstance(feature, List) else feature
+    missing = {"bbox", "category"} - set(inner if isinstance(inner, dict) else ())
+    if missing:
+        found = ", ".join(inner) if isinstance(inner, dict) else feature
+        raise UserError(
+            f"download.det.objects: {params.objects!r} of {params.name} needs bbox and category; found {found}"
+        )
+    category = inner["category"]
+    return category.feature if isinstance(category, List) else category
+
+
+def _categories(column: str, table: Dataset) -> set[Any]:
+    return {category for objects in table[column] for _, category in _pairs(objects, column)}
+
+
+def _pairs(objects: Any, where: str) -> list[tuple[Any, Any]]:
+    if objects is None:
+        return []
+    if isinstance(objects, list):
+        return [(thing["bbox"], thing["category"]) for thing in objects]
+    boxes, categories = objects["bbox"] or [], objects["category"] or []
+    if len(boxes) != len(categories):
+        raise UserError(f"{where}: {len(boxes)} bbox but {len(categories)} category; mend the row")
+    return list(zip(boxes, categories))
+
+
+def _object(where: str, box: Any, category: Any, numbers: dict[Any, int]) -> Object | Fault:
+    try:
+        x, y, width, height = map(number, box)
+    except (TypeError, ValueError):
+        return Fault(Kind.BAD_ROW, f"{where}: bbox {box!r} is not [x, y, width, height] in numbers")
+    if category not in numbers:
+        return Fault(Kind.UNKNOWN_CLASS, f"{where}: category {category!r} is unknown, allowed are {sorted(numbers)}")
+    return Object(where, numbers[category], (x, y, x + width, y + height), " ".join(f"{value:g}" for value in box))
+
+
+def _item(params: Hub, split: str, table: Dataset, row: int, where: str, **labels: Any) -> Item:
+    id = f"{_there(params, split)}/{row:06d}"
+    return Item(id, split, partial(_bytes, table, params.image, row, where), where, **labels)
+
+
+def _bytes(table: Dataset, column: str, row: int, where: str) -> bytes:
+    cell = table[row][column]
+    if cell is None:
+        raise UserError(f"{where}: has no image")
+    data = cell["bytes"]
+    if data is None and not (cell["path"] and Path(cell["path"]).is_file()):
+        raise UserError(f"{where}: the image {cell['path']} is not there")
+    return canonical(Path(cell["path"]).read_bytes() if data is None else data, where)
+
+
+def _there(params: Hub, split: str) -> str:
+    return str(getattr(params.splits, split))

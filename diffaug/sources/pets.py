@@ -1,0 +1,31 @@
+"""Oxford-IIIT Pet (Parkhi et al. 2012, CC BY-SA 4.0): the heads of cats and dogs, as boxes."""
+
+from pathlib import Path
+
+from diffaug.errors import UserError
+from diffaug.sources.faults import Fault, Kind
+from diffaug.sources.labelled import Labelled
+from diffaug.sources.torchvision_sets import SETS, open_parts
+from diffaug.sources.voc import Pair, pair_up, read_pairs
+
+_NAME = "oxford_iiit_pet"
+
+
+def oxford_pets(cache: Path) -> Labelled:
+    """The images that have an XML file of boxes, all in train, as the set names no splits for them.
+
+    Raises UserError where torchvision cannot bring the files.
+    """
+    open_parts(SETS[_NAME], _NAME, cache)
+    root = cache / "torchvision" / _NAME / "oxford-iiit-pet"
+    pairs = pair_up(root / "images", root / "annotations" / "xmls", "train")
+    boxed: list[Pair] = [pair for pair in pairs.values() if pair.label is not None]
+    if not boxed:
+        raise UserError(f"{root / 'annotations' / 'xmls'}: no XML file; remove {root.parent} and run again")
+    print(f"download.det: {len(pairs) - len(boxed)} images of {_NAME} have no boxes, and are left out")
+    return read_pairs(root, boxed, None)
+
+
+def known(fault: Fault) -> bool:
+    """Whether the fault is of the published files: some photographs occur twice."""
+    return fault.kind is Kind.SHARED

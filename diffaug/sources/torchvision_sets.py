@@ -1,0 +1,203 @@
+"""Published classification sets through torchvision.datasets: one row of the table each."""
+
+import shutil
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torchvision import datasets
+
+from diffaug.errors import UserError
+from diffaug.images import decode, encode_png, read_file
+from diffaug.params.data import Torchvision
+from diffaug.records import SPLITS, Record, make_record
+from diffaug.sources.gtsrb_names import GTSRB_NAMES
+from diffaug.sources.real import RealData, pixel_hash
+
+_TIMEOUT = 60  # seconds without an answer
+_TRAIN, _TEST = {"train": True}, {"train": False}
+
+
+def _split(name: str) -> dict[str, Any]:
+    return {"split": name}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A set. train: arguments of the parts that train, val and pool (and test, where `test` is None) are drawn from;
+    labels, files, names: what a part's object knows without decoding; without `files` its images are arrays."""
+
+    make: Callable[..., Any]
+    train: tuple[dict[str, Any], ...]
+    test: dict[str, Any] | None
+    labels: Callable[[Any], Sequence[int]]
+    files: Callable[[Any, int], Any] | None = None
+    names: Callable[[Any], Sequence[str]] = lambda part: part.classes
+
+
+def _private(part: Any) -> Sequence[int]:
+    return part._labels
+
+
+def _listed(part: Any, index: int) -> Any:
+    return part._image_files[index]
+
+
+def _caltech_file(part: Any, index: int) -> Path:
+    category, number = part.categories[part.y[index]], part.index[index]
+    return Path(part.root) / "101_ObjectCategories" / category / f"image_{number:04d}.jpg"
+
+
+_TRAIN_VAL = (_split("train"), _split("val"))
+SETS = {
+    "caltech101": Row(
+        datasets.Caltech101, ({},), None, lambda part: part.y, _caltech_file, lambda part: part.categories
+    ),
+    "cifar10": Row(datasets.CIFAR10, (_TRAIN,), _TEST, lambda part: part.targets),
+    "cifar100": Row(datasets.CIFAR100, (_TRAIN,), _TEST, lambda part: part.targets),
+    "dtd": Row(datasets.DTD, _TRAIN_VAL, _split("test"), _private, _listed),
+    "eurosat": Row(
+        datasets.EuroSAT, ({},), None, lambda part: part.targets, lambda part, index: part.samples[index][0]
+    ),
+    "fgvc_aircraft": Row(datasets.FGVCAircraft, (_split("trainval"),), _split("test"), _private, _listed),
+    "flowers102": Row(datasets.Flowers102, _TRAIN_VAL, _split("test"), _private, _listed),
+    "food101": Row(datasets.Food101, (_split("train"),), _split("test"), _private, _listed),
+    "gtsrb": Row(
+        datasets.GTSRB,
+        (_split("train"),),
+        _split("test"),
+        lambda part: [label for _, label in part._samples],
+        lambda part, index: part._samples[index][0],
+        lambda part: GTSRB_NAMES,
+    ),
+    "oxford_iiit_pet": Row(
+        datasets.OxfordIIITPet,
+        (_split("trainval"),),
+        _split("test"),
+        _private,
+        lambda part, index: part._images[index],
+    ),
+    "stl10": Row(datasets.STL10, (_split("train"),), _split("test"), lambda part: part.labels),
+    "svhn": Row(
+        datasets.SVHN,
+        (_split("train"),),
+        _split("test"),
+        lambda part: part.labels,
+        names=lambda part: [str(digit) for digit in range(10)],
+    ),
+}
+
+
+def torchvision_set(params: Torchvision, seed: int, cache: Path) -> RealData:
+    """A few-shot draw: test from the official test images where there are some; train, val and pool from the others.
+
+    Only images that may be chosen are opened. Those that occur twice are used once. Raises UserError where the files
+    cannot be had, or hold fewer images than asked for.
+    """
+    row = SETS[params.name]
+    trains, test = open_parts(row, params.name, cache)
+    generator = np.random.default_rng(seed)
+    seen: set[str] = set()
+    # Test is drawn first, so that a change of the training budget leaves it as it is.
+    held = {"test": params.test_per_class}
+    rest = {"val": params.val_per_class, "train": params.train_per_class}
+    names = tuple(map(str, row.names(trains[0])))
+    if test is None:
+        draws = [(trains, held | rest, params.pool, "all")]
+    else:
+        draws = [([test], held, 0, "test"), (trains, rest, params.pool, "train")]
+    splits: dict[str, list[Record]] = {split: [] for split in SPLITS}
+    for parts, wanted, pool, label in draws:
+        draw = _Draw(row, parts, f"{params.name}-{label}", len(names), seen)
+        splits |= draw.take(wanted, pool, generator)
+    return RealData(names, {split: tuple(records) for split, records in splits.items()})
+
+
+def open_parts(row: Row, name: str, cache: Path) -> tuple[list[Any], Any]:
+    """The objects of torchvision for train and test (or None), downloaded if missing; whole, or not there at all.
+
+    Raises UserError where they cannot be had.
+    """
+    root, partial = cache / "torchvision" / name, cache / "torchvision" / f"{name}.partial"
+    arguments = [*row.train, *([] if row.test is None else [row.test])]
+    try:
+        if not root.exists():
+            shutil.rmtree(partial, ignore_errors=True)
+            partial.mkdir(parents=True)
+            with _timeout():
+                for each in arguments:
+                    row.make(partial, download=True, **each)
+            partial.replace(root)
+        opened = [row.make(root, download=False, **each) for each in arguments]
+    except Exception as error:  # torchvision raises whatever its readers do
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(
+            f"download: {name} cannot be had through torchvision ({reason}); connect to the internet, or put its files "
+            f"as torchvision lays them out into {root}, or remove that folder if it is damaged"
+        ) from None
+    return opened[: len(row.train)], opened[len(row.train)] if row.test is not None else None
+
+
+@contextmanager
+def _timeout() -> Iterator[None]:
+    """torchvision waits for ever where a server stops answering."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(_TIMEOUT)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+@dataclass(frozen=True)
+class _Draw:
+    row: Row
+    parts: Sequence[Any]
+    prefix: str
+    classes: int
+    seen: set[str]
+
+    def take(self, wanted: dict[str, int], pool: int, generator: np.random.Generator) -> dict[str, list[Record]]:
+        """So many images of each class by split, then `pool` of what is left, whatever its class."""
+        places = [(part, index, int(label)) for part in self.parts for index, label in enumerate(self.row.labels(part))]
+        need = {(split, label): count for split, count in wanted.items() for label in range(self.classes)}
+        taken: dict[str, list[Record]] = {split: [] for split in [*wanted, *(["pool"] if pool else [])]}
+        for number in generator.permutation(len(places)).tolist():
+            part, index, label = places[number]
+            split = next((split for split in wanted if need[split, label] > 0), "pool")
+            if split == "pool" and len(taken.get("pool", ())) >= pool:
+                continue
+            data = self._bytes(part, index)
+            pixels = pixel_hash(decode(data, self.prefix))
+            if pixels in self.seen:
+                continue
+            self.seen.add(pixels)
+            taken[split].append(make_record(f"{self.prefix}-{number:06d}", data, split, label=label))
+            if split != "pool":
+                need[split, label] -= 1
+        self._enough(need, wanted, pool, taken, len(places))
+        return taken
+
+    def _bytes(self, part: Any, index: int) -> bytes:
+        if self.row.files is not None:
+            return read_file(Path(self.row.files(part, index)))
+        return encode_png(part[index][0])
+
+    def _enough(
+        self,
+        need: dict[tuple[str, int], int],
+        wanted: dict[str, int],
+        pool: int,
+        taken: dict[str, list[Record]],
+        there: int,
+    ) -> None:
+        if any(need.values()) or len(taken.get("pool", ())) < pool:
+            asked = ", ".join(f"{split}_per_class {count}" for split, count in wanted.items())
+            raise UserError(
+                f"download.cls: {asked} and pool {pool} are more than the {there} images of {self.prefix} give; "
+                "lower them"
+            )

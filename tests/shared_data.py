@@ -1,0 +1,16 @@
+"""Real photographs beside the repository, or where $DIFFAUG_SHARED says; tests that need them are skipped without."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+_SHARED = Path(os.environ.get("DIFFAUG_SHARED", Path(__file__).resolve().parents[2] / "shared"))
+
+
+def shared(name: str) -> Path:
+    """A file or folder of the shared data; skips the test where it is absent."""
+    path = _SHARED / "data" / name
+    if not path.exists():
+        pytest.skip(f"{path} is not on this machine")
+    return path

@@ -1,0 +1,67 @@
+"""`diffaug check` reads what lies on the disk as download would."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from import_graph import ROOT
+from sources.photos import NAMES, WRITERS, read, two_hundred
+
+from diffaug import classifier
+from diffaug.cli import check
+from diffaug.detector import networks as detector
+from diffaug.errors import UserError
+from diffaug.params import Params, load_params
+from diffaug.records import write_set
+
+FRACTIONS = {"val_fraction": 0.2, "test_fraction": 0.2}
+
+
+@pytest.fixture(autouse=True)
+def no_networks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Networks are built by tests of their own."""
+    monkeypatch.setattr(classifier, "build", lambda *_: None)
+    monkeypatch.setattr(detector, "build", lambda *_: None)
+    monkeypatch.setenv("DIFFAUG_WORK", str(tmp_path / "work"))
+
+
+def params(tmp_path: Path, cls: dict[str, Any] | None, det: dict[str, Any] | None) -> Params:
+    raw = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    raw["download"] |= {"cls": cls, "det": det}
+    raw["train_gen"]["images"] = "real/det/train" if det else "real/cls/train"
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(raw), encoding="utf-8")
+    return load_params(tmp_path / "params.yaml")
+
+
+@pytest.mark.parametrize("format", WRITERS)
+def test_folders_and_their_crops(tmp_path: Path, format: str, capsys: pytest.CaptureFixture[str]) -> None:
+    root = WRITERS[format](tmp_path / "photos", two_hundred())
+    crops = {"source": "crops", "context": 1.5, "min_side": 8}
+    check(params(tmp_path, crops, {"source": "folder", "path": str(root), **FRACTIONS}))
+    out = capsys.readouterr().out
+    assert f"{root}: fine: 3 classes, 118 train, 41 val, 41 test" in out
+    assert "crops of det: fine: 3 classes" in out
+
+
+def test_a_fault_of_a_folder_stops_it(tmp_path: Path) -> None:
+    root = WRITERS["voc"](tmp_path / "photos", two_hundred())
+    (root / "Annotations/p000.xml").write_text("<annotation>")
+    with pytest.raises(UserError, match=r"p000\.xml: not readable as XML"):
+        check(params(tmp_path, None, {"source": "folder", "path": str(root), **FRACTIONS}))
+
+
+def test_a_folder_in_the_hubs_layout(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = WRITERS["coco"](tmp_path / "photos", two_hundred())
+    for split, records in read(root).splits.items():
+        write_set(tmp_path / "set" / split, NAMES, records)
+    splits = {"train": "train", "val": "validation", "test": "test"}
+    hub = {"source": "hf", "name": str(tmp_path / "set"), "image": "image", "objects": "objects", "splits": splits}
+    check(params(tmp_path, None, {**hub, **FRACTIONS}))
+    assert f"{tmp_path / 'set'}: fine: 3 classes, 118 train, 41 val, 41 test" in capsys.readouterr().out
+
+
+def test_what_is_downloaded_is_not_looked_at(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    check(params(tmp_path, {"source": "crops", "context": 1.0, "min_side": 8}, {"source": "bccd"}))
+    assert capsys.readouterr().out == "params.yaml: fine\n"
+    assert not (tmp_path / "work").exists()
