@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.error import CommentMark, YAMLError
+from ruamel.yaml.tokens import CommentToken
 
 from diffaug.errors import UserError
 from diffaug.files import atomic_path
@@ -72,17 +74,46 @@ def _assigned(assignment: str) -> dict[str, Any]:
     return content
 
 
-def _put(base: Any, over: dict[str, Any], where: str) -> list[str]:
+def _put(base: CommentedMap, over: dict[str, Any], where: str) -> list[str]:
     changed = []
     for key, value in over.items():
         old = base.get(key)
         name = f"{where}{key}"
-        if isinstance(value, dict) and isinstance(old, dict) and _same_source(old, value):
+        if isinstance(value, dict) and isinstance(old, CommentedMap) and _same_source(old, value):
             changed += _put(old, value, f"{name}.")
         elif value != old:
-            base[key] = value
+            after = _comment_after(base, key)
+            base[key] = _in_one_line(value)
+            if after:
+                base.ca.items[key] = [None, None, CommentToken(after, CommentMark(0), None), None]
             changed.append(name)
     return changed
+
+
+def _comment_after(base: CommentedMap, key: str) -> str:
+    """The comment that follows a key's value, which the library keeps with the value's own last key; of a mapping that
+    goes, only what stands below it: it is about what comes next."""
+    value = base.get(key)
+    block = isinstance(value, CommentedMap) and value and not value.fa.flow_style()
+    while isinstance(value, CommentedMap) and value and not value.fa.flow_style():
+        base, key = value, list(value)[-1]
+        value = base[key]
+    tokens = base.ca.items.get(key)
+    text = tokens[2].value if tokens and tokens[2] else ""
+    return "\n" + text.partition("\n")[2] if block and text else text
+
+
+def _in_one_line(value: Any) -> Any:
+    """The value without the recipe's own comments."""
+    if isinstance(value, dict):
+        mapping = CommentedMap({key: _in_one_line(item) for key, item in value.items()})
+        mapping.fa.set_flow_style()
+        return mapping
+    if isinstance(value, list):
+        sequence = CommentedSeq([_in_one_line(item) for item in value])
+        sequence.fa.set_flow_style()
+        return sequence
+    return value
 
 
 def _same_source(old: dict[str, Any], new: dict[str, Any]) -> bool:

@@ -49,6 +49,15 @@ def test_another_source_replaces_the_old_one(params: Path, tmp_path: Path) -> No
     assert det == {"source": "folder", "path": "photos", "val_fraction": 0.2, "test_fraction": 0.2}
 
 
+def test_what_goes_takes_no_comment_of_what_comes_next(params: Path) -> None:
+    def notes() -> list[str]:
+        return [line.strip() for line in params.read_text().splitlines() if line.strip().startswith("#")]
+
+    before = notes()
+    use_recipe(ROOT / "recipes/bccd.yaml", [], params)
+    assert notes() == before
+
+
 @pytest.mark.parametrize(
     ("text", "assignments", "message"),
     [
