@@ -68,7 +68,10 @@ def _assigned(assignment: str) -> dict[str, Any]:
     key, equals, text = assignment.partition("=")
     if not equals or not key:
         raise UserError(f"{assignment!r} is not KEY=VALUE, such as train_det.steps=200")
-    content: Any = _yaml().load(text)
+    try:
+        content: Any = _yaml().load(text)
+    except YAMLError as error:
+        raise UserError(f"{assignment!r} is not readable as YAML: {' '.join(str(error).split())}") from None
     for part in reversed(key.split(".")):
         content = {part: content}
     return content
@@ -113,7 +116,7 @@ def _in_one_line(value: Any) -> Any:
         sequence = CommentedSeq([_in_one_line(item) for item in value])
         sequence.fa.set_flow_style()
         return sequence
-    return value
+    return float(value) if isinstance(value, float) else value  # 1e-3 would be read as text
 
 
 def _same_source(old: dict[str, Any], new: dict[str, Any]) -> bool:

@@ -1,5 +1,7 @@
 """Initial weights from a file or a release, loaded by name and shape."""
 
+import hashlib
+import pickle
 import urllib.error
 from pathlib import Path
 
@@ -40,10 +42,18 @@ def fetch_release(url: str, sha256: str, key: str) -> dict[str, Tensor]:
             raise UserError(
                 f"params.yaml: {key}: {url} does not have the sha256 {sha256}; it was not opened, and removed"
             ) from None
+    if hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
+        raise UserError(f"{path}: is not the file of {key} any more (its sha256 differs); remove it and run again")
     if path.suffix == ".safetensors":
         return read_weights(str(path), key)
-    checkpoint = torch.load(path, map_location="cpu", weights_only=False)
-    return (checkpoint.get("ema") or checkpoint["model"]).float().state_dict()
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=False)
+        return (checkpoint.get("ema") or checkpoint["model"]).float().state_dict()
+    except (ImportError, AttributeError, KeyError, TypeError, pickle.UnpicklingError, RuntimeError) as error:
+        raise UserError(
+            f"params.yaml: {key}: {url} is no .pt file of the package ultralytics ({error}); convert its tensors to "
+            ".safetensors"
+        ) from None
 
 
 def load_matching(model: nn.Module, given: dict[str, Tensor], source: str, key: str) -> None:

@@ -57,7 +57,7 @@ def train_gen(params: Params, work: Path) -> Mapping[str, float]:
         weights, losses = train_lora(
             open_pipeline(base, located, "train_gen.lora.model", dtype), data, settings, run, device
         )
-        save_lora(weights, losses, base, MODEL)
+        save_lora(weights, losses, base, settings.context, MODEL)
     for stale in set(work.iterdir()) - {run}:
         shutil.rmtree(stale)
     return {"steps": steps}

@@ -8,8 +8,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+import yaml
 from safetensors.torch import load_file, save_file
-from ultralytics.nn.tasks import DetectionModel, RTDETRDetectionModel
+from ultralytics.nn.tasks import DetectionModel, RTDETRDetectionModel, yaml_model_load
 
 from diffaug.errors import UserError
 from diffaug.params.training import Release, TrainDetParams
@@ -37,8 +38,10 @@ def network(architecture: str | dict[str, Any], names: tuple[str, ...]) -> Detec
     Raises UserError where Ultralytics knows no such detector.
     """
     try:
-        model = _kind(architecture)(copy.deepcopy(architecture), ch=3, nc=len(names), verbose=False)
-    except (FileNotFoundError, KeyError) as error:
+        layers = yaml_model_load(architecture) if isinstance(architecture, str) else architecture
+        kind = RTDETRDetectionModel if layers["head"][-1][2] == "RTDETRDecoder" else DetectionModel
+        model = kind(copy.deepcopy(architecture), ch=3, nc=len(names), verbose=False)
+    except (FileNotFoundError, KeyError, ValueError, TypeError, IndexError, yaml.YAMLError) as error:
         raise UserError(
             f"params.yaml: train_det.model: found {architecture!r}, which Ultralytics does not know ({error}); "
             "allowed are its architectures, such as yolo11n.yaml, yolov8s.yaml or rtdetr-l.yaml, or a .yaml file's path"
@@ -67,10 +70,3 @@ def open_detector(folder: Path) -> tuple[DetectionModel, dict[str, Any]]:
     model = network(facts["architecture"], tuple(facts["names"]))
     model.load_state_dict(load_file(folder / "model.safetensors"))
     return model.eval(), facts
-
-
-def _kind(architecture: str | dict[str, Any]) -> type[DetectionModel]:
-    """RT-DETRs have a class of their own; their name says so, or their last layer."""
-    if isinstance(architecture, str):
-        return RTDETRDetectionModel if "rtdetr" in Path(architecture).stem.lower() else DetectionModel
-    return RTDETRDetectionModel if architecture["head"][-1][2] == "RTDETRDecoder" else DetectionModel

@@ -67,6 +67,7 @@ def open_model(params: GenerateParams, device: torch.device) -> Model:
     silence_libraries()
     dtype = resolve_dtype(params.dtype, device)
     name, adapters = params.model, list(params.loras)
+    learned = Learned.read(Path(GENERATOR)) if name.name == GENERATOR else Learned()
     if name.name == GENERATOR and (Path(GENERATOR) / BASE_FILE).exists():
         name = ModelName.model_validate_json((Path(GENERATOR) / BASE_FILE).read_text(encoding="utf-8"))
         adapters = [Adapter(path=GENERATOR, scale=1.0), *adapters]
@@ -86,7 +87,7 @@ def open_model(params: GenerateParams, device: torch.device) -> Model:
         sha256=parts[0] if len(parts) == 1 else _digest(parts),
         dtype=dtype,
         device=device,
-        learned=Learned.read(located.path),
+        learned=learned,
         safety=safety,
     )
 

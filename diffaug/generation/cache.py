@@ -24,9 +24,9 @@ class WorkCache:
         """The cache below `root` for these settings."""
         return cls(root / _digest(dict(fingerprint))[:16])
 
-    def path(self, job: Job, source_sha256: str | None) -> Path:
-        """Where the job's image stands once it is finished."""
-        return self.folder / f"{_digest({'job': asdict(job), 'source': source_sha256})[:32]}.png"
+    def path(self, job: Job, source: str | None) -> Path:
+        """Where the job's image stands once it is finished. `source`: all that it uses of its real image."""
+        return self.folder / f"{_digest({'job': asdict(job), 'source': source})[:32]}.png"
 
 
 def _digest(content: dict) -> str:

@@ -28,7 +28,7 @@ class Composer:
 
     def __init__(self, drawing: Drawing, params: GenerateParams, read: Callable[[str], bytes]) -> None:
         self._drawing = drawing
-        self._modes = params.det.modes
+        self._paste = params.det.modes.paste
         self._read = read
         plan = drawing.plan
         self._jobs = {job.id: job for job in (*plan.items, *plan.parts)}
@@ -47,12 +47,12 @@ class Composer:
         settings = self._drawing.sampler.other_settings(first.settings) if first else {}
         common |= self._drawing.provenance(first) if first else {}
         if scene.mode == "paste":
-            assert self._modes.paste is not None  # without it there are no such scenes
+            assert self._paste is not None  # without it there are no such scenes
             cuts = [cut for item in scene.items if (cut := self._cut(item)) is not None]
-            return compose(scene, source, cuts, self._sizes, self._modes.paste, settings, **common)
+            return compose(scene, source, cuts, self._sizes, self._paste, settings, **common)
         assert first is not None  # parts are always drawn
         parts = [(self._jobs[item], self._read(item)) for item in scene.items]
-        return put_together(scene, source, parts, self._modes.redrawn()[scene.mode], settings, **common)
+        return put_together(scene, source, parts, settings, **common)
 
     def _cut_out(self, item: str) -> Cut | None:
         """An object without its background; None where there is nothing that can be told from it."""
@@ -71,5 +71,7 @@ class Composer:
         context = self._drawing.sampler.model.learned.context
         share = 1 / context if context > 1 else 1 - 2 * _INSET
         width, height = image.width * share, image.height * share
-        cut = cut_out(image, inner=((image.width - width) / 2, (image.height - height) / 2, width, height))
+        inner = ((image.width - width) / 2, (image.height - height) / 2, width, height)
+        # A picture that shows surroundings may have other objects in them, so its middle alone counts.
+        cut = cut_from_box(image, inner) if context > 1 else cut_out(image, inner)
         return Cut(cut, job.label, job.prompt) if cut is not None else None

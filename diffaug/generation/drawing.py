@@ -24,8 +24,6 @@ from diffaug.images import encode_png
 from diffaug.params.generation import GenerateParams
 from diffaug.records import ImageSet, Record, read_set
 
-_NO_CLS_FORMAT = ((64, 64), "RGB")  # of drawn objects where there are no classification images
-
 
 @dataclass(frozen=True)
 class Plan:
@@ -49,8 +47,7 @@ def make_plan(params: GenerateParams) -> Plan:
     cls, det = (read_set(Path(f"data/real/{task}/train")) for task in ("cls", "det"))
     if cls.names or det.names:
         check_classes(params, sorted({*cls.names, *det.names}))
-    item_format = common_format(formats_of(cls)) if len(cls) else _NO_CLS_FORMAT
-    items = plan_items(params, det.names, *item_format)
+    items = plan_items(params, det.names, common_format(formats_of(det))[1]) if len(det) else []
     parts, redrawn = plan_redrawn(params, det)
     return Plan(
         cls=cls,
@@ -81,7 +78,8 @@ class Drawing:
     def path(self, job: Job) -> Path:
         """Where the job's image stands, or will."""
         source = self.source(job)
-        return self.cache.path(job, source.sha256 if source else None)
+        boxes = source.bbox if source and job.part else ()  # the masks are made of them
+        return self.cache.path(job, f"{source.sha256} {boxes}" if source else None)
 
     def unfinished(self) -> dict[int, list[Job]]:
         """Batch number to the jobs of it that are not drawn yet. Batches are cut before the cache is asked, so a run

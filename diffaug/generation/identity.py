@@ -15,12 +15,12 @@ import transformers
 from diffaug import compose, images, schedulers
 from diffaug.diffusion import abilities, compiling, inpainting, memo, opening
 from diffaug.diffusion.opening import Model
-from diffaug.generation import canvas, conditions, masks, pnginfo, regions, sampler, views
+from diffaug.generation import canvas, conditions, jobs, masks, pnginfo, regions, sampler, views
 from diffaug.generation.conditions import Control
 from diffaug.params.generation import GenerateParams
 
 _LIBRARIES = (torch, diffusers, transformers, peft, np, scipy, PIL, cv2)
-# The plan's code cannot change a pixel, since every job is part of its image's name.
+# The code of the plans cannot change a pixel, since every job is part of its image's name.
 _CODE = (
     abilities,
     canvas,
@@ -29,6 +29,7 @@ _CODE = (
     conditions,
     images,
     inpainting,
+    jobs,
     masks,
     memo,
     opening,
@@ -42,13 +43,12 @@ _CODE = (
 
 def fingerprint(model: Model, control: Control | None, params: GenerateParams) -> dict[str, str]:
     """What all images of a run share, by name."""
-    inpaint, scenes = params.cls.modes.inpaint, params.det.modes.redrawn()
+    inpaint = params.cls.modes.inpaint
     threads = torch.get_num_threads() if model.device.type == "cpu" else ""  # their number rounds a CPU's sums
     return {
         "weights": model.sha256,
         "control": control.fingerprint() if control else "",
         "inpaint": repr(inpaint and (inpaint.repaint, inpaint.padding, inpaint.feather)),
-        "scenes": repr([(name, getattr(mode, "padding", 0), mode.feather) for name, mode in scenes.items()]),
         "batch_size": str(params.batch_size),
         "fit": params.fit,
         "call": repr(sorted(params.call.items())),

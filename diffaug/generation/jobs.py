@@ -12,6 +12,8 @@ from diffaug.generation.prompts import Variant
 from diffaug.params.generation import GenerateParams, Mode
 from diffaug.records import ImageSet, Record
 
+AS_DRAWN = (0, 0)  # the size of a job whose image stays as large as the model draws it
+
 
 @dataclass(frozen=True, order=True)
 class Settings:
@@ -42,11 +44,14 @@ class Settings:
 class Part:
     """The part of a real scene that a job draws anew.
 
-    region: (left, top, right, bottom) in the scene's pixels; object: the number of the box redrawn, -1 for none.
+    region: (left, top, right, bottom) in the scene's pixels; object: the number of the box redrawn, -1 for none;
+    padding, feather: pixels, see `diffaug.generation.masks`.
     """
 
     region: tuple[int, int, int, int]
     object: int = -1
+    padding: int = 0
+    feather: int = 0
 
 
 @dataclass(frozen=True)
@@ -133,8 +138,9 @@ def job_settings(params: GenerateParams, name: str, mode: Mode | None, variant: 
 
 
 def common_format(formats: Mapping[str, tuple[tuple[int, int], str]]) -> tuple[tuple[int, int], str]:
-    """The most frequent (width, height) and color mode of some images: what images without a source are saved as."""
-    size = Counter(sorted(size for size, _ in formats.values())).most_common(1)[0][0]
+    """What images without a source are saved as: the middle (width, height) by area, the most frequent color mode."""
+    sizes = sorted((size for size, _ in formats.values()), key=lambda size: (size[0] * size[1], size))
+    size = sizes[(len(sizes) - 1) // 2]
     color = Counter(sorted(color for _, color in formats.values())).most_common(1)[0][0]
     return size, color
 

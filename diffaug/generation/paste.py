@@ -30,13 +30,16 @@ class Cut:
 
 
 class _Labelled:
-    """A labelled object of a scene, and which pixels of it are to be seen. `mask`: bool, from (left, top) on."""
+    """A labelled object of a scene, and which pixels of it are to be seen. `mask`: bool, from (left, top) on; `whole`:
+    the pixels of all of it, those beyond the scene's border included."""
 
-    def __init__(self, left: int, top: int, mask: np.ndarray, category: int, box: Box | None = None) -> None:
+    def __init__(
+        self, left: int, top: int, mask: np.ndarray, whole: int, category: int, box: Box | None = None
+    ) -> None:
         self.category = category
         self._left, self._top = left, top
         self._mask = mask.copy()
-        self._whole = int(mask.sum())
+        self._whole = whole
         self._box = box  # of a real object, which keeps its own while nothing of its outline is covered
         self._outline = _outline(mask)
 
@@ -84,7 +87,7 @@ def compose(
     Simple copy-paste (Ghiasi et al. 2021, arXiv:2012.07177). An object is as large as a random real one of its class
     (`sizes`: each class's longer sides in pixels), times a factor from `params.scale`. It covers at most `max_overlap`
     of any other, and at least `min_visible` of it lies in the scene; without such a place in twenty draws it is left
-    out. An object of which less than `min_visible` is still to be seen in the end loses its label.
+    out. An object of which less than `min_labelled` is still to be seen in the end loses its label.
     """
     generator = np.random.default_rng([job.seed, 1])
     scene = source.open()
@@ -101,10 +104,10 @@ def compose(
         seen, x, y = _inside(alpha, place, scene.size)
         for other in labelled:
             other.cover(x, y, seen)
-        labelled.append(_Labelled(x, y, seen, cut.category))
+        labelled.append(_Labelled(x, y, seen, int(alpha.sum()), cut.category))
         places.append([left, top, resized.width, resized.height])
         prompts += [cut.prompt] if cut.prompt else []
-    kept = [one for one in labelled if one.visible >= params.min_visible]
+    kept = [one for one in labelled if one.visible >= params.min_labelled]
     own = {"id": job.id, "source": source.id, "mode": "paste", "items": job.items}
     return make_record(
         job.id,
@@ -127,7 +130,8 @@ def _real(box: Box, category: int, size: tuple[int, int]) -> _Labelled:
     x, y, width, height = box
     left, top = max(0, round(x)), max(0, round(y))
     right, bottom = min(size[0], max(left + 1, round(x + width))), min(size[1], max(top + 1, round(y + height)))
-    return _Labelled(left, top, np.ones((bottom - top, right - left), dtype=bool), category, box)
+    mask = np.ones((bottom - top, right - left), dtype=bool)
+    return _Labelled(left, top, mask, mask.size, category, box)
 
 
 def _resize(

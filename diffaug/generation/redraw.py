@@ -10,7 +10,6 @@ from PIL import Image
 from diffaug.generation.jobs import Job, SceneJob
 from diffaug.generation.pnginfo import OWN_KEY
 from diffaug.images import encode_png
-from diffaug.params.generation import SceneMode
 from diffaug.records import Record, make_record
 
 
@@ -18,7 +17,6 @@ def put_together(
     scene: SceneJob,
     source: Record,
     parts: Sequence[tuple[Job, bytes]],
-    mode: SceneMode,
     settings: dict[str, Any],
     **provenance: object,
 ) -> Record:
@@ -34,17 +32,17 @@ def put_together(
             {
                 "region": job.part.region,
                 "object": job.part.object,
+                "padding": job.part.padding,
+                "feather": job.part.feather,
                 "prompt": job.prompt,
                 "seed": job.seed,
                 "strength": job.settings.strength,
             }
             for job, _ in parts
             if job.part is not None
-        ],
-        "padding": getattr(mode, "padding", 0),
-        "feather": mode.feather,
+        ]
     }
-    first = parts[0][0]
+    strengths = {job.settings.strength for job, _ in parts}
     return make_record(
         scene.id,
         _picture(scene, source, parts),
@@ -56,9 +54,9 @@ def put_together(
         mode=scene.mode,
         index=scene.index,
         prompt=" | ".join(dict.fromkeys(job.prompt for job, _ in parts)),
-        negative_prompt=first.negative_prompt,
+        negative_prompt=" | ".join(dict.fromkeys(job.negative_prompt for job, _ in parts)),
         seed=scene.seed,
-        strength=first.settings.strength,
+        strength=strengths.pop() if len(strengths) == 1 else None,  # else the parts say theirs
         settings=json.dumps(settings | own, sort_keys=True),
         **provenance,
     )

@@ -48,10 +48,3 @@ def longer_sides(train: ImageSet) -> list[list[float]]:
             sides[category].append(max(box[2:]))
     everything = sorted(side for values in sides for side in values)
     return [sorted(values) or everything for values in sides]
-
-
-def overlap(first: Box, second: Box) -> float:
-    """Pixels that two boxes share."""
-    width = min(first[0] + first[2], second[0] + second[2]) - max(first[0], second[0])
-    height = min(first[1] + first[3], second[1] + second[3]) - max(first[1], second[1])
-    return max(0.0, width) * max(0.0, height)

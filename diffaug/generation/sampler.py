@@ -101,6 +101,7 @@ class Sampler:
             )
         for settings in sorted({job.settings for job in jobs}):
             self._arguments(settings)
+            self.size(settings)  # known from here on, also when the networks are given back
         texts = sorted({text for job in jobs for text in (job.prompt, job.negative_prompt)})
         refuse_long_prompts(self.model.pipeline, texts, "generate.prompt")
 

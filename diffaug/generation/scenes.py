@@ -5,8 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from diffaug.compose import overlap
 from diffaug.errors import UserError
 from diffaug.generation.jobs import (
+    AS_DRAWN,
     Job,
     Part,
     SceneJob,
@@ -17,7 +19,7 @@ from diffaug.generation.jobs import (
     shares,
 )
 from diffaug.generation.prompts import Variant, class_variants
-from diffaug.generation.regions import Region, apart, longer_sides, overlap, rarity, square
+from diffaug.generation.regions import Region, apart, longer_sides, rarity, square
 from diffaug.params.generation import GenerateParams, InpaintObject, Paste, SceneMode
 from diffaug.records import ImageSet, Record
 
@@ -31,8 +33,8 @@ def object_id(record: Record, number: int) -> str:
     return f"{record.id}#{number}"
 
 
-def plan_items(params: GenerateParams, names: Sequence[str], size: tuple[int, int], color: str) -> list[Job]:
-    """txt2img jobs for single objects that are to be pasted into scenes."""
+def plan_items(params: GenerateParams, names: Sequence[str], color: str) -> list[Job]:
+    """txt2img jobs for single objects that are to be pasted into scenes of this color mode, as large as drawn."""
     paste = params.det.modes.paste
     if paste is None or paste.objects != "generated" or not names:
         return []
@@ -49,7 +51,7 @@ def plan_items(params: GenerateParams, names: Sequence[str], size: tuple[int, in
                 prompt=variant.prompt,
                 negative_prompt=variant.negative_prompt,
                 seed=image_seed(params.seed, None, "item", index),
-                size=size,
+                size=AS_DRAWN,
                 color=color,
                 settings=job_settings(params, "txt2img", None, variant, turn),
             )
@@ -106,8 +108,8 @@ def plan_redrawn(params: GenerateParams, train: ImageSet) -> tuple[list[Job], li
             size, color = format_of(source)
             parts = []
             for number, target in enumerate(targets):
-                turn = index * len(targets) + number
-                variant, turn = variants.take(target.name(source, train.names), turn)
+                # By scene, so that strengths take turns whatever the number of patches.
+                variant, turn = variants.take(target.name(source, train.names), index + number)
                 region = target.region or (0, 0, *size)
                 parts.append(
                     Job(
@@ -121,7 +123,12 @@ def plan_redrawn(params: GenerateParams, train: ImageSet) -> tuple[list[Job], li
                         color=color,
                         settings=job_settings(params, name, mode, variant, turn),
                         source_id=source.id,
-                        part=Part(region, target.object if isinstance(mode, InpaintObject) else -1),
+                        part=Part(
+                            region,
+                            target.object if isinstance(mode, InpaintObject) else -1,
+                            getattr(mode, "padding", 0),
+                            mode.feather,
+                        ),
                     )
                 )
             jobs += parts

@@ -31,26 +31,35 @@ def save_pipeline(
 
     def write(place: Path) -> None:
         pipeline.save_pretrained(place, safe_serialization=True)
-        learned = json.dumps({"classes": list(classes), "context": context}, ensure_ascii=False)
-        (place / LEARNED_FILE).write_text(learned + "\n", encoding="utf-8")
+        _write_learned(place, classes, context)
         _write_losses(place, losses)
 
     _replace(folder, write)
 
 
 def save_lora(
-    weights: dict[str, dict[str, Tensor]], losses: dict[str, list[float]], base: ModelName, folder: Path
+    weights: dict[str, dict[str, Tensor]],
+    losses: dict[str, list[float]],
+    base: ModelName,
+    context: float,
+    folder: Path,
 ) -> None:
     """Write `pytorch_lora_weights.safetensors`, as any diffusers user can load it, `base.json` (the model it belongs
-    to) and `losses.csv`, either whole or not at all."""
+    to), `learned.json` (a picture's side as a multiple of the object's) and `losses.csv`, whole or not at all."""
 
     def write(place: Path) -> None:
         tensors = {f"{part}.{key}": value for part, state in weights.items() for key, value in state.items()}
         save_file(tensors, place / LORA_FILE, metadata={"format": "pt"})
         (place / BASE_FILE).write_text(base.model_dump_json(exclude_none=True) + "\n", encoding="utf-8")
+        _write_learned(place, (), context)  # the base model knows more than these classes
         _write_losses(place, losses)
 
     _replace(folder, write)
+
+
+def _write_learned(place: Path, classes: Sequence[str], context: float) -> None:
+    learned = json.dumps({"classes": list(classes), "context": context}, ensure_ascii=False)
+    (place / LEARNED_FILE).write_text(learned + "\n", encoding="utf-8")
 
 
 def save_nothing(folder: Path) -> None:

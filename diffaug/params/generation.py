@@ -24,6 +24,12 @@ def _below_prompts(name: str) -> str:
     return name
 
 
+def _without_class(texts: list[str]) -> list[str]:
+    if any("{class}" in text for text in texts):
+        raise ValueError("must not contain {class}: what it drew there would be an object without a label")
+    return texts
+
+
 Templates = Annotated[list[Template], BeforeValidator(_listed), Field(min_length=1)]
 Texts = Annotated[list[str], BeforeValidator(_listed), Field(min_length=1)]
 Strengths = Annotated[list[Strength], BeforeValidator(_listed), Field(min_length=1)]
@@ -153,14 +159,16 @@ class SceneImg2Img(SceneMode):
 
 
 class InpaintBackground(SceneMode):
-    """Everything but the padded boxes drawn anew."""
+    """Everything but the padded boxes drawn anew, by a prompt that asks for no object."""
 
+    prompt: Annotated[Texts, AfterValidator(_without_class)]
     padding: Pixels
 
 
 class InpaintObject(SceneMode):
     """Single objects drawn anew in their boxes: as their class, or as a class that train has few of."""
 
+    prompt: Templates | None = None
     target_class: Literal["same", "rare"]
 
 
@@ -174,6 +182,7 @@ class Paste(Section):
     scale: Range
     max_overlap: Fraction
     min_visible: Annotated[float, Field(gt=0, le=1)]
+    min_labelled: Annotated[float, Field(gt=0, le=1)]
     feather: Pixels
 
     @model_validator(mode="after")

@@ -38,6 +38,7 @@ class Audit(Section):
 
 
 class DetChecks(ImageChecks):
+    min_changed: Fraction
     min_box_side: Annotated[float, Field(ge=1)]
     audit: Audit | None
 

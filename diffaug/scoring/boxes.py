@@ -1,10 +1,10 @@
 """The audit of generated scenes: are the boxes still right, in the eyes of the control detector?"""
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.optimize import linear_sum_assignment
 
 from diffaug.compose import Box, box_pixels
 from diffaug.detections import Detections
@@ -14,18 +14,19 @@ from diffaug.records import Record
 
 _SAME_PLACE = 0.5  # IoU from which two detections are of one object
 _EXPLAINED = 0.3  # IoU of a detection with a label that it may belong to
-_INSIDE = 0.7  # or the share of it that lies in the label's box: a part of the object
+_INSIDE = 0.7  # or the share of it that lies in the box of a label of its class: a part of the object
 
 
 @dataclass(frozen=True)
 class BoxAudit:
     """What the detector says of a scene.
 
-    iou: the worst of the judged boxes' best IoU with a detection of their class, 1 where none is judged; new: the
-    highest confidence of a detection that no label and no object of the source explains, 0 without one; new_boxes:
-    (x, y, width, height, confidence) of those that are sure.
+    judged: how many boxes it can judge; iou: the worst of their IoUs with the detections found for them, 1 where none
+    is judged; new: the highest confidence of a detection that no label and no object of the source explains, 0 without
+    one; new_boxes: (x, y, width, height, confidence) of those that are sure.
     """
 
+    judged: int
     iou: float
     new: float
     new_boxes: tuple[tuple[float, ...], ...]
@@ -37,33 +38,42 @@ def audit(scene: Record, source: Record, found: Detections, found_in_source: Det
     A box that the source has too is judged only where the detector is sure of it there: what it misses on the
     photograph it may miss here. What it sees in the source without a label is not held against the scene either.
     """
-    real = set(zip(source.bbox, source.category))
-    worst = 1.0
-    for box, category in zip(scene.bbox, scene.category):
-        if (box, category) in real and not _finds(found_in_source, box, category, params.sure, params.min_iou):
-            continue
-        worst = min(worst, _best_iou(found, box, category, params.found))
-    known = found_in_source.boxes[found_in_source.scores >= params.found]
+    again, before = (_standing(one, params.found) for one in (found, found_in_source))
+    sure = dict(zip(zip(source.bbox, source.category), _matches(source, _standing(found_in_source, params.sure))))
+    ious = [
+        iou
+        for label, iou in zip(zip(scene.bbox, scene.category), _matches(scene, again))
+        if label not in sure or sure[label] >= params.min_iou
+    ]
     new = [
         (*_xywh(corners), float(score))
-        for corners, score in zip(found.boxes, found.scores)
-        if score >= params.found and not _explained(_xywh(corners), scene.bbox, known)
+        for corners, score, category in zip(again.boxes, again.scores, again.labels)
+        if not _explained(_xywh(corners), int(category), scene, before.boxes)
     ]
     highest = max((one[4] for one in new), default=0.0)
-    return BoxAudit(worst, highest, tuple(one for one in new if one[4] >= params.sure))
+    return BoxAudit(len(ious), min(ious, default=1.0), highest, tuple(one for one in new if one[4] >= params.sure))
 
 
-def protected_changes(scene: Record, source: Record) -> int:
-    """How many pixels outside of what its mode may change differ from the source's. Other than 0 is a bug."""
+@dataclass(frozen=True)
+class Changes:
+    """How a scene's pixels differ from its source's: `share` of all, 0 to 1, and how many that its mode protects."""
+
+    share: float
+    protected: int
+
+
+def changes(scene: Record, source: Record) -> Changes:
+    """Compare the pixels. Protected ones that differ are a bug."""
     settings = json.loads(scene.settings or "{}")
     before, after = (np.asarray(record.open(), dtype=np.int16) for record in (source, scene))
     changed = np.abs(before - after).reshape(*before.shape[:2], -1).max(axis=2) > 0
+    share = float(changed.mean())
     for x, y, width, height in settings.get("pasted", []):
         changed[box_pixels((x, y, width, height))] = False
     for part in settings.get("parts", []):
-        mask = part_mask(source, scene.mode or "", tuple(part["region"]), part["object"], settings["padding"])
+        mask = part_mask(source, scene.mode or "", tuple(part["region"]), part["object"], part["padding"])
         changed &= ~mask
-    return int(changed.sum())
+    return Changes(share, int(changed.sum()))
 
 
 def outside(scene: Record) -> float:
@@ -72,22 +82,38 @@ def outside(scene: Record) -> float:
     return max((max(0.0, -x, -y, x + w - width, y + h - height) for x, y, w, h in scene.bbox), default=0.0)
 
 
-def _finds(found: Detections, box: Box, category: int, confidence: float, iou: float) -> bool:
-    return _best_iou(found, box, category, confidence) >= iou
+def _standing(found: Detections, confidence: float) -> Detections:
+    """The detections of at least this confidence that no surer one of another class contradicts in their place."""
+    kept = [
+        number
+        for number, (corners, score, category) in enumerate(zip(found.boxes, found.scores, found.labels))
+        if score >= confidence
+        and not (
+            (found.labels != category) & (found.scores > score) & (_iou(_xywh(corners), found.boxes) >= _SAME_PLACE)
+        ).any()
+    ]
+    return Detections(found.boxes[kept], found.scores[kept], found.labels[kept])
 
 
-def _best_iou(found: Detections, box: Box, category: int, confidence: float) -> float:
-    """The best IoU of the box with a detection of its class that is at least so confident; 0 without one."""
-    fits = (found.labels == category) & (found.scores >= confidence)
-    return float(_iou(box, found.boxes[fits]).max(initial=0.0))
+def _matches(record: Record, found: Detections) -> list[float]:
+    """Each box's IoU with the detection of its class that is found for it, one detection a box, 0 without one."""
+    ious = np.zeros((len(record.bbox), len(found.boxes)))
+    for row, (box, category) in enumerate(zip(record.bbox, record.category)):
+        ious[row] = np.where(found.labels == category, _iou(box, found.boxes), 0.0)
+    result = np.zeros(len(record.bbox))
+    rows, columns = linear_sum_assignment(ious, maximize=True)
+    result[rows] = ious[rows, columns]
+    return result.tolist()
 
 
-def _explained(detection: Box, labels: Sequence[Box], known: np.ndarray) -> bool:
+def _explained(detection: Box, category: int, scene: Record, known: np.ndarray) -> bool:
+    """Whether a detection lies on a label, is part of an object of its own class, or is in the source too."""
     if _iou(detection, known).max(initial=0.0) >= _SAME_PLACE:
         return True
-    corners = np.array([(x, y, x + w, y + h) for x, y, w, h in labels]).reshape(-1, 4)
+    corners = np.array([(x, y, x + w, y + h) for x, y, w, h in scene.bbox]).reshape(-1, 4)
     inside = _shared(detection, corners) / max(detection[2] * detection[3], 1e-9)
-    return bool((_iou(detection, corners) >= _EXPLAINED).any() or (inside >= _INSIDE).any())
+    part = (inside >= _INSIDE) & (np.array(scene.category) == category)
+    return bool((_iou(detection, corners) >= _EXPLAINED).any() or part.any())
 
 
 def _iou(box: Box, others: np.ndarray) -> np.ndarray:

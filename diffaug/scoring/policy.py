@@ -23,7 +23,8 @@ class Scores:
 
     distance_*: bits (0 to 64) to the nearest train, val-or-test or earlier synthetic image, whose id stands beside it;
     label_probability: the control classifier's for the intended class, 0 to 1; box_side: the shortest of all, pixels;
-    box_outside: by how many pixels a box leaves the scene at most; box_iou, new_object, new_boxes (JSON): the audit's,
+    changed: share of pixels that differ from the source's; box_outside: by how many pixels a box leaves the scene at
+    most; boxes: how many there are; boxes_judged, box_iou, new_object, new_boxes (JSON): the audit's,
     see `diffaug.scoring.boxes`.
     """
 
@@ -37,8 +38,11 @@ class Scores:
     distance_generated: int
     nearest_generated: str
     label_probability: float = -1.0
+    changed: float = -1.0
+    boxes: int = -1
     box_side: float = -1.0
     box_outside: float = -1.0
+    boxes_judged: int = -1
     box_iou: float = -1.0
     new_object: float = -1.0
     new_boxes: str = ""
@@ -79,6 +83,7 @@ def judge(scores: Scores, checks: ClsChecks | DetChecks) -> Entry:
 
 def _failed_boxes(scores: Scores, checks: DetChecks) -> list[tuple[str, bool]]:
     failed = [
+        ("nothing new", 0 <= scores.changed < checks.min_changed),
         ("box too small", 0 <= scores.box_side < checks.min_box_side),
         ("box off the image", scores.box_outside > _SLACK),
     ]

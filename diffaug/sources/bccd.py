@@ -44,16 +44,12 @@ def fetch(folder: Path) -> Path:
         shutil.rmtree(staging, ignore_errors=True)
         try:
             _unpack(_download(folder.with_name(f"{folder.name}.tar.gz")), staging)
-            _check(staging / "found")
+            _check(staging / "found", "they were removed; run again")
             (staging / "found").replace(folder)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
             folder.with_name(f"{folder.name}.tar.gz").unlink(missing_ok=True)
-    try:
-        _check(folder)
-    except UserError:
-        shutil.rmtree(folder)
-        raise
+    _check(folder, f"remove {folder} and run again")
     return folder
 
 
@@ -66,12 +62,12 @@ def tree_sha256(folder: Path) -> str:
     return hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()
 
 
-def _check(folder: Path) -> None:
+def _check(folder: Path, advice: str) -> None:
     found = tree_sha256(folder)
     if found != TREE_SHA256:
         raise UserError(
             f"download.det: the files of BCCD have the SHA-256 {found[:12]}..., expected {TREE_SHA256[:12]}...; "
-            "they were removed; run again"
+            + advice
         )
 
 

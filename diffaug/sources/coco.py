@@ -67,7 +67,7 @@ def read_coco(root: Path, paths: Sequence[Path]) -> Labelled:
 def _looks_like_coco(path: Path) -> bool:
     try:
         content = json.loads(path.read_bytes())
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return isinstance(content, dict) and {"images", "annotations", "categories"} <= content.keys()
 

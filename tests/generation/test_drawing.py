@@ -2,6 +2,7 @@ import io
 import threading
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ THREE_MODES = modes(txt2img={}, img2img={"strength": 0.6}, inpaint=INPAINT) | {"
 SCENE = {"weight": 1, "strength": 1.0, "feather": 1, "patches": {"context": 1.5, "per_scene": 2}}
 PASTE = {
     **{"weight": 1, "objects": "generated", "items_per_class": 2, "max_objects": 2, "scale": [1.0, 1.0]},
-    **{"max_overlap": 0.9, "min_visible": 0.8, "feather": 1},
+    **{"max_overlap": 0.9, "min_visible": 0.8, "min_labelled": 0.5, "feather": 1},
 }
 DET = {
     "per_real": 4.0,
@@ -98,6 +99,18 @@ def test_finished_images_are_not_drawn_again(project: Path, random_pipeline: Pat
         path.unlink()
     assert draw(given, project / "work", project / "again") == (2, first[1])
     assert draw(given, project / "work", project / "more") == (0, first[1])
+
+
+def test_a_moved_box_draws_its_scene_again(project: Path, random_pipeline: Path) -> None:
+    mode = SCENE | {"padding": 1, "prompt": "", "patches": None}
+    given = settings(random_pipeline, det={"per_real": 1.0, "modes": {"inpaint_background": mode}})
+    draw(given, project / "work", project / "first")
+    real = read_set(project / "data/real/det/train")
+    moved = replace(real.records[0], bbox=((5.0, 4.0, 8.0, 6.0),))
+    write_set(project / "data/real/det/train", real.names, [moved, *real.records[1:]])
+    assert draw(given, project / "work", project / "again")[0] == 1
+    wider = settings(random_pipeline, det={"per_real": 1.0, "modes": {"inpaint_background": mode | {"padding": 2}}})
+    assert draw(wider, project / "work", project / "wider")[0] == 2  # and no image of cls
 
 
 def test_one_class_with_another_prompt_is_drawn_alone(project: Path, random_pipeline: Path) -> None:
@@ -245,8 +258,6 @@ def test_writing_a_large_set_keeps_the_memory_of_a_few_images(tmp_path: Path) ->
 
 
 def test_names_in_the_cache_say_what_an_image_is_made_of(tmp_path: Path) -> None:
-    from dataclasses import replace
-
     from settings import jobs
 
     job = jobs(1)[0]

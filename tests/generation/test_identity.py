@@ -12,7 +12,6 @@ from diffaug.params.generation import GenerateParams
 Folder = Callable[[str], Path]
 CPU = torch.device("cpu")
 INPAINT = {"strength": 1.0, "repaint": "background", "padding": 1, "feather": 1}
-SCENE = {"weight": 1, "prompt": "a wall", "strength": 0.8, "padding": 1, "feather": 1}
 CANNY = {"condition": "canny", "canny": [100, 200], "scale": 1.0}
 
 
@@ -31,8 +30,6 @@ def test_the_fingerprint_says_all_that_changes_a_pixel(model_folder: Folder) -> 
         {"call": {"clip_skip": 1}},
         {"tiny_vae": {"name": str(model_folder("tiny_vae"))}},
         {"cls": modes(inpaint=INPAINT)},
-        {"det": {"per_real": 1.0, "modes": {"inpaint_background": SCENE}}},
-        {"det": {"per_real": 1.0, "modes": {"inpaint_background": SCENE | {"padding": 2}}}},
         {"cls": modes(controlnet=CANNY | {"model": {"name": str(model_folder("stable_diffusion-controlnet"))}})},
     ]
     prints = [name(params(model, **change)) for change in changes]

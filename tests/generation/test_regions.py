@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from diffaug.generation.regions import apart, longer_sides, overlap, rarity, square
+from diffaug.compose import overlap
+from diffaug.generation.regions import apart, longer_sides, rarity, square
 from diffaug.images import encode_png
 from diffaug.records import ImageSet, make_record
 

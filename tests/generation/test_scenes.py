@@ -16,7 +16,7 @@ from diffaug.records import ImageSet, Record, make_record
 NAMES = ("cat", "dog")
 PASTE = {
     **{"weight": 1, "objects": "generated", "items_per_class": 2, "max_objects": 3, "scale": [1.0, 1.0]},
-    **{"max_overlap": 0.1, "min_visible": 1.0, "feather": 0},
+    **{"max_overlap": 0.1, "min_visible": 1.0, "min_labelled": 0.5, "feather": 0},
 }
 PATCHES = {"context": 1.5, "per_scene": 2}
 REDRAW = {"weight": 1, "strength": [0.5, 0.8], "feather": 1}
@@ -48,7 +48,7 @@ def train() -> ImageSet:
 def test_without_images_nothing_is_planned() -> None:
     given = settings(paste=PASTE, img2img=REDRAW)
     empty = ImageSet((), ())
-    assert plan_items(given, (), (8, 8), "L") == []
+    assert plan_items(given, (), "L") == []
     assert plan_pasted(given, empty, []) == []
     assert plan_redrawn(given, empty) == ([], [])
 
@@ -65,8 +65,8 @@ def test_whole_scenes_name_the_classes_in_them() -> None:
 
 
 def test_patches_lie_apart_around_objects_and_say_their_class() -> None:
-    mode = REDRAW | {"patches": PATCHES, "padding": 2}
-    jobs, scenes = plan_redrawn(settings(8.0, inpaint_background=mode), train())
+    mode = REDRAW | {"patches": PATCHES}
+    jobs, scenes = plan_redrawn(settings(8.0, img2img=mode), train())
     by_id = {job.id: job for job in jobs}
     assert sorted(by_id) == sorted(item for one in scenes for item in one.items)
     assert Counter(len(one.items) for one in scenes if one.source_id == "s0") == {2: 11}
@@ -117,7 +117,7 @@ def test_modes_share_the_scenes_and_ids_differ() -> None:
     patched = REDRAW | {"patches": PATCHES}
     given = settings(
         img2img=patched,
-        inpaint_background=patched | {"padding": 1, "weight": 2},
+        inpaint_background=patched | {"padding": 1, "weight": 2, "prompt": ""},
         inpaint_object=patched | {"target_class": "same"},
         paste=PASTE | {"objects": "train"},
     )
@@ -139,7 +139,7 @@ def test_a_mode_without_an_object_says_so() -> None:
 
 def test_pasted_objects_are_drawn_or_real_and_rare_ones_come_often() -> None:
     drawn = settings(20.0, paste=PASTE)
-    items = plan_items(drawn, NAMES, (8, 8), "L")
+    items = plan_items(drawn, NAMES, "L")
     assert Counter(job.label for job in items) == {0: 2, 1: 2}
     scenes = plan_pasted(drawn, train(), items)
     label = {job.id: job.label for job in items}
@@ -148,6 +148,6 @@ def test_pasted_objects_are_drawn_or_real_and_rare_ones_come_often() -> None:
     assert [one.source_id for one in scenes[:5]] == ["s0", "s1", "s2", "s3", "s0"]
     assert all(1 <= len(one.items) <= 3 for one in scenes)
     real = settings(20.0, paste=PASTE | {"objects": "train"})
-    assert plan_items(real, NAMES, (8, 8), "L") == []
+    assert plan_items(real, NAMES, "L") == []
     used = {item for one in plan_pasted(real, train(), []) for item in one.items}
     assert used == {"s0#0", "s0#1", "s0#2"}  # the first two cats that nothing covers, and the dog

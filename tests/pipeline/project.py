@@ -49,7 +49,7 @@ TINY: dict[str, Any] = {
                 "img2img": {"weight": 1, "strength": 0.5, "feather": 1, "patches": {"context": 1.5, "per_scene": 2}},
                 "inpaint_background": {
                     "weight": 1,
-                    "prompt": "a photo of a bar",
+                    "prompt": "a photo",
                     "strength": 1.0,
                     "padding": 1,
                     "feather": 1,
@@ -78,6 +78,7 @@ TINY: dict[str, Any] = {
             "min_distance_train": 0,
             "min_distance_heldout": 0,
             "min_distance_generated": 0,
+            "min_changed": 0.0,
             "min_box_side": 1.0,
             "audit": {"sure": 1.0, "found": 0.0, "min_iou": 0.0, "new_objects": "reject"},
         },

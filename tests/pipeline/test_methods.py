@@ -15,13 +15,13 @@ LORA = {"size": 16, "rank": 2, "alpha": 2, "steps": 2, "batch_size": 2, "gradien
 def test_a_lora_on_ones_own_images_and_a_model_as_it_is(finished: Path, tmp_path: Path) -> None:
     project = copy_of(finished, tmp_path / "project")
     shutil.copytree(project / "models/generator", project / "base")
-    (project / "base/learned.json").unlink()
     (project / "base/README.md").write_text("---\nlicense: sai-nc-community\n---\n")
     change(project, {"train_gen": {"method": "lora", "lora": LORA | {"model": {"name": "./base", "revision": None}}}})
     run(project, "diffaug", "check")
     assert {"train_gen", "generate"} <= repro(project, "generate")
     assert {path.name for path in (project / "models/generator").iterdir()} == {
         "base.json",
+        "learned.json",
         "losses.csv",
         "pytorch_lora_weights.safetensors",
     }

@@ -10,7 +10,7 @@ from diffaug.detections import Detections
 from diffaug.images import encode_png
 from diffaug.params.training import Audit
 from diffaug.records import Record, make_record
-from diffaug.scoring.boxes import audit, outside, protected_changes
+from diffaug.scoring.boxes import audit, changes, outside
 
 CAT, DOG = 0, 1
 FIRST, SECOND = (10.0, 10.0, 20.0, 20.0), (60.0, 40.0, 20.0, 10.0)
@@ -39,7 +39,7 @@ SEEN = found((FIRST, CAT, 0.9), (SECOND, DOG, 0.8))
 def test_a_scene_whose_boxes_are_found_again_is_fine() -> None:
     again = found((FIRST, CAT, 0.2), ((60, 40, 20, 8), DOG, 0.9))
     result = audit(SOURCE, SOURCE, again, SEEN, CHECKS)
-    assert result.iou == pytest.approx(0.8)
+    assert (result.judged, result.iou) == (2, pytest.approx(0.8))
     assert (result.new, result.new_boxes) == (0.0, ())
 
 
@@ -60,7 +60,24 @@ def test_a_box_that_was_surely_there_must_be_found_again(again: Detections, iou:
 def test_what_the_detector_misses_in_the_source_is_not_judged() -> None:
     unsure = found((FIRST, CAT, 0.9), (SECOND, DOG, 0.4))
     assert audit(SOURCE, SOURCE, found((FIRST, CAT, 0.9)), unsure, CHECKS).iou == 1.0
-    assert audit(SOURCE, SOURCE, found(), found(), CHECKS).iou == 1.0
+    nothing = audit(SOURCE, SOURCE, found(), found(), CHECKS)
+    assert (nothing.judged, nothing.iou) == (0, 1.0)
+
+
+def test_a_surer_detection_of_another_class_speaks_against_the_label() -> None:
+    renamed = scene((FIRST, DOG), (SECOND, DOG))
+    still_a_cat = found((FIRST, CAT, 0.95), (FIRST, DOG, 0.11), (SECOND, DOG, 0.9))
+    assert audit(renamed, SOURCE, still_a_cat, SEEN, CHECKS).iou == 0.0
+    a_dog_now = found((FIRST, CAT, 0.2), (FIRST, DOG, 0.3), (SECOND, DOG, 0.9))
+    assert audit(renamed, SOURCE, a_dog_now, SEEN, CHECKS).iou == pytest.approx(1.0)
+
+
+def test_one_detection_is_found_for_one_box() -> None:
+    near = (14.0, 10.0, 20.0, 20.0)  # IoU 2 / 3 with the first
+    crowd = scene((FIRST, CAT), (near, CAT))
+    both = found((FIRST, CAT, 0.9), (near, CAT, 0.9))
+    assert audit(crowd, crowd, both, both, CHECKS).iou == pytest.approx(1.0)
+    assert audit(crowd, crowd, found((near, CAT, 0.9)), both, CHECKS).iou == 0.0
 
 
 @pytest.mark.parametrize("label", [((40, 5, 10, 10), CAT), (SECOND, CAT), ((62, 40, 18, 10), DOG)])
@@ -83,7 +100,7 @@ def test_a_sure_detection_that_nothing_explains_is_a_new_object() -> None:
     "explained",
     [
         (FIRST, DOG),  # a label of another class lies there: a doubt about that label, no new object
-        ((12.0, 12.0, 8.0, 8.0), CAT),  # a part of a labelled object
+        ((12.0, 12.0, 8.0, 8.0), CAT),  # a part of a labelled object of this class
         ((30.0, 40.0, 9.0, 9.0), DOG),  # seen in the source too: an object that the photograph's labels lack
     ],
 )
@@ -93,12 +110,17 @@ def test_what_a_label_or_the_source_explains_is_no_new_object(explained: tuple[B
     assert audit(SOURCE, SOURCE, again, before, CHECKS).new == 0.0
 
 
+def test_another_class_inside_of_a_large_box_is_a_new_object() -> None:
+    again = found((FIRST, CAT, 0.9), (SECOND, DOG, 0.8), ((12.0, 12.0, 8.0, 8.0), DOG, 0.9))
+    assert audit(SOURCE, SOURCE, again, SEEN, CHECKS).new == pytest.approx(0.9)
+
+
 @pytest.mark.parametrize(
     ("mode", "settings", "allowed"),
     [
-        ("img2img", {"parts": [{"region": [5, 5, 35, 35], "object": -1}], "padding": 0}, (20, 20)),
-        ("inpaint_background", {"parts": [{"region": [5, 5, 35, 35], "object": -1}], "padding": 2}, (6, 6)),
-        ("inpaint_object", {"parts": [{"region": [5, 5, 35, 35], "object": 0}], "padding": 0}, (15, 15)),
+        ("img2img", {"parts": [{"region": [5, 5, 35, 35], "object": -1, "padding": 0}]}, (20, 20)),
+        ("inpaint_background", {"parts": [{"region": [5, 5, 35, 35], "object": -1, "padding": 2}]}, (6, 6)),
+        ("inpaint_object", {"parts": [{"region": [5, 5, 35, 35], "object": 0, "padding": 0}]}, (15, 15)),
         ("paste", {"pasted": [[-3, 50, 10, 20]]}, (52, 4)),
     ],
 )
@@ -108,8 +130,9 @@ def test_pixels_that_a_mode_protects_must_be_the_sources(mode: str, settings: di
     beyond[allowed] = 1
     beyond[45, 65:68] = 255  # in the other box
     columns = {"mode": mode, "settings": json.dumps(settings)}
-    assert protected_changes(scene((FIRST, CAT), (SECOND, DOG), pixels=inside, **columns), SOURCE) == 0
-    assert protected_changes(scene((FIRST, CAT), (SECOND, DOG), pixels=beyond, **columns), SOURCE) == 3
+    fine = changes(scene((FIRST, CAT), (SECOND, DOG), pixels=inside, **columns), SOURCE)
+    assert (fine.protected, fine.share) == (0, 1 / 6000)
+    assert changes(scene((FIRST, CAT), (SECOND, DOG), pixels=beyond, **columns), SOURCE).protected == 3
 
 
 def test_boxes_that_leave_the_scene() -> None:

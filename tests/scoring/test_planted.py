@@ -1,5 +1,5 @@
-"""The audit on planted scenes: a detector trained for it, and four times fifty scenes of which it is known what is
-wrong with them."""
+"""The audit on planted scenes: a detector trained for it, and fifty scenes each of which it is known what is wrong with
+them."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -99,6 +99,7 @@ def planted() -> list[tuple[str, Record, Record]]:
             "erased": (objects[1:], objects),
             "added": ([*objects, free], objects),
             "shifted": (objects, [moved, *objects[1:]]),
+            "renamed": (objects, [(left, top, side, 1 - kind, shade), *objects[1:]]),
         }
         cases += [
             (wrong, draw(drawn, 500 + number, f"{wrong}-{number}", labels), source)
@@ -124,5 +125,5 @@ def test_planted_faults_are_found_and_good_scenes_pass(teacher: Path, capsys: py
     with capsys.disabled():
         print(f"\nthe audit of {PLANTED} scenes each rejects: {dict(rejected)}")
     assert rejected["good"] <= 0.1 * PLANTED
-    for wrong in ("erased", "added", "shifted"):
+    for wrong in ("erased", "added", "shifted", "renamed"):
         assert rejected[wrong] >= 0.9 * PLANTED, wrong

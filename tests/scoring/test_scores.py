@@ -14,7 +14,7 @@ from diffaug.scoring.policy import Entry, Scores, judge, read_ledger, summarise,
 COMMON = {"min_std": 8.0, "min_distance_train": 3, "min_distance_heldout": 4, "min_distance_generated": 2}
 CLS = ClsChecks(**COMMON, min_label_probability=0.1)
 AUDIT = Audit(sure=0.5, found=0.1, min_iou=0.6, new_objects="reject")
-DET = DetChecks(**COMMON, min_box_side=5.0, audit=AUDIT)
+DET = DetChecks(**COMMON, min_changed=0.1, min_box_side=5.0, audit=AUDIT)
 FINE = Scores("a", "cat", 8.0, 3, "t", 4, "v", 2, "g", label_probability=0.1, box_side=5.0)
 
 
@@ -72,6 +72,7 @@ def test_the_audits_word_counts_where_there_is_one() -> None:
     assert judge(lost, DET).reason == "object not found"
     assert judge(new, DET).reason == "new object"
     assert judge(dataclasses.replace(new, new_object=0.49), DET).accepted
+    assert judge(dataclasses.replace(FINE, changed=0.09), DET).reason == "nothing new"
     assert judge(dataclasses.replace(FINE, box_outside=1.1), DET).reason == "box off the image"
     silent = DET.model_copy(update={"audit": None})
     assert judge(lost, silent).accepted and judge(new, silent).accepted
