@@ -16,6 +16,11 @@ GOOD = (ROOT / "params.yaml").read_text(encoding="utf-8")
 FOLDER = {"source": "folder", "path": "photos", "val_fraction": 0.2, "test_fraction": 0.2}
 DTD = {"source": "torchvision", "name": "dtd", "train_per_class": 25}
 SIZES = ("val_per_class", "test_per_class", "pool")
+PETS = {
+    **{"source": "torchvision", "name": "oxford_iiit_pet", "train_per_class": 1, "val_per_class": 1},
+    **{"test_per_class": 1, "pool": 20000},
+}
+PET_BOXES = {"source": "oxford_iiit_pet", "val_fraction": 0.2, "test_fraction": 0.2}
 CROPS = {"source": "crops", "context": 1.2, "min_side": 8}
 HUB = {
     "source": "hf",
@@ -68,6 +73,7 @@ def test_the_projects_own_params_are_fine() -> None:
         (lambda p: p["download"]["cls"].update(source="cifar"), ["download.cls", "cifar", "fashion_mnist", "folder"]),
         (lambda p: p["download"].pop("strict"), ["download.strict: missing"]),
         (lambda p: p["download"].update(strict=1), ["download.strict: found 1", "boolean"]),
+        (lambda p: p["download"].update(cls=PETS, det=PET_BOXES), ["download: cls and det", "cls.source 'crops'"]),
         (lambda p: p["download"].update(cls=CROPS), ["download: cls.source 'crops'", "'scenes' is composed of cls"]),
         (lambda p: p["download"].update(cls=CROPS, det=None), ["download: cls.source 'crops'", "det, which is null"]),
         (

@@ -156,6 +156,14 @@ class DownloadParams(Section):
             raise ValueError("det.source 'scenes' is composed of the images of cls, which is null")
         if isinstance(self.cls, Crops) and self.det is None:
             raise ValueError("cls.source 'crops' is cut out of the images of det, which is null")
+        if (
+            isinstance(self.cls, Torchvision)
+            and self.cls.name == "oxford_iiit_pet"
+            and isinstance(self.det, OxfordPetBoxes)
+        ):
+            raise ValueError(
+                "cls and det would draw the same photographs into different splits; take cls.source 'crops'"
+            )
         if isinstance(self.cls, Crops) and isinstance(self.det, Scenes):
             raise ValueError(
                 "cls.source 'crops' is cut out of det, and det.source 'scenes' is composed of cls; give one of them "

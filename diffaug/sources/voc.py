@@ -1,5 +1,6 @@
 """Detection images of one's own in Pascal VOC's format: an XML file an image (Everingham et al. 2010)."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from diffaug.sources.image_files import file_item, is_image, split_folder, text_
 from diffaug.sources.labelled import Item, Labelled, Object
 
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
+_PRESENCE = re.compile(r"\s+-?[01]$")  # of a class, in the lists of single classes; names may have spaces
 _Corners = tuple[float, float, float, float]
 
 
@@ -152,7 +154,9 @@ def _list(path: Path) -> dict[str, str]:
     if not path.is_file():
         return {}
     return {
-        line.split()[0]: f"{path}, line {number}" for number, line in enumerate(text_lines(path), 1) if line.strip()
+        _PRESENCE.sub("", line.strip()): f"{path}, line {number}"
+        for number, line in enumerate(text_lines(path), 1)
+        if line.strip()
     }
 
 

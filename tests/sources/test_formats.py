@@ -188,11 +188,12 @@ def test_a_zero_makes_voc_0_based(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "boxes are read as 0-based edges, since a coordinate is 0 (" in capsys.readouterr().out
 
 
-def test_names_with_dots(tmp_path: Path) -> None:
-    photos = [replace(photo, name=f"a.rf.{photo.name}") for photo in FIRST]
+@pytest.mark.parametrize("before", ["a.rf.", "my photo "])
+def test_names_with_dots_and_spaces(tmp_path: Path, before: str) -> None:
+    photos = [replace(photo, name=f"{before}{photo.name}") for photo in FIRST]
     for write in WRITERS.values():
         root = write(tmp_path / write.__name__, photos)
-        (root / "Annotations/a.rf.p005.xml").unlink(missing_ok=True)  # a negative
+        (root / f"Annotations/{before}p005.xml").unlink(missing_ok=True)  # a negative
         assert {split: len(records) for split, records in read(root).splits.items()} == {
             "train": 4,
             "val": 2,
