@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,7 @@ def check(params: Params) -> None:
 
 def _check_images(params: Params) -> None:
     """Read what lies on the disk as `download` would. Raises UserError."""
-    from diffaug.sources.real import check_classes, check_disjoint
+    from diffaug.sources.real import check_classes, check_disjoint, describe
     from diffaug.sources.tasks import NOTHING, is_local, read_cls, read_det
     from diffaug.stage import work_folder
 
@@ -101,9 +102,20 @@ def _check_images(params: Params) -> None:
             continue
         check_classes(data, f"download.{task}")
         splits += list(data.splits.items())
-        counts = ", ".join(f"{len(records)} {split}" for split, records in data.splits.items())
-        print(f"{_place(source)}: fine: {len(data.names)} classes, {counts}")
+        print(f"{_place(source)}: fine: {describe(data)}")
     check_disjoint(splits)
+    _check_prompts(params, cls.names, det.names)
+
+
+def _check_prompts(params: Params, cls: Sequence[str], det: Sequence[str]) -> None:
+    """Raises UserError for a field or a class that the prompts of `generate` name and nobody has."""
+    from diffaug.generation.prompts import check_classes, class_variants
+
+    if cls or det:
+        check_classes(params.generate, sorted({*cls, *det}))
+    for names, modes in ((cls, params.generate.cls.modes.given()), (det, params.generate.det.modes.redrawn())):
+        for mode in modes.values():
+            class_variants(params.generate, mode, names or ["object"])
 
 
 def _place(source: Any) -> str:

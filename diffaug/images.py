@@ -60,7 +60,9 @@ def decode(data: bytes, name: str) -> Image.Image:
         image.load()
         turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
     except _UNREADABLE as error:
-        raise UserError(f"{name}: not a readable image ({error}); replace or remove the file") from None
+        # Ultralytics' opener asks for a package of HEIF images wherever Pillow knows no format.
+        reason = "in none of Pillow's formats" if isinstance(error, ImportError) else error
+        raise UserError(f"{name}: not a readable image ({reason}); replace or remove the file") from None
     if turn is not None:
         image = image.transpose(turn)
     if image.mode.startswith(("I", "F")):

@@ -17,7 +17,10 @@ from diffaug.stage import work_folder
 def read_weights(path: str, key: str) -> dict[str, Tensor]:
     """The tensors of a .safetensors file. Raises UserError with the parameter `key` where there is none."""
     if not path.endswith(".safetensors"):
-        raise UserError(f"params.yaml: {key}: {path} is not a .safetensors file; pickled weights are not loaded")
+        raise UserError(
+            f"params.yaml: {key}: {path} is not a .safetensors file; pickled weights are not loaded: "
+            "save the model's state_dict() by safetensors.torch.save_file, once, and name that file"
+        )
     try:
         return load_file(path)
     except FileNotFoundError:

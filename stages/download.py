@@ -8,7 +8,7 @@ from pathlib import Path
 
 from diffaug.params import Params
 from diffaug.records import SPLITS, write_set
-from diffaug.sources.real import check_classes, check_disjoint
+from diffaug.sources.real import check_classes, check_disjoint, describe
 from diffaug.sources.tasks import read_both
 from diffaug.stage import run_stage
 
@@ -22,6 +22,8 @@ def download(params: Params, work: Path) -> Mapping[str, float]:
     for task, data in (("cls", cls), ("det", det)):
         for split in SPLITS:
             write_set(Path("data/real") / task / split, data.names, data.splits[split])
+        if data.names:
+            print(f"download: {task}: {describe(data)}")
     write_set(Path("data/pool"), cls.names, cls.splits.get("pool", ()))
     dropped = cls.dropped + det.dropped
     return {

@@ -13,6 +13,7 @@ from diffaug.cli import check
 from diffaug.detector import networks as detector
 from diffaug.errors import UserError
 from diffaug.params import Params, load_params
+from diffaug.params.generation import GenerateParams
 from diffaug.records import write_set
 
 FRACTIONS = {"val_fraction": 0.2, "test_fraction": 0.2}
@@ -40,7 +41,7 @@ def test_folders_and_their_crops(tmp_path: Path, format: str, capsys: pytest.Cap
     crops = {"source": "crops", "context": 1.5, "min_side": 8}
     check(params(tmp_path, crops, {"source": "folder", "path": str(root), **FRACTIONS}))
     out = capsys.readouterr().out
-    assert f"{root}: fine: 3 classes, 118 train, 41 val, 41 test" in out
+    assert f"{root}: fine: 3 classes; train 118 images (cat" in out
     assert "crops of det: fine: 3 classes" in out
 
 
@@ -51,6 +52,23 @@ def test_a_fault_of_a_folder_stops_it(tmp_path: Path) -> None:
         check(params(tmp_path, None, {"source": "folder", "path": str(root), **FRACTIONS}))
 
 
+def test_prompts_are_checked_against_the_classes(tmp_path: Path) -> None:
+    root = WRITERS["yolo"](tmp_path / "photos", two_hundred())
+    folder = {"source": "folder", "path": str(root), **FRACTIONS}
+    for change, message in [
+        ({"classes": {"cta": {"synonyms": ["kitten"]}}}, r"generate\.classes\.cta: there is no such class"),
+        ({"prompt": "a {class} {place}"}, r"has \{place\}, which is neither \{class\} nor one of generate\.attributes"),
+    ]:
+        given = params(tmp_path, None, folder)
+        with pytest.raises(UserError, match=message):
+            check(given.model_copy(update={"generate": given.generate.model_copy(update=_valid(given, change))}))
+
+
+def _valid(given: Params, change: dict[str, Any]) -> dict[str, Any]:
+    raw = given.generate.model_dump() | change
+    return {key: getattr(GenerateParams.model_validate(raw), key) for key in change}
+
+
 def test_a_folder_in_the_hubs_layout(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = WRITERS["coco"](tmp_path / "photos", two_hundred())
     for split, records in read(root).splits.items():
@@ -58,7 +76,7 @@ def test_a_folder_in_the_hubs_layout(tmp_path: Path, capsys: pytest.CaptureFixtu
     splits = {"train": "train", "val": "validation", "test": "test"}
     hub = {"source": "hf", "name": str(tmp_path / "set"), "image": "image", "objects": "objects", "splits": splits}
     check(params(tmp_path, None, {**hub, **FRACTIONS}))
-    assert f"{tmp_path / 'set'}: fine: 3 classes, 118 train, 41 val, 41 test" in capsys.readouterr().out
+    assert f"{tmp_path / 'set'}: fine: 3 classes; train 118 images (cat" in capsys.readouterr().out
 
 
 def test_what_is_downloaded_is_not_looked_at(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -28,6 +28,28 @@ def test_a_key_named_like_a_source_is_still_named(tmp_path: Path, key: str) -> N
     assert f"{key}: unknown key" in message(tmp_path, key, 1)
 
 
+@pytest.mark.parametrize(
+    ("section", "old", "typed"),
+    [
+        ("generate", "num_inference_steps", "steps"),
+        ("generate", "guidance_scale", "cfg_scale"),
+        ("generate", "negative_prompt", "negativ_prompt"),
+        ("train_det", "image_size", "imgsz"),
+    ],
+)
+def test_a_renamed_key_is_named_with_what_it_was_meant_for(tmp_path: Path, section: str, old: str, typed: str) -> None:
+    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    params[section][typed] = params[section].pop(old)
+    params["merge"]["ratoi"] = params["merge"].pop("ratio")
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+    with pytest.raises(UserError) as caught:
+        load_params(tmp_path / "params.yaml")
+    assert f"{section}.{typed}: unknown key (value " in str(caught.value)
+    assert f"did you mean {old}?" in str(caught.value)
+    assert "merge.ratoi: unknown key (value 4.0); did you mean ratio?" in str(caught.value)
+    assert "missing" not in str(caught.value)
+
+
 @pytest.mark.parametrize("key", ["generate.det.per_real", "merge.ratio", "train_gen.scratch.vae.kl_weight"])
 def test_infinity_is_no_number_to_work_with(tmp_path: Path, key: str) -> None:
     assert f"{key}: found inf" in message(tmp_path, key, float("inf"))

@@ -1,19 +1,57 @@
 """A failed check of params.yaml as one line."""
 
+import difflib
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+_SHOWN = 3
+# What Stable Diffusion WebUI and Ultralytics call our keys.
+_ELSEWHERE = {
+    "steps": "num_inference_steps",
+    "sampling_steps": "num_inference_steps",
+    "cfg": "guidance_scale",
+    "cfg_scale": "guidance_scale",
+    "sampler": "scheduler",
+    "sampler_name": "scheduler",
+    "denoising_strength": "strength",
+    "mask_blur": "feather",
+    "imgsz": "image_size",
+    "batch": "batch_size",
+    "lr": "learning_rate",
+    "lr0": "learning_rate",
+    "epochs": "steps",
+}
+
 
 def one_line(path: Path, error: ValidationError) -> str:
-    """The first problem: the key, the value found, what is allowed; and how many more there are."""
-    problems = [_describe(problem) for problem in error.errors(include_url=False)]
-    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-    return f"{path}: {problems[0]}{more}"
+    """The first problems, unknown keys before all: the key, the value found, what is allowed; and how many more."""
+    errors = sorted(error.errors(include_url=False), key=lambda problem: problem["type"] != "extra_forbidden")
+    missing = {problem["loc"] for problem in errors if problem["type"] == "missing"}
+    unknown = [problem["loc"] for problem in errors if problem["type"] == "extra_forbidden"]
+    meant = {key: _meant(key, missing) for key in unknown}
+    # A missing key is no problem of its own where an unknown one was meant for it.
+    problems = [
+        _describe(problem, meant.get(problem["loc"]))
+        for problem in errors
+        if problem["type"] != "missing" or problem["loc"][-1] not in meant.values()
+    ]
+    more = f" (and {len(problems) - _SHOWN} more)" if len(problems) > _SHOWN else ""
+    return f"{path}: {'; '.join(problems[:_SHOWN])}{more}"
 
 
-def _describe(problem: Any) -> str:
+def _meant(key: tuple[int | str, ...], missing: set[tuple[int | str, ...]]) -> str | None:
+    """The key that an unknown one was probably meant for: another tool's name for it, or a slip of the pen."""
+    name = str(key[-1])
+    beside = [str(one[-1]) for one in missing if one[:-1] == key[:-1]]
+    elsewhere = _ELSEWHERE.get(name.lower())
+    if elsewhere is not None and (elsewhere in beside or not beside):
+        return elsewhere
+    return next(iter(difflib.get_close_matches(name, beside, n=1, cutoff=0.6)), None)
+
+
+def _describe(problem: Any, meant: str | None) -> str:
     # A union's branch name ("fashion_mnist") stands in the location, though it is no key of the file.
     branches = {"bccd", "crops", "fashion_mnist", "folder", "hf", "oxford_iiit_pet", "scenes", "torchvision"}
     key = (
@@ -22,9 +60,8 @@ def _describe(problem: Any) -> str:
     )
     match problem["type"]:
         case "extra_forbidden":
-            return (
-                f"{key}: unknown key (value {problem['input']!r}); see the comments in params.yaml for the allowed ones"
-            )
+            advice = f"did you mean {meant}?" if meant else "see the comments in params.yaml for the allowed ones"
+            return f"{key}: unknown key (value {problem['input']!r}); {advice}"
         case "missing":
             return f"{key}: missing; every key must be given, see the params.yaml that came with the project"
         case "value_error":

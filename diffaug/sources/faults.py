@@ -26,6 +26,7 @@ class Kind(Enum):
     NO_IMAGE = "label file without image", "image"
     SIZE = "declared size that is not the image's", "image"
     PIXELS = "pixels where fractions belong", "image"
+    FRACTIONS = "fractions where pixels belong", "image"
     TWICE = "image listed twice", "image"
     SHARED = "same image in two splits", "image"
 

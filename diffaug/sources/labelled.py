@@ -121,8 +121,9 @@ def _open(item: Item, relative: bool, faults: list[Fault]) -> _Opened | None:
         return None
     found: list[Fault] = []
     objects = _sound(item, image.size, relative, found)
-    if any(fault.kind is Kind.PIXELS for fault in found):  # one reason a dropped image
-        faults.append(next(fault for fault in found if fault.kind is Kind.PIXELS))
+    unit = next((fault for fault in found if fault.kind in (Kind.PIXELS, Kind.FRACTIONS)), None)
+    if unit is not None:  # one reason a dropped image
+        faults.append(unit)
         return None
     faults += found
     boxes, categories = tuple(box for _, box in objects), tuple(category for category, _ in objects)
@@ -165,6 +166,8 @@ def _fault(thing: Object, edges: Sequence[float], size: tuple[int, int], relativ
         return Fault(Kind.NOT_FINITE, f"{box} has a value that is no finite number")
     if right <= left or bottom <= top:
         return Fault(Kind.EMPTY, f"{box} has no area; its width and height must be above 0")
+    if not relative and max(edges) <= 1 < min(size):
+        return Fault(Kind.FRACTIONS, f"{box} lies within one pixel: values up to 1 look like fractions, but are pixels")
     overhang = max(-left, -top, right - size[0], bottom - size[1])
     if overhang <= _OVERHANG:
         return None

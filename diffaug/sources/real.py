@@ -1,6 +1,7 @@
 """What every source gives: records by split, and the check that no image stands in two of them."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -22,6 +23,19 @@ class RealData:
     names: tuple[str, ...]
     splits: dict[str, tuple[Record, ...]]
     dropped: Dropped = _NOTHING_DROPPED
+
+
+def describe(data: RealData) -> str:
+    """How many images each split has and, of detection images, the boxes of each class and how many have none."""
+    parts = []
+    for split, records in data.splits.items():
+        boxes = Counter(number for record in records for number in record.category)
+        text = f"{split} {len(records)} images"
+        if boxes:
+            counts = ", ".join(f"{name} {boxes[number]}" for number, name in enumerate(data.names))
+            text += f" ({counts}; {sum(not record.category for record in records)} without a box)"
+        parts.append(text)
+    return f"{len(data.names)} classes; {', '.join(parts)}"
 
 
 def check_classes(data: RealData, where: str) -> None:

@@ -78,6 +78,8 @@ def read_pairs(root: Path, pairs: Sequence[Pair], classes: Sequence[str] | None)
             pages.append((pair, page))
     rows = [row for _, page in pages for row in page.rows]
     names = tuple(classes or sorted({row.name for row in rows}))
+    if not names and faults:
+        raise UserError(f"{faults[0].text}; images are looked for in JPEGImages, or beside the XML files")
     if not names:
         raise UserError(f"{root}: no object in any XML file; detection needs boxes")
     zero = next((row for row in rows if 0 in row.corners), None)

@@ -34,7 +34,9 @@ def read_yolo(config_file: Path) -> Labelled:
         for path in paths:
             item = _item(path, split, base, config_file, names, faults)
             items += [item] if item else []
-    faults += _orphans([path for paths in given.values() for path in paths], config_file)
+    everything = [path for paths in given.values() for path in paths]
+    _say_unlabelled(everything, config_file)
+    faults += _orphans(everything, config_file)
     return Labelled(names, tuple(items), frozenset(given), tuple(faults), relative=True)
 
 
@@ -107,6 +109,18 @@ def _label_file(image: Path, config: Path) -> Path:
         )
     parts[len(parts) - 1 - parts[::-1].index("images")] = "labels"
     return Path(*parts).with_suffix(".txt")
+
+
+def _say_unlabelled(images: list[Path], config: Path) -> None:
+    """Images without a label file are negatives by YOLO's rule, or a mistake: so many are said, and all an error."""
+    missing = [file for image in images if not (file := _label_file(image, config)).exists()]
+    if len(missing) == len(images):
+        raise UserError(f"{config}: no image has a label file; looked for {missing[0]} and so on")
+    if missing:
+        print(
+            f"download: {config}: {len(missing)} of {len(images)} images have no label file and count as negatives, "
+            f"the first: {missing[0]}"
+        )
 
 
 def _row(line: str, where: str, names: tuple[str, ...]) -> Object | Fault:

@@ -126,6 +126,7 @@ FAULTS = [
     ("voc", resize("JPEGImages/p000.png"), r"p000\.xml: declares an image of 40 x 20 .* has 41 x 20", 0, 1),
     ("coco", resize("train2017/p000.png"), r"instances_train2017\.json, image 100: declares an image of", 0, 1),
     ("yolo", yolo_row("0 20 10 8 4"), _YOLO + ".* values above 1 look like pixels", 0, 1),
+    ("coco", coco_second(bbox=[0.1, 0.2, 0.5, 0.5]), _COCO + ".* values up to 1 look like fractions", 0, 1),
     ("coco", coco_second(image_id=7), _COCO + "names the image 7, which the file does not have", 1, 0),
     ("coco", remove("train2017/p000.png"), r"json, image 100: p000\.png is neither in .*train2017", 0, 1),
     ("voc", remove("JPEGImages/p000.png"), r"train\.txt, line 1: there is no such image", 0, 1),

@@ -136,3 +136,17 @@ def test_a_bad_data_yaml_is_refused(tmp_path: Path, text: str, words: str) -> No
     (tmp_path / "data.yaml").write_text(text)
     with pytest.raises(UserError, match=rf"data\.yaml: .*{words}"):
         load(tmp_path)
+
+
+def test_images_without_a_label_file_are_said_and_all_of_them_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    add(tmp_path, "train", [CAT] * 5 + [DOG] * 5 + [None] * 3)
+    config(tmp_path, "train: images/train")
+    load(tmp_path)
+    out = capsys.readouterr().out
+    assert "3 of 13 images have no label file and count as negatives, the first:" in out
+    assert "labels/train/10.txt" in out
+    (tmp_path / "labels").rename(tmp_path / "label")
+    with pytest.raises(UserError, match=r"no image has a label file; looked for .*labels/train/00\.txt"):
+        load(tmp_path)
