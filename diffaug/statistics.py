@@ -4,19 +4,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import stats
 
 LOWER_IS_BETTER = frozenset({"ece"})
+POWER = 0.8
+_NOTHING = 1e-18  # a variance that is only rounding
 
 Resampled = Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True)
 class Difference:
-    """merged minus real: the mean over seeds, and the interval's ends."""
+    """merged minus real: the mean over seeds and the interval's ends; p: of no difference, two-sided, 0 to 1;
+    detectable: the difference that this test set and these seeds would show four times in five."""
 
     mean: float
     low: float
     high: float
+    p: float
+    detectable: float
 
 
 def image_weights(images: int, resamples: int, seed: int) -> np.ndarray:
@@ -29,33 +35,63 @@ def paired_difference(
     points: Sequence[tuple[float, float]],
     resampled: Sequence[tuple[np.ndarray, np.ndarray]],
     confidence: float,
-    seed: int,
 ) -> Difference:
-    """The difference merged - real with its percentile interval from a paired bootstrap over test images and seeds.
+    """The difference merged - real, with an interval for other test images and other seeds.
 
     points: (real, merged) of every seed on the test set as it is. resampled: the same for every resample, (R,) each;
-    both arms and all seeds are resampled with the same images, and each resample draws its seeds anew, with
-    replacement (Efron and Tibshirani 1993, chapter 13). A draw from n seeds is too narrow by (n - 1) / n in variance,
-    so its deviation from the mean of all seeds is widened by the square root of n / (n - 1). A
-    resample without any object to find (NaN) is left out.
+    both arms and all seeds are resampled with the same images. Two variances add up: that of the mean gap over
+    resampled images (the bootstrap's, Efron and Tibshirani 1993), and that of the seeds, pooled over both arms, by the
+    number of seeds. So few seeds know their own variance badly, which Student's t allows for, with Satterthwaite's
+    degrees of freedom; a percentile bootstrap over two or three seeds does not, and says "helped" of nothing far too
+    often (benchmarks/calibration.py). One seed's interval is for other images alone. Resamples without any object to
+    find (NaN) are left out.
     """
-    gaps = np.stack([merged - real for real, merged in resampled], axis=1)
-    resamples, seeds = gaps.shape
-    drawn = np.random.default_rng([seed, 1]).integers(seeds, size=(resamples, seeds))
-    center = gaps.mean(axis=1)
-    widened = np.sqrt(seeds / max(1, seeds - 1))
-    means = center + widened * (np.take_along_axis(gaps, drawn, axis=1).mean(axis=1) - center)
-    tail = (1 - confidence) / 2
-    low, high = np.nanquantile(means, [tail, 1 - tail])
-    return Difference(float(np.mean([merged - real for real, merged in points])), float(low), float(high))
+    gaps = np.array([merged - real for real, merged in resampled])
+    mean, seeds = float(np.mean([merged - real for real, merged in points])), len(points)
+    of_images = float(np.nanvar(gaps.mean(axis=0), ddof=1))
+    of_seeds = float(np.var(points, axis=0, ddof=1).sum()) / seeds if seeds > 1 and gaps.any() else 0.0
+    total = of_images + of_seeds
+    if total < _NOTHING:  # both arms are the same, or differ by the same everywhere
+        return Difference(mean, mean, mean, float(abs(mean) < _NOTHING), 0.0)
+    freedom = total**2 / (of_seeds**2 / (2 * (seeds - 1))) if of_seeds > 0 else np.inf
+    error = total**0.5
+    reach = float(stats.t.ppf((1 + confidence) / 2, freedom)) * error
+    p = float(2 * stats.t.sf(abs(mean) / error, freedom))
+    return Difference(mean, mean - reach, mean + reach, p, reach + float(stats.t.ppf(POWER, freedom)) * error)
 
 
-def verdict(metric: str, difference: Difference, seeds: int) -> str:
-    """helped, hurt or no difference: the first two only where the interval leaves out zero; one seed cannot say."""
+def holm(p_values: Mapping[str, float]) -> dict[str, float]:
+    """Holm's correction (1979): each p-value times the number of tests that it has to stand against, at most 1."""
+    corrected: dict[str, float] = {}
+    highest = 0.0
+    for rank, (name, p) in enumerate(sorted(p_values.items(), key=lambda item: item[1])):
+        highest = max(highest, min(1.0, p * (len(p_values) - rank)))
+        corrected[name] = highest
+    return {name: corrected[name] for name in p_values}
+
+
+@dataclass(frozen=True)
+class ChangedSides:
+    """Test images that one arm's classifier gets right and the other's wrong; p: of McNemar's exact test (1947)."""
+
+    mended: int
+    broken: int
+    p: float
+
+
+def changed_sides(real: np.ndarray, merged: np.ndarray) -> ChangedSides:
+    """Compare two classifiers' hits, bool (N,) each, of one seed."""
+    mended, broken = int((merged & ~real).sum()), int((real & ~merged).sum())
+    p = float(stats.binomtest(mended, mended + broken).pvalue) if mended + broken else 1.0
+    return ChangedSides(mended, broken, p)
+
+
+def verdict(metric: str, difference: Difference, corrected: float, confidence: float, seeds: int) -> str:
+    """helped, hurt or no difference: the first two only where the p-value, `corrected` for the number of metrics, is
+    below 1 - confidence; one seed cannot say."""
     if seeds < 2:
         return "needs 2 seeds"
-    sign = -1 if metric in LOWER_IS_BETTER else 1
-    low, high = sorted((sign * difference.low, sign * difference.high))
-    if low > 0:
-        return "helped"
-    return "hurt" if high < 0 else "no difference"
+    if corrected >= 1 - confidence:
+        return "no difference"
+    better = (difference.mean < 0) == (metric in LOWER_IS_BETTER)
+    return "helped" if better else "hurt"

@@ -32,7 +32,7 @@ from diffaug.report.tables import ARMS, per_class, training_curves, write_csv
 from diffaug.report.verdict import METRICS
 from diffaug.scoring.policy import read_ledger
 from diffaug.stage import run_stage
-from diffaug.statistics import image_weights, paired_difference
+from diffaug.statistics import changed_sides, image_weights, paired_difference
 
 PLOTS = Path("metrics/plots")
 CURVES = {"cls": "val_accuracy", "det": "val_mAP50_95"}
@@ -90,6 +90,11 @@ def _classification(test: ImageSet, params: Params) -> tuple[dict, dict, dict]:
     weights = image_weights(len(test), params.evaluate.resamples, params.evaluate.seed)
     scores = {arm: [score_classification(run) for run in runs[arm]] for arm in ARMS}
     resampled = {arm: [resample_classification(run, weights) for run in runs[arm]] for arm in ARMS}
+    sides = [
+        {"seed": seed, **asdict(changed_sides(first.hits, second.hits))}
+        for seed, first, second in zip(params.seeds, runs["real"], runs["merged"])
+    ]
+    write_csv(PLOTS / "cls_changed_sides.csv", list(sides[0]), [list(row.values()) for row in sides])
     return _compare(scores, resampled, params.evaluate)
 
 
@@ -120,7 +125,6 @@ def _compare(scores: Runs, resampled: Runs, params: EvaluateParams) -> tuple[dic
                 [(first[name], second[name]) for first, second in zip(scores["real"], scores["merged"])],
                 [(first[name], second[name]) for first, second in zip(resampled["real"], resampled["merged"])],
                 params.confidence,
-                params.seed,
             )
         )
         for name in names

@@ -25,6 +25,11 @@ class ClsPredictions:
     def predicted(self) -> Tensor:
         return self.probabilities.argmax(dim=1)
 
+    @property
+    def hits(self) -> np.ndarray:
+        """bool (N,): which images are classified right."""
+        return (self.predicted == self.labels).numpy()
+
 
 def score_classification(run: ClsPredictions) -> dict[str, float]:
     """accuracy, macro_f1 and ece (expected calibration error, 15 bins), each in 0-1."""

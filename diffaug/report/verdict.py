@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from diffaug.errors import UserError
-from diffaug.statistics import Difference, verdict
+from diffaug.statistics import Difference, holm, verdict
 
 METRICS = Path("metrics/metrics.json")
 _TITLES = {
@@ -15,6 +15,7 @@ _TITLES = {
     ("det", "mAP50_95"): "detector mAP50-95",
     ("det", "mAP50"): "detector mAP50",
 }
+_HEADER = ("test metric (x 100)", "real", "merged", "difference", "visible from", "p", "verdict")
 
 
 def read_metrics(path: Path = METRICS) -> dict[str, Any]:
@@ -27,28 +28,24 @@ def read_metrics(path: Path = METRICS) -> dict[str, Any]:
 
 def verdict_table(metrics: dict[str, Any]) -> str:
     """real, merged, difference with its interval and the verdict, one line a metric, in points of 100."""
-    rows = [
-        (
-            "test metric (x 100)",
-            "real",
-            "merged",
-            "difference",
-            f"{100 * metrics['confidence']:g} % interval",
-            "verdict",
-        )
-    ]
-    for (task, name), title in _TITLES.items():
-        if name not in metrics["delta"].get(task, {}):
-            continue
-        difference = Difference(**metrics["delta"][task][name])
+    found = {
+        key: Difference(**metrics["delta"][key[0]][key[1]])
+        for key in _TITLES
+        if key[1] in metrics["delta"].get(key[0], {})
+    }
+    corrected = holm({key: difference.p for key, difference in found.items()})
+    rows = [(*_HEADER[:4], f"{100 * metrics['confidence']:g} % interval", *_HEADER[4:])]
+    for (task, name), difference in found.items():
         rows.append(
             (
-                title,
+                _TITLES[task, name],
                 f"{100 * metrics['real'][task][name]:.1f}",
                 f"{100 * metrics[task][name]:.1f}",
                 f"{100 * difference.mean:+.1f}",
                 f"{100 * difference.low:+.1f} to {100 * difference.high:+.1f}",
-                verdict(name, difference, metrics["seeds"]),
+                f"{100 * difference.detectable:.1f}",
+                f"{corrected[task, name]:.3f}",
+                verdict(name, difference, corrected[task, name], metrics["confidence"], metrics["seeds"]),
             )
         )
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
@@ -66,4 +63,4 @@ def verdict_table(metrics: dict[str, Any]) -> str:
 
 
 def _align(cell: str, width: int, column: int) -> str:
-    return cell.ljust(width) if column in (0, 5) else cell.rjust(width)
+    return cell.ljust(width) if column in (0, 7) else cell.rjust(width)

@@ -8,6 +8,9 @@ from project import change, commit, copy_of, repro, run
 TRAIN_MERGED = {"train_cls@merged-0", "train_det@merged-0"}
 
 
+NO_DIFFERENCE = {"mean": 0, "low": 0, "high": 0, "p": 1, "detectable": 0}
+
+
 def test_a_second_repro_runs_nothing(finished: Path) -> None:
     output = run(finished, "dvc", "repro")
     assert "Running stage" not in output
@@ -22,7 +25,7 @@ def test_merge_ratio_runs_the_treatment_alone_and_metrics_diff_shows_it(finished
     # Both arms trained on the same images with the same seeds, so nothing may differ.
     for task in ("cls", "det"):
         assert metrics[task] == metrics["real"][task]
-        assert all(difference == {"mean": 0, "low": 0, "high": 0} for difference in metrics["delta"][task].values())
+        assert all(difference == NO_DIFFERENCE for difference in metrics["delta"][task].values())
     commit(project, "baseline")
     run(project, "git", "tag", "baseline")
 

@@ -21,10 +21,10 @@ METRICS = {
     "det": {"mAP50": 0.49},
     "delta": {
         "cls": {
-            "accuracy": {"mean": 0.03, "low": 0.012, "high": 0.048},
-            "ece": {"mean": 0.02, "low": 0.01, "high": 0.03},
+            "accuracy": {"mean": 0.03, "low": 0.012, "high": 0.048, "p": 0.001, "detectable": 0.025},
+            "ece": {"mean": 0.02, "low": 0.01, "high": 0.03, "p": 0.02, "detectable": 0.015},
         },
-        "det": {"mAP50": {"mean": -0.01, "low": -0.03, "high": 0.01}},
+        "det": {"mAP50": {"mean": -0.01, "low": -0.03, "high": 0.01, "p": 0.3, "detectable": 0.028}},
     },
 }
 
@@ -33,9 +33,9 @@ def test_the_verdict_table() -> None:
     lines = [line.split("  ") for line in verdict_table(METRICS).splitlines()]
     rows = [[cell.strip() for cell in line if cell.strip()] for line in lines]
     assert rows[2:5] == [
-        ["classifier accuracy", "75.0", "78.0", "+3.0", "+1.2 to +4.8", "helped"],
-        ["classifier ECE (lower is better)", "10.0", "12.0", "+2.0", "+1.0 to +3.0", "hurt"],
-        ["detector mAP50", "50.0", "49.0", "-1.0", "-3.0 to +1.0", "no difference"],
+        ["classifier accuracy", "75.0", "78.0", "+3.0", "+1.2 to +4.8", "2.5", "0.003", "helped"],
+        ["classifier ECE (lower is better)", "10.0", "12.0", "+2.0", "+1.0 to +3.0", "1.5", "0.040", "hurt"],
+        ["detector mAP50", "50.0", "49.0", "-1.0", "-3.0 to +1.0", "2.8", "0.300", "no difference"],
     ]
     assert "2000 cls images and 300 det images; 3 seeds" in verdict_table(METRICS)
 
