@@ -11,8 +11,8 @@ from diffaug.files import atomic_path
 from diffaug.records import Record
 from diffaug.scoring.policy import Entry
 
-COLUMNS = 10
-_TILE, _CAPTION, _TITLE, _GAP = 112, 27, 26, 4
+COLUMNS, SCENE_COLUMNS = 10, 5  # scenes have small objects
+_WIDTH, _CAPTION, _TITLE, _GAP = 1164, 27, 26, 4
 _COLORS = ("#e6194b", "#3cb44b", "#4363d8", "#f58231", "#911eb4", "#008080", "#9a6324", "#800000", "#808000", "#000075")
 
 
@@ -41,16 +41,17 @@ def captioned(records: Sequence[Record], names: Sequence[str], reasons: dict[str
     """Tiles with the class (or the scene's id) and, where one is given, the reason below it."""
     tiles = []
     for record in records:
-        name = names[record.label] if record.label is not None else record.id
-        tiles.append(Tile(record, f"{name[:18]}\n{(reasons or {}).get(record.id, '')}"))
+        name = names[record.label][:18] if record.label is not None else Path(record.id).name[-36:]
+        tiles.append(Tile(record, f"{name}\n{(reasons or {}).get(record.id, '')}"))
     return tiles
 
 
-def draw_sheet(sections: Sequence[tuple[str, Sequence[Tile]]]) -> Image.Image:
-    """The sections under each other, each a title and rows of ten tiles; boxes in a colour of each class."""
-    cell = (_TILE + _GAP, _TILE + _CAPTION + _GAP)
-    heights = [_TITLE + cell[1] * max(1, -(-len(tiles) // COLUMNS)) for _, tiles in sections]
-    sheet = Image.new("RGB", (COLUMNS * cell[0] + _GAP, sum(heights) + _GAP), "white")
+def draw_sheet(sections: Sequence[tuple[str, Sequence[Tile]]], columns: int = COLUMNS) -> Image.Image:
+    """The sections under each other, each a title and rows of so many tiles; boxes in a colour of each class."""
+    side = (_WIDTH - _GAP) // columns - _GAP
+    cell = (side + _GAP, side + _CAPTION + _GAP)
+    heights = [_TITLE + cell[1] * max(1, -(-len(tiles) // columns)) for _, tiles in sections]
+    sheet = Image.new("RGB", (_WIDTH, sum(heights) + _GAP), "white")
     pen = ImageDraw.Draw(sheet)
     top = _GAP
     for (title, tiles), height in zip(sections, heights):
@@ -58,17 +59,17 @@ def draw_sheet(sections: Sequence[tuple[str, Sequence[Tile]]]) -> Image.Image:
         if not tiles:
             pen.text((_GAP, top + _TITLE + 4), "none", fill="gray", font=ImageFont.load_default(12))
         for number, tile in enumerate(tiles):
-            left = _GAP + number % COLUMNS * cell[0]
-            place = top + _TITLE + number // COLUMNS * cell[1]
-            sheet.paste(_picture(tile.record), (left, place))
-            pen.text((left, place + _TILE), tile.caption, fill="black", font=ImageFont.load_default(11))
+            left = _GAP + number % columns * cell[0]
+            place = top + _TITLE + number // columns * cell[1]
+            sheet.paste(_picture(tile.record, side), (left, place))
+            pen.text((left, place + side), tile.caption, fill="black", font=ImageFont.load_default(11))
         top += height
     return sheet
 
 
-def _picture(record: Record) -> Image.Image:
+def _picture(record: Record, side: int) -> Image.Image:
     image = record.open().convert("RGB")
-    scale = _TILE / max(image.size)
+    scale = side / max(image.size)
     resample = Image.Resampling.NEAREST if scale >= 2 else Image.Resampling.LANCZOS
     picture = image.resize((max(1, round(image.width * scale)), max(1, round(image.height * scale))), resample)
     pen = ImageDraw.Draw(picture)
@@ -76,7 +77,7 @@ def _picture(record: Record) -> Image.Image:
         left, top = x * scale, y * scale
         corners = [left, top, max(left + 1, left + width * scale - 1), max(top + 1, top + height * scale - 1)]
         pen.rectangle(corners, outline=_COLORS[category % len(_COLORS)], width=2)
-    square = Image.new("RGB", (_TILE, _TILE), "#dddddd")
+    square = Image.new("RGB", (side, side), "#dddddd")
     square.paste(picture, (0, 0))
     return square
 
@@ -93,13 +94,15 @@ def task_sheet(
     reasons = {entry.scores.id: entry.reason for entry in ledger}
     kept = [record for record in generated if not reasons.get(record.id)]
     rejected = [record for record in generated if reasons.get(record.id)]
-    count = rows * COLUMNS
+    columns = COLUMNS if any(record.label is not None for record in real) else SCENE_COLUMNS
+    count = rows * columns
     return draw_sheet(
         [
             (f"real train images ({len(real)})", captioned(sample(real, count, seed), names)),
             (f"synthetic, kept ({len(kept)})", captioned(sample(kept, count, seed), names)),
             (f"synthetic, rejected ({len(rejected)})", captioned(sample(rejected, count, seed), names, reasons)),
-        ]
+        ],
+        columns,
     )
 
 
