@@ -87,7 +87,7 @@ def test_samples_move_toward_the_images_it_was_tuned_on(base: Path, tmp_path: Pa
     settings = params(rank=8, alpha=8, steps=100, batch_size=12, gradient_accumulation=1, learning_rate=0.01)
     tuned = opened(base)
     weights, losses = train_lora(tuned, bars(9, 10), settings, tmp_path / "work", CPU)
-    save_lora(weights, losses, ModelName(name="./base"), tmp_path / "generator")
+    save_lora(weights, losses, ModelName(name="./base"), 1.5, tmp_path / "generator")
     assert {path.name for path in (tmp_path / "generator").iterdir()} == {LORA_FILE, "base.json", "losses.csv"}
 
     loaded = opened(base)
@@ -144,8 +144,8 @@ def test_models_with_a_unet_are_tuned_and_resumed_to_the_same_bytes(
     again, _ = train_lora(opened(folder), data, settings, tmp_path / "part", CPU)
     for part, state in whole.items():
         assert all(torch.equal(value, again[part][key]) for key, value in state.items()), part
-    save_lora(whole, {"lora": [1.0]}, ModelName(name="./base"), tmp_path / "one")
-    save_lora(again, {"lora": [1.0]}, ModelName(name="./base"), tmp_path / "two")
+    save_lora(whole, {"lora": [1.0]}, ModelName(name="./base"), 1.5, tmp_path / "one")
+    save_lora(again, {"lora": [1.0]}, ModelName(name="./base"), 1.5, tmp_path / "two")
     assert (tmp_path / "one" / LORA_FILE).read_bytes() == (tmp_path / "two" / LORA_FILE).read_bytes()
     opened(folder).load_lora_weights(tmp_path / "one")
 
@@ -178,6 +178,6 @@ def test_a_model_without_a_unet_is_refused(tmp_path: Path) -> None:
 def test_alpha_is_folded_in_so_that_no_metadata_is_needed(tmp_path: Path) -> None:
     folder = small_models.stable_diffusion(tmp_path / "base")
     plain = train_lora(opened(folder), bars(0, 3, 4), params(rank=2, alpha=2, steps=1), tmp_path / "a", CPU)[0]
-    save_lora(plain, {"lora": [1.0]}, ModelName(name="./base"), tmp_path / "lora")
+    save_lora(plain, {"lora": [1.0]}, ModelName(name="./base"), 1.5, tmp_path / "lora")
     assert all(key.startswith("unet.") for key in load_file(tmp_path / "lora" / LORA_FILE))
     assert b'"__metadata__":{"format":"pt"}' in (tmp_path / "lora" / LORA_FILE).read_bytes()[:4096]

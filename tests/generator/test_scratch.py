@@ -8,6 +8,7 @@ from diffusers import StableDiffusionPipeline
 from import_graph import ROOT
 from PIL import Image
 
+from diffaug.diffusion.opening import Learned
 from diffaug.errors import UserError
 from diffaug.generator.captioned import Captioned, captioned
 from diffaug.generator.parts import build_tokenizer
@@ -50,7 +51,8 @@ def test_what_is_trained_opens_in_diffusers_and_draws(tmp_path: Path) -> None:
     data = Captioned(images, torch.arange(8) % 2, ("a photo of a cat", "a photo of a dog"), ("cat", "dog"))
     pipeline, losses = train_from_scratch(data, PARAMS, tmp_path / "work", torch.device("cpu"))
     assert np.mean(losses["vae"][-5:]) < np.mean(losses["vae"][:5])
-    save_pipeline(pipeline, losses, ("cat", "dog"), tmp_path / "generator")
+    save_pipeline(pipeline, losses, ("cat", "dog"), 1.5, tmp_path / "generator")
+    assert Learned.read(tmp_path / "generator") == Learned(("cat", "dog"), 1.5)
 
     opened = StableDiffusionPipeline.from_pretrained(tmp_path / "generator", local_files_only=True)
     image = opened("a photo of a cat", num_inference_steps=2, generator=torch.Generator().manual_seed(1)).images[0]
@@ -78,13 +80,17 @@ def test_detection_objects_are_cut_out_by_their_boxes() -> None:
     scene = Image.new("L", (40, 40))
     scene.paste(200, (10, 20, 18, 28))
     record = make_record("s", encode_png(scene), "train", bbox=((10.0, 20.0, 8.0, 8.0),), category=(1,))
-    data = captioned(ImageSet(("cat", "dog"), (record,)), "a {class}", 16)
+    data = captioned(ImageSet(("cat", "dog"), (record,)), "a {class}", 1.0, 16)
     assert data.images.shape == (1, 3, 16, 16)
     assert data.images.unique().tolist() == [200]
     assert data.labels.tolist() == [1]
     assert data.captions == ("a cat", "a dog")
+    # A square of twice the box: the object is its middle.
+    around = captioned(ImageSet(("cat", "dog"), (record,)), "a {class}", 2.0, 16).images[0, 0]
+    assert (around[4:12, 4:12] == 200).all()
+    assert around.sum() == 200 * 64
 
 
 def test_nothing_to_learn_from_is_refused() -> None:
     with pytest.raises(UserError, match="no image to learn from"):
-        captioned(ImageSet(("cat",), ()), "a {class}", 16)
+        captioned(ImageSet(("cat",), ()), "a {class}", 1.0, 16)
