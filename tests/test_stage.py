@@ -88,7 +88,7 @@ def test_check_says_what_is_wrong_in_one_line(
         (
             "model: yolo11n.yaml",
             "model: yolo11n-seg.yaml",
-            r"train_det\.model: 'yolo11n-seg\.yaml' is no YOLO detector",
+            r"train_det\.model: 'yolo11n-seg\.yaml' is no detector",
         ),
     ],
 )
