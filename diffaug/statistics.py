@@ -1,7 +1,8 @@
 """The interval of a difference, and the verdict that follows from it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from scipy import stats
@@ -11,6 +12,7 @@ POWER = 0.8
 _NOTHING = 1e-18  # a variance that is only rounding
 
 Resampled = Mapping[str, np.ndarray]
+Name = TypeVar("Name", bound=Hashable)
 
 
 @dataclass(frozen=True)
@@ -60,9 +62,9 @@ def paired_difference(
     return Difference(mean, mean - reach, mean + reach, p, reach + float(stats.t.ppf(POWER, freedom)) * error)
 
 
-def holm(p_values: Mapping[str, float]) -> dict[str, float]:
+def holm(p_values: Mapping[Name, float]) -> dict[Name, float]:
     """Holm's correction (1979): each p-value times the number of tests that it has to stand against, at most 1."""
-    corrected: dict[str, float] = {}
+    corrected: dict[Name, float] = {}
     highest = 0.0
     for rank, (name, p) in enumerate(sorted(p_values.items(), key=lambda item: item[1])):
         highest = max(highest, min(1.0, p * (len(p_values) - rank)))
