@@ -11,7 +11,6 @@ LOWER_IS_BETTER = frozenset({"ece"})
 POWER = 0.8
 _NOTHING = 1e-18  # a variance that is only rounding
 
-Resampled = Mapping[str, np.ndarray]
 Name = TypeVar("Name", bound=Hashable)
 
 
