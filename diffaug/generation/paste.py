@@ -128,7 +128,7 @@ def compose(
 
 def _real(box: Box, category: int, size: tuple[int, int]) -> _Labelled:
     x, y, width, height = box
-    left, top = max(0, round(x)), max(0, round(y))
+    left, top = min(max(0, round(x)), size[0] - 1), min(max(0, round(y)), size[1] - 1)
     right, bottom = min(size[0], max(left + 1, round(x + width))), min(size[1], max(top + 1, round(y + height)))
     mask = np.ones((bottom - top, right - left), dtype=bool)
     return _Labelled(left, top, mask, mask.size, category, box)

@@ -236,10 +236,11 @@ class _Ranges:
     def fitting(self, sources: Sequence[Record], usable: dict[str, list[int]]) -> list[list[tuple[Record, int]]]:
         """Every class's objects of any class that can become one of it. A class that has none takes all."""
         all_objects = [(record, number) for record in sources for number in usable[record.id]]
-        return [
-            [item for item in all_objects if label in self.classes(*item)] or all_objects
-            for label in range(len(self._ranges))
-        ]
+        fitting: list[list[tuple[Record, int]]] = [[] for _ in self._ranges]
+        for item in all_objects:
+            for label in self.classes(*item):
+                fitting[label].append(item)
+        return [items or all_objects for items in fitting]
 
 
 def _free_objects(record: Record) -> list[int]:

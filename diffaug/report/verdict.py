@@ -44,7 +44,7 @@ def verdict_table(metrics: dict[str, Any]) -> str:
                 f"{100 * difference.mean:+.1f}",
                 f"{100 * difference.low:+.1f} to {100 * difference.high:+.1f}",
                 f"{100 * difference.detectable:.1f}",
-                f"{corrected[task, name]:.3f}",
+                f"{corrected[task, name]:.3f}" if corrected[task, name] >= 0.0005 else "< 0.001",
                 verdict(name, difference, corrected[task, name], metrics["confidence"], metrics["seeds"]),
             )
         )

@@ -48,6 +48,11 @@ def test_pasting_keeps_the_real_boxes_and_adds_exact_ones() -> None:
     assert record.image != scene(real, params(), cuts=2, seed=6).image
 
 
+def test_a_sliver_at_the_border_keeps_its_label() -> None:
+    real = source(boxes=((63.6, 63.7, 0.4, 0.3),))
+    assert scene(real, params(), cuts=0).bbox == real.bbox
+
+
 def test_a_place_that_is_not_found_leaves_the_scene_as_it_was() -> None:
     real = source(32, ((0.0, 0.0, 32.0, 32.0),))
     record = scene(real, params())
