@@ -20,7 +20,7 @@ def main() -> None:
     commands.add_parser("verdict", help="print the verdict's table again")
     export = commands.add_parser("export", help="write an image set as plain files, to look into it")
     export.add_argument(
-        "set", type=Path, help="such as data/real/cls/train, data/generated/det or data/merged/cls/train"
+        "set", type=Path, help="such as data/real/cls (all its splits), data/generated/det or data/merged/cls/train"
     )
     export.add_argument(
         "folder", type=Path, help="a new or empty folder: an ImageFolder, or a YOLO folder where the set has boxes"
@@ -53,6 +53,8 @@ def main() -> None:
 
                 print(verdict_table(read_metrics()))
             case "export":
+                from diffaug.export_sets import export_set
+
                 export_set(arguments.set, arguments.folder, arguments.format)
             case "sheet":
                 draw_sheet(load_params(), arguments)
@@ -143,34 +145,6 @@ def _check_files(params: Params) -> None:
             raise UserError(f"params.yaml: {key}: {path} does not exist; name a file or folder that does")
     if generate.model.is_file and generate.model.config is None:
         raise UserError("params.yaml: generate.model: a single file needs config:, see the comments in params.yaml")
-
-
-def export_set(source: Path, folder: Path, format: str | None = None) -> None:
-    """Write the set as files. Raises UserError where the folder is not empty, or the format not for this set."""
-    from diffaug.export import write_data_yaml, write_image_folder, write_yolo
-    from diffaug.export_coco import write_coco
-    from diffaug.records import read_set
-
-    if folder.exists() and any(folder.iterdir()):
-        raise UserError(f"{folder}: is not empty; name a new folder, so that nothing is mixed or overwritten")
-    images = read_set(source)
-    labelled = any(record.label is not None for record in images)
-    allowed = ("image_folder",) if labelled else ("yolo", "coco")
-    format = format or allowed[0]
-    if format not in allowed:
-        what = "class labels" if labelled else "boxes"
-        raise UserError(f"{source}: has {what}, which --format {format} cannot hold; use {' or '.join(allowed)}")
-    folder.mkdir(parents=True, exist_ok=True)
-    split = images.records[0].split if len(images) else "train"
-    if format == "image_folder":
-        write_image_folder(images, folder)
-    elif format == "coco":
-        write_coco(images, folder, split)
-    else:
-        write_yolo(images, folder, split)
-        # Ultralytics opens no folder without train and val, so both name this set.
-        write_data_yaml(folder, images.names, {"train": split, "val": split})
-    print(f"{folder}: {len(images)} images")
 
 
 def draw_sheet(params: Params, arguments: argparse.Namespace) -> None:

@@ -6,10 +6,10 @@ import yaml
 from PIL import Image
 from sources import photos
 
-from diffaug.cli import export_set
 from diffaug.errors import UserError
 from diffaug.export import write_data_yaml, write_image_folder, write_yolo
 from diffaug.export_coco import write_coco
+from diffaug.export_sets import export_set
 from diffaug.images import encode_png
 from diffaug.records import ImageSet, make_record, write_set
 
@@ -81,3 +81,41 @@ def test_a_format_that_does_not_fit_is_refused(tmp_path: Path, labels: bool, for
     with pytest.raises(UserError, match=f"which --format {format} cannot hold; use"):
         export_set(tmp_path / "set", tmp_path / "out", format)
     assert not (tmp_path / "out").exists()
+
+
+def test_all_splits_of_a_task_are_read_back(tmp_path: Path) -> None:
+    """The folder that `export` writes is one that `download` reads, with the same splits."""
+    for number, split in enumerate(("train", "val", "test")):
+        record = make_record(split, PIXELS[number], split, bbox=((1.0, 2.0, 30.0, 10.0),), category=(number % 2,))
+        write_set(tmp_path / "det" / split, ("cat", "dog"), [record])
+    for format in ("yolo", "coco"):
+        export_set(tmp_path / "det", tmp_path / format, format)
+        again = photos.read(tmp_path / format)
+        assert {split: [record.category for record in again.splits[split]] for split in again.splits} == {
+            "train": [(0,)],
+            "val": [(1,)],
+            "test": [(0,)],
+        }
+
+
+def test_one_set_in_yolo_names_itself_twice(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Ultralytics asks for train and val; read again, it is one set that has yet to be split."""
+    rows = [
+        make_record(
+            f"{n}", encode_png(Image.new("L", (40, 20), n)), "train", bbox=((1.0, 2.0, 9.0, 9.0),), category=(0,)
+        )
+        for n in range(30)
+    ]
+    write_set(tmp_path / "train", ("cat",), rows)
+    export_set(tmp_path / "train", tmp_path / "out")
+    again = photos.read(tmp_path / "out")
+    assert "'val' names the images of 'train', so it counts as not given" in capsys.readouterr().out
+    assert sum(map(len, again.splits.values())) == 30 and all(map(len, again.splits.values()))
+
+
+def test_splits_of_classes_are_folders(tmp_path: Path) -> None:
+    for split in ("train", "val"):
+        write_set(tmp_path / "cls" / split, ("cat",), [make_record(split, PIXELS[0], split, label=0)])
+    export_set(tmp_path / "cls", tmp_path / "out")
+    found = sorted(path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.png"))
+    assert found == ["train/cat/000000-train.png", "val/cat/000000-val.png"]

@@ -10,15 +10,14 @@ from PIL import Image
 from diffaug.compose import cut_from_box, cut_out
 from diffaug.generation.drawing import Drawing
 from diffaug.generation.jobs import Job, SceneJob
+from diffaug.generation.objects import cut_real, object_id
 from diffaug.generation.paste import Cut, compose
 from diffaug.generation.pnginfo import read_flag
 from diffaug.generation.redraw import put_together
-from diffaug.generation.regions import longer_sides, square
-from diffaug.generation.scenes import object_id
+from diffaug.generation.regions import longer_sides
 from diffaug.params.generation import GenerateParams
 from diffaug.records import Record
 
-_AROUND = 1.5  # the part of a photograph around an object that shows what its background looks like
 _INSET = 0.04  # of a drawn picture whose model does not say how much of it the object fills
 _KEPT = 512  # cut-outs, each of which is used in several scenes
 
@@ -59,10 +58,7 @@ class Composer:
         if item in self._jobs:
             return self._cut_drawn(self._jobs[item])
         record, number = self._objects[item]
-        image, box = record.open(), record.bbox[number]
-        left, top, right, bottom = square(box, image.size, _AROUND)
-        inner = (box[0] - left, box[1] - top, box[2], box[3])
-        cut = cut_from_box(image.crop((left, top, right, bottom)), inner)
+        cut = cut_real(record, number)
         return Cut(cut, record.category[number], None) if cut is not None else None
 
     def _cut_drawn(self, job: Job) -> Cut | None:

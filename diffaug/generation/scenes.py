@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from diffaug.compose import overlap
 from diffaug.errors import UserError
 from diffaug.generation.jobs import (
     AS_DRAWN,
@@ -18,19 +17,14 @@ from diffaug.generation.jobs import (
     pass_on,
     shares,
 )
+from diffaug.generation.objects import free_objects, objects_to_paste
 from diffaug.generation.prompts import Variant, class_variants
 from diffaug.generation.regions import Region, apart, longer_sides, rarity, square
-from diffaug.params.generation import GenerateParams, InpaintObject, Paste, SceneMode
+from diffaug.params.generation import GenerateParams, InpaintObject, SceneMode
 from diffaug.records import ImageSet, Record
 
 IDS = {"img2img": "redraw", "inpaint_background": "background", "inpaint_object": "object", "paste": "paste"}
-_CROWDED = 0.3  # an object that others cover more of is not redrawn: theirs would be redrawn with it
 _USUAL = (0.1, 0.9)  # quantiles of a class's longer sides between which another class's box may become one of it
-
-
-def object_id(record: Record, number: int) -> str:
-    """The name of a real object that is cut out and pasted."""
-    return f"{record.id}#{number}"
 
 
 def plan_items(params: GenerateParams, names: Sequence[str], color: str) -> list[Job]:
@@ -64,7 +58,7 @@ def plan_pasted(params: GenerateParams, train: ImageSet, items: Sequence[Job]) -
     paste = params.det.modes.paste
     if paste is None or not len(train):
         return []
-    by_class = _objects_to_paste(paste, train, items)
+    by_class = objects_to_paste(paste, train, items)
     chances = rarity(train)
     jobs = []
     for index in range(_counts(params, train)["paste"]):
@@ -75,23 +69,6 @@ def plan_pasted(params: GenerateParams, train: ImageSet, items: Sequence[Job]) -
         drawn = tuple(by_class[label][generator.integers(len(by_class[label]))] for label in chosen)
         jobs.append(SceneJob(f"paste-{index:06d}", index, "paste", source.id, drawn, seed))
     return jobs
-
-
-def _objects_to_paste(paste: Paste, train: ImageSet, items: Sequence[Job]) -> list[list[str]]:
-    """Every class's drawn objects or, cut from train, its first `items_per_class` ones that no other covers."""
-    if paste.objects == "generated":
-        return [[job.id for job in items if job.label == label] for label in range(len(train.names))]
-    by_class: list[list[str]] = [[] for _ in train.names]
-    for record in train:
-        for number in _free_objects(record):
-            by_class[record.category[number]].append(object_id(record, number))
-    empty = [name for name, ids in zip(train.names, by_class) if not ids]
-    if empty:
-        raise UserError(
-            f"params.yaml: generate.det.modes.paste.objects: no object of {', '.join(empty)} in train can be cut out, "
-            "since others cover each; use objects: generated"
-        )
-    return [ids[: paste.items_per_class] for ids in by_class]
 
 
 def plan_redrawn(params: GenerateParams, train: ImageSet) -> tuple[list[Job], list[SceneJob]]:
@@ -174,7 +151,7 @@ def _chosen(
     """The source and the targets of every scene of a mode, drawn by each scene's own seed."""
     rare = isinstance(mode, InpaintObject) and mode.target_class == "rare"
     usable = {
-        record.id: _free_objects(record) if isinstance(mode, InpaintObject) else list(range(len(record.bbox)))
+        record.id: free_objects(record) if isinstance(mode, InpaintObject) else list(range(len(record.bbox)))
         for record in train
     }
     sources = [record for record in train if usable[record.id]]
@@ -241,16 +218,6 @@ class _Ranges:
             for label in self.classes(*item):
                 fitting[label].append(item)
         return [items or all_objects for items in fitting]
-
-
-def _free_objects(record: Record) -> list[int]:
-    """Numbers of the objects that others cover little of."""
-    return [
-        number
-        for number, box in enumerate(record.bbox)
-        if sum(overlap(box, other) for place, other in enumerate(record.bbox) if place != number)
-        <= _CROWDED * box[2] * box[3]
-    ]
 
 
 def _counts(params: GenerateParams, train: ImageSet) -> dict[str, int]:

@@ -13,7 +13,7 @@ from diffaug.sources.yolo import read_yolo
 _LOOKS = {
     "yolo": "a data.yaml",
     "coco": "annotations/instances_train*.json, train/_annotations.coco.json or one COCO json",
-    "voc": "Annotations/*.xml or train/*.xml",
+    "voc": "Annotations/*.xml, train/*.xml or *.xml beside the images",
 }
 
 

@@ -43,12 +43,13 @@ class _Page:
 
 
 def voc_layout(root: Path) -> bool:
-    """Whether the folder has XML files where VOC or Roboflow put them."""
-    return any(any(folder.glob("*.xml")) for folder in [root / "Annotations", *_split_folders(root).values()])
+    """Whether the folder has XML files where VOC, Roboflow or labelImg put them."""
+    return any(any(folder.glob("*.xml")) for folder in [root, root / "Annotations", *_split_folders(root).values()])
 
 
 def read_voc(root: Path, classes: Sequence[str] | None) -> Labelled:
-    """The classic layout (Annotations, JPEGImages, ImageSets/Main), or Roboflow's: XML beside the images of a split.
+    """The classic layout (Annotations, JPEGImages, ImageSets/Main), Roboflow's (XML beside the images of a split), or
+    labelImg's: XML beside all images in one folder.
 
     Raises UserError where the lists of splits make no sense.
     """
@@ -58,7 +59,7 @@ def read_voc(root: Path, classes: Sequence[str] | None) -> Labelled:
     elif "train" in folders:
         pairs = [pair for split, folder in folders.items() for pair in pair_up(folder, folder, split).values()]
     else:
-        raise UserError(f"{root}: neither Annotations nor a train folder with XML files; VOC needs one of them")
+        pairs = list(pair_up(root, root, "train").values())
     return read_pairs(root, pairs, classes)
 
 

@@ -25,7 +25,10 @@ def read_yolo(config_file: Path) -> Labelled:
     given: dict[str, list[Path]] = {}
     for split in SPLITS:
         entry = next((config[name] for name in SPLIT_NAMES[split] if config.get(name)), None)
-        if entry:
+        if entry and entry == config.get("train") and split != "train":
+            # As in coco128's own file, since Ultralytics asks for both: val and test are yet to be made.
+            print(f"download: {config_file}: '{split}' names the images of 'train', so it counts as not given")
+        elif entry:
             given[split] = _listed(entry, base, config_file, split, faults)
     if "train" not in given:
         raise UserError(f"{config_file}: no 'train' entry; it must name the folder of the training images")

@@ -2,7 +2,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 from settings import params
 
 from diffaug.errors import UserError
@@ -27,9 +27,10 @@ def settings(per_real: float = 2.0, **modes: Any) -> GenerateParams:
 
 
 def scene(number: int, boxes: tuple, category: tuple) -> Record:
-    return make_record(
-        f"s{number}", encode_png(Image.new("RGB", (100, 60), (number, 0, 0))), "train", bbox=boxes, category=category
-    )
+    image = Image.new("RGB", (100, 60), (number, 0, 0))
+    for x, y, width, height in boxes:
+        ImageDraw.Draw(image).ellipse((x, y, x + width - 1, y + height - 1), "yellow")
+    return make_record(f"s{number}", encode_png(image), "train", bbox=boxes, category=category)
 
 
 def train() -> ImageSet:

@@ -21,7 +21,7 @@ from sources.photos import (
     write_yolo,
 )
 
-from diffaug.cli import export_set
+from diffaug.export_sets import export_set
 from diffaug.records import Record, write_set
 from diffaug.sources.real import RealData, check_classes, check_disjoint
 
@@ -179,6 +179,19 @@ def test_without_lists_all_is_drawn(tmp_path: Path) -> None:
     data = read(write_voc(tmp_path, two_hundred(), lists={}))
     assert sum(map(len, data.splits.values())) == 200
     assert min(map(len, data.splits.values())) >= 35
+
+
+def test_labelimgs_single_folder(tmp_path: Path) -> None:
+    for photo in two_hundred():
+        photo.save(tmp_path / "mine" / f"{photo.name}.png")
+        if photo.boxes:
+            (tmp_path / f"mine/{photo.name}.xml").write_text(voc_xml(photo), encoding="utf-8")
+    mine, classic = read(tmp_path / "mine"), read(write_voc(tmp_path / "voc", two_hundred(), lists={}))
+    found, wanted = by_stem(mine), by_stem(classic)
+    assert {stem: boxes(record) for stem, record in found.items()} == {
+        stem: boxes(record) for stem, record in wanted.items()
+    }
+    assert min(map(len, mine.splits.values())) >= 35
 
 
 def test_a_zero_makes_voc_0_based(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

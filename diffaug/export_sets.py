@@ -1,0 +1,54 @@
+"""`diffaug export`: a set, or all splits of a task, as plain files that other tools read."""
+
+from pathlib import Path
+
+from diffaug.errors import UserError
+from diffaug.export import write_data_yaml, write_image_folder, write_yolo
+from diffaug.export_coco import write_coco
+from diffaug.records import SPLITS, ImageSet, read_set
+
+
+def export_set(source: Path, folder: Path, format: str | None = None) -> None:
+    """Write the set `source`, or the sets train, val and test in it, to a new folder.
+
+    format: image_folder (a set's CLASS/*, several sets' SPLIT/CLASS/*), yolo or coco; by what the set has if None.
+    Raises UserError where the folder is not empty, or the format not for this set.
+    """
+    if folder.exists() and any(folder.iterdir()):
+        raise UserError(f"{folder}: is not empty; name a new folder, so that nothing is mixed or overwritten")
+    sets = _sets(source)
+    labelled = any(record.label is not None for images in sets.values() for record in images)
+    allowed = ("image_folder",) if labelled else ("yolo", "coco")
+    format = format or allowed[0]
+    if format not in allowed:
+        what = "class labels" if labelled else "boxes"
+        raise UserError(f"{source}: has {what}, which --format {format} cannot hold; use {' or '.join(allowed)}")
+    folder.mkdir(parents=True, exist_ok=True)
+    for split, images in sets.items():
+        if format == "image_folder":
+            write_image_folder(images, folder / split if len(sets) > 1 else folder)
+        elif format == "coco":
+            write_coco(images, folder, split)
+        else:
+            write_yolo(images, folder, split)
+    if format == "yolo":
+        _data_yaml(folder, sets)
+    counts = ", ".join(f"{len(images)} {split}" for split, images in sets.items())
+    print(f"{folder}: {counts} images")
+
+
+def _sets(source: Path) -> dict[str, ImageSet]:
+    """By split, the sets in the folder or, where it is one itself, that one."""
+    inside = {split: read_set(source / split) for split in SPLITS if (source / split).is_dir()}
+    if inside:
+        return inside
+    images = read_set(source)
+    return {images.records[0].split if len(images) else "train": images}
+
+
+def _data_yaml(folder: Path, sets: dict[str, ImageSet]) -> None:
+    splits = {split: split for split in sets}
+    # Ultralytics opens no folder without train and val; a name that no image has would be refused as well.
+    first = next(iter(sets))
+    names = next(iter(sets.values())).names
+    write_data_yaml(folder, names, {"train": first, "val": first} | splits)
