@@ -21,7 +21,7 @@ from diffaug.errors import UserError
 from diffaug.params import Params
 from diffaug.params.training import Audit, ClsChecks, DetChecks
 from diffaug.records import ImageSet, Record, read_set
-from diffaug.scoring.boxes import audit, changes, outside
+from diffaug.scoring.boxes import audit, changes, outside, trusted_classes
 from diffaug.scoring.degenerate import gray_std
 from diffaug.scoring.duplicates import Hashes, hash_all, nearest, nearest_earlier
 from diffaug.scoring.policy import Entry, Scores, judge, summarise, write_ledger
@@ -111,14 +111,17 @@ def _audit(generated: ImageSet, seed: int, checks: Audit | None) -> list[dict[st
     if checks is None or not len(generated):
         return scores
     used = {source.id: source for source in starts}
-    found = _detect([*used.values(), *generated], seed)
+    val = read_set(Path("data/real/det/val"))
+    found = _detect([*used.values(), *val, *generated], seed)
+    trusted = trusted_classes(val.records, [found[record.id] for record in val], len(val.names), checks)
     for record, source, own in zip(generated, starts, scores):
-        seen = audit(record, source, found[record.id], found[source.id], checks)
+        seen = audit(record, source, found[record.id], found[source.id], checks, trusted)
         new = json.dumps([[round(value, 3) for value in box] for box in seen.new_boxes]) if seen.new_boxes else ""
         own |= {"boxes_judged": seen.judged, "box_iou": seen.iou, "new_object": seen.new, "new_boxes": new}
     judged, boxes = (sum(own[key] for own in scores) for key in ("boxes_judged", "boxes"))
     print(
-        f"filter: det: the control detector can judge {judged} of {boxes} boxes"
+        f"filter: det: the control detector can judge {judged} of {boxes} boxes, and new objects of "
+        f"{len(trusted)} of {len(val.names)} classes"
         + ("; the others pass unseen: train it longer, or look at the sheet" if judged < boxes / 2 else "")
     )
     return scores

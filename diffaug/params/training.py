@@ -22,12 +22,14 @@ class Audit(Section):
     """What the control detector says of a generated scene's boxes.
 
     sure: the confidence from which its word counts: a box that it finds in the source so surely must be found again,
-    and a new object that it finds so surely is one; found: the confidence from which a box counts as found again.
+    and a new object that it finds so surely is one; found: the confidence from which a box counts as found again;
+    min_recall: the share of a class's val objects that it must find for its not finding a new one to count.
     """
 
     sure: Fraction
     found: Fraction
     min_iou: Fraction
+    min_recall: Fraction
     new_objects: Literal["reject", "ignore", "keep"]
 
     @model_validator(mode="after")

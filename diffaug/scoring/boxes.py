@@ -1,6 +1,7 @@
 """The audit of generated scenes: are the boxes still right, in the eyes of the control detector?"""
 
 import json
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,18 +33,40 @@ class BoxAudit:
     new_boxes: tuple[tuple[float, ...], ...]
 
 
-def audit(scene: Record, source: Record, found: Detections, found_in_source: Detections, params: Audit) -> BoxAudit:
+def trusted_classes(
+    records: Sequence[Record], found: Sequence[Detections], classes: int, params: Audit
+) -> frozenset[int]:
+    """The classes of which the detector finds at least the share `min_recall` of the objects in real val images."""
+    hits, objects = np.zeros(classes), np.zeros(classes)
+    for record, detections in zip(records, found):
+        for category, iou in zip(record.category, _matches(record, _standing(detections, params.found))):
+            objects[category] += 1
+            hits[category] += iou >= params.min_iou
+    return frozenset(np.flatnonzero((objects > 0) & (hits >= params.min_recall * objects)).tolist())
+
+
+def audit(
+    scene: Record,
+    source: Record,
+    found: Detections,
+    found_in_source: Detections,
+    params: Audit,
+    trusted: Collection[int],
+) -> BoxAudit:
     """Look for every box of the generated scene, and for objects without one.
 
     A box that the source has too is judged only where the detector is sure of it there: what it misses on the
-    photograph it may miss here. What it sees in the source without a label is not held against the scene either.
+    photograph it may miss here. A box that is new, or of another class than in the source, is judged only where its
+    class is `trusted` (a detector that misses real objects of a class says nothing by missing a drawn one), or where it
+    is sure of another class in its place. What it sees in the source without a label is not held against the scene
+    either.
     """
     again, before = (_standing(one, params.found) for one in (found, found_in_source))
     sure = dict(zip(zip(source.bbox, source.category), _matches(source, _standing(found_in_source, params.sure))))
     ious = [
         iou
         for label, iou in zip(zip(scene.bbox, scene.category), _matches(scene, again))
-        if label not in sure or sure[label] >= params.min_iou
+        if (sure[label] >= params.min_iou if label in sure else label[1] in trusted or _renamed(label, found, params))
     ]
     new = [
         (*_xywh(corners), float(score))
@@ -104,6 +127,13 @@ def _matches(record: Record, found: Detections) -> list[float]:
     rows, columns = linear_sum_assignment(ious, maximize=True)
     result[rows] = ious[rows, columns]
     return result.tolist()
+
+
+def _renamed(label: tuple[Box, int], found: Detections, params: Audit) -> bool:
+    """Whether the detector is sure of another class in the label's place."""
+    box, category = label
+    others = (found.labels != category) & (found.scores >= params.sure)
+    return bool((_iou(box, found.boxes[others]) >= _SAME_PLACE).any())
 
 
 def _explained(detection: Box, category: int, scene: Record, known: np.ndarray) -> bool:

@@ -80,7 +80,7 @@ TINY: dict[str, Any] = {
             "min_distance_generated": 0,
             "min_changed": 0.0,
             "min_box_side": 1.0,
-            "audit": {"sure": 1.0, "found": 0.0, "min_iou": 0.0, "new_objects": "reject"},
+            "audit": {"sure": 1.0, "found": 0.0, "min_iou": 0.0, "min_recall": 0.0, "new_objects": "reject"},
         },
     },
     "merge": {"ratio": 1.0},

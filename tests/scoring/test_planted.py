@@ -2,7 +2,6 @@
 them."""
 
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,7 @@ from diffaug.export import write_data_yaml, write_yolo
 from diffaug.images import encode_png
 from diffaug.params.training import DetChecks, TrainDetParams
 from diffaug.records import ImageSet, Record, make_record
-from diffaug.scoring.boxes import audit
+from diffaug.scoring.boxes import audit, trusted_classes
 from diffaug.scoring.policy import Scores, judge
 
 NAMES = ("disc", "square")
@@ -71,7 +70,8 @@ def draw(objects: list[Shape], noise: int, id: str, labels: list[Shape] | None =
 
 
 @pytest.fixture(scope="module")
-def teacher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def teacher(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Record]]:
+    """The folder of a detector, and the val scenes that it has not been trained on."""
     folder = tmp_path_factory.mktemp("teacher")
     generator = np.random.default_rng(0)
     records = [draw(shapes(generator), 1000 + index, f"{index:03d}") for index in range(160)]
@@ -80,7 +80,7 @@ def teacher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     data = write_data_yaml(folder, NAMES, {"train": "train", "val": "val"})
     trained = train_detector(data, NAMES, TRAINING, 0, folder, torch.device("cpu"), "teacher")
     save_detector(folder / "model", trained.model, TRAINING, NAMES)
-    yield folder / "model"
+    return folder / "model", records[120:]
 
 
 def planted() -> list[tuple[str, Record, Record]]:
@@ -108,18 +108,24 @@ def planted() -> list[tuple[str, Record, Record]]:
     return cases
 
 
-def test_planted_faults_are_found_and_good_scenes_pass(teacher: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_planted_faults_are_found_and_good_scenes_pass(
+    teacher: tuple[Path, list[Record]], capsys: pytest.CaptureFixture[str]
+) -> None:
     raw = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["filter"]["det"]
     checks = DetChecks.model_validate(raw)
     assert checks.audit is not None
-    model, facts = load_detector(teacher)
+    folder, val = teacher
+    model, facts = load_detector(folder)
     cases = planted()
-    found, before = (
-        detect(model, [case[part] for case in cases], facts["image_size"], torch.device("cpu")) for part in (1, 2)
+    found, before, real = (
+        detect(model, records, facts["image_size"], torch.device("cpu"))
+        for records in ([case[1] for case in cases], [case[2] for case in cases], val)
     )
+    trusted = trusted_classes(val, real, len(NAMES), checks.audit)
+    assert trusted == {0, 1}
     rejected: Counter[str] = Counter()
     for (wrong, scene, source), seen, known in zip(cases, found, before):
-        result = audit(scene, source, seen, known, checks.audit)
+        result = audit(scene, source, seen, known, checks.audit, trusted)
         scores = Scores(scene.id, "", 50.0, 64, "", 64, "", 64, "", box_iou=result.iou, new_object=result.new)
         rejected[wrong] += not judge(scores, checks).accepted
     with capsys.disabled():

@@ -13,7 +13,7 @@ from diffaug.scoring.policy import Entry, Scores, judge, read_ledger, summarise,
 
 COMMON = {"min_std": 8.0, "min_distance_train": 3, "min_distance_heldout": 4, "min_distance_generated": 2}
 CLS = ClsChecks(**COMMON, min_label_probability=0.1)
-AUDIT = Audit(sure=0.5, found=0.1, min_iou=0.6, new_objects="reject")
+AUDIT = Audit(sure=0.5, found=0.1, min_iou=0.6, min_recall=0.8, new_objects="reject")
 DET = DetChecks(**COMMON, min_changed=0.1, min_box_side=5.0, audit=AUDIT)
 FINE = Scores("a", "cat", 8.0, 3, "t", 4, "v", 2, "g", label_probability=0.1, box_side=5.0)
 
