@@ -22,12 +22,19 @@ def build_tokenizer(captions: Sequence[str]) -> CLIPTokenizer:
     bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     words = sorted({word for caption in captions for word in caption.split()})
+    # Of pairs that are equally frequent the trainer merges the one with the lower numbers first, and it numbers letters
+    # that end a word in the order of a hash table, another in every process: hence they get their numbers here.
+    last_letters = [f"{letter}</w>" for letter in sorted(alphabet)]
     trainer = trainers.BpeTrainer(
-        vocab_size=4096, initial_alphabet=sorted(alphabet), end_of_word_suffix="</w>", show_progress=False
+        vocab_size=4096,
+        initial_alphabet=sorted(alphabet),
+        special_tokens=last_letters,
+        end_of_word_suffix="</w>",
+        show_progress=False,
     )
     bpe.train_from_iterator(words, trainer)
     learned = bpe.get_vocab()
-    tokens = sorted(alphabet) + [f"{letter}</w>" for letter in sorted(alphabet)]
+    tokens = sorted(alphabet) + last_letters
     tokens += sorted(set(learned) - set(tokens), key=lambda token: (learned[token], token))
     vocab = {token: number for number, token in enumerate([*tokens, _START, _END])}
     merges = [tuple(pair) for pair in _merges(bpe)]

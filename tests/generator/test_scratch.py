@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +76,17 @@ def test_tokenizer_knows_class_names_as_words_and_anything_else_as_bytes() -> No
     assert (len(known), known[0], known[-1]) == (7, start, end)
     assert tokenizer.decode(tokenizer("a 猫 zzz").input_ids, skip_special_tokens=True).strip() == "a 猫 zzz"
     assert end not in tokenizer("unknown 犬 word").input_ids[1:-1]
+
+
+def test_the_tokenizer_is_the_same_in_every_process() -> None:
+    """The library's trainer goes through hash tables, which each process orders in its own way."""
+    names = ["T-shirt", "Trouser", "Pullover", "Dress", "Sandal", "Sneaker", "Ankle boot"]
+    code = f"""
+from diffaug.generator.parts import build_tokenizer
+print(build_tokenizer([f"a photo of a {{name}}" for name in {names}]).backend_tokenizer.to_str())"""
+    processes = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) for _ in range(4)]
+    made = {process.communicate()[0] for process in processes}
+    assert len(made) == 1 and b"sneaker" in made.pop()
 
 
 def test_detection_objects_are_cut_out_by_their_boxes() -> None:
