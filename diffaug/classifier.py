@@ -19,7 +19,7 @@ from diffaug.errors import UserError
 from diffaug.images import to_rgb_array
 from diffaug.params.training import TrainClsParams
 from diffaug.records import ImageSet
-from diffaug.weights import load_matching, read_weights
+from diffaug.weights import given_weights, load_matching
 
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, as torchvision's weights expect
 
@@ -57,24 +57,9 @@ def build(params: TrainClsParams, classes: int) -> nn.Module:
         raise UserError(f"params.yaml: train_cls.model: found {params.model!r}; allowed are {known}")
     model = torchvision.models.get_model(params.model, weights=None, num_classes=classes)
     if params.weights is not None:
-        load_matching(model, _given_weights(params), params.weights, "train_cls.weights")
+        given = given_weights(params.model, params.weights, "train_cls.weights")
+        load_matching(model, given, params.weights, "train_cls.weights")
     return model
-
-
-def _given_weights(params: TrainClsParams) -> dict[str, Tensor]:
-    key, name = "train_cls.weights", params.weights or ""
-    if name.endswith(".safetensors"):
-        return read_weights(name, key)
-    choices = torchvision.models.get_model_weights(params.model)
-    if name not in choices.__members__:
-        known = ", ".join(choices.__members__)
-        raise UserError(f"params.yaml: {key}: found {name!r}; allowed are null, a .safetensors path, {known}")
-    try:
-        return choices[name].get_state_dict(progress=False, check_hash=True)
-    except OSError as error:
-        raise UserError(
-            f"params.yaml: {key}: {name} cannot be downloaded ({error}); give a .safetensors path"
-        ) from None
 
 
 def train_classifier(

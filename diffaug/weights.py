@@ -6,6 +6,7 @@ import urllib.error
 from pathlib import Path
 
 import torch
+import torchvision
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -29,10 +30,30 @@ def read_weights(path: str, key: str) -> dict[str, Tensor]:
         raise UserError(f"params.yaml: {key}: {path} is damaged ({error})") from None
 
 
+def given_weights(model: str, weights: str, key: str) -> dict[str, Tensor]:
+    """Of a network of torchvision: a .safetensors file's tensors, or torchvision's own by their name (a download).
+
+    Raises UserError with the parameter `key` where there are none.
+    """
+    if weights.endswith(".safetensors"):
+        return read_weights(weights, key)
+    choices = torchvision.models.get_model_weights(model)
+    if weights not in choices.__members__:
+        known = ", ".join(choices.__members__)
+        raise UserError(f"params.yaml: {key}: found {weights!r}; allowed are null, a .safetensors path, {known}")
+    try:
+        return choices[weights].get_state_dict(progress=False, check_hash=True)
+    except OSError as error:
+        raise UserError(
+            f"params.yaml: {key}: {weights} cannot be downloaded ({error}); give a .safetensors path"
+        ) from None
+
+
 def fetch_release(url: str, sha256: str, key: str) -> dict[str, Tensor]:
     """The tensors of a released file, downloaded once and opened only if its SHA-256 (64 hex digits) is this.
 
-    A .pt file of Ultralytics is a pickle, which can run code: hence the hash. Raises UserError with the param `key`.
+    A .pt file of Ultralytics is a pickle, which can run code: hence the hash. Of a .pth file only tensors are read,
+    which runs none. Raises UserError with the param `key`.
     """
     path = work_folder("weights") / f"{sha256[:16]}{Path(url).suffix}"
     if not path.exists():
@@ -50,12 +71,14 @@ def fetch_release(url: str, sha256: str, key: str) -> dict[str, Tensor]:
     if path.suffix == ".safetensors":
         return read_weights(str(path), key)
     try:
+        if path.suffix == ".pth":
+            return torch.load(path, map_location="cpu", weights_only=True)
         checkpoint = torch.load(path, map_location="cpu", weights_only=False)
         return (checkpoint.get("ema") or checkpoint["model"]).float().state_dict()
     except (ImportError, AttributeError, KeyError, TypeError, pickle.UnpicklingError, RuntimeError) as error:
         raise UserError(
-            f"params.yaml: {key}: {url} is no .pt file of the package ultralytics ({error}); convert its tensors to "
-            ".safetensors"
+            f"params.yaml: {key}: {url} is neither a .pth file of tensors nor a .pt file of the package ultralytics "
+            f"({' '.join(str(error).split())[:200]}); convert its tensors to .safetensors"
         ) from None
 
 

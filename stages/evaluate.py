@@ -30,7 +30,7 @@ from diffaug.records import ImageSet, read_set
 from diffaug.report.sheet import save_png, task_sheet
 from diffaug.report.tables import ARMS, per_class, training_curves, write_csv
 from diffaug.report.verdict import METRICS
-from diffaug.scoring.policy import read_ledger
+from diffaug.scoring.ledger import read_ledger
 from diffaug.stage import run_stage
 from diffaug.statistics import changed_sides, image_weights, paired_difference
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from diffaug.merging import draw, paint_over
 from diffaug.params import Params
 from diffaug.records import read_set, write_set
-from diffaug.scoring.policy import read_ledger
+from diffaug.scoring.ledger import read_ledger
 from diffaug.stage import run_stage
 
 
@@ -20,7 +20,7 @@ def merge(params: Params, work: Path) -> Mapping[str, float]:
     for task in ("cls", "det"):
         real = read_set(Path(f"data/real/{task}/train"))
         generated = read_set(Path(f"data/generated/{task}"))
-        accepted = {entry.scores.id: entry for entry in read_ledger(Path(f"data/filtered/{task}")) if entry.accepted}
+        accepted = {entry.id: entry for entry in read_ledger(Path(f"data/filtered/{task}")) if entry.accepted}
         drawn = draw(real, generated, accepted, params.merge, task)
         chosen = [paint_over(record, accepted[record.id].ignored) for record in drawn]
         write_set(Path(f"data/merged/{task}/train"), real.names, [*real, *chosen])

@@ -15,7 +15,17 @@ from diffusers import (
     StableDiffusionXLPipeline,
     UNet2DConditionModel,
 )
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
+from transformers import (
+    CLIPConfig,
+    CLIPImageProcessor,
+    CLIPModel,
+    CLIPProcessor,
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    CLIPTokenizer,
+    CLIPVisionConfig,
+)
 
 from diffaug.generator.parts import TEXT_LENGTH, assemble, build_text_encoder, build_tokenizer, build_unet, build_vae
 
@@ -149,3 +159,24 @@ def _text(tokenizer: CLIPTokenizer) -> CLIPTextConfig:
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
     )
+
+
+def clip(folder: Path) -> Path:
+    """CLIP's two towers, for images of 32 x 32 pixels; unit vectors of 16 numbers."""
+    torch.manual_seed(0)
+    tokenizer = build_tokenizer(CAPTIONS)
+    small = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+    text = CLIPTextConfig(
+        vocab_size=len(tokenizer),
+        max_position_embeddings=TEXT_LENGTH,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        **small,
+    )
+    vision = CLIPVisionConfig(image_size=32, patch_size=8, **small)
+    config = CLIPConfig(text_config=text.to_dict(), vision_config=vision.to_dict(), projection_dim=16)
+    CLIPModel(config).save_pretrained(folder)
+    images = CLIPImageProcessor(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32})
+    CLIPProcessor(image_processor=images, tokenizer=tokenizer).save_pretrained(folder)
+    return folder

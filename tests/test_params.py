@@ -52,10 +52,10 @@ def test_the_projects_own_params_are_fine() -> None:
         (lambda p: p.update(extra=1), ["extra: unknown key", "value 1"]),
         (lambda p: p["merge"].update(ration=2), ["merge.ration: unknown key", "value 2"]),
         (lambda p: p["merge"].update(ratio=-1), ["merge.ratio: found -1", "greater than or equal to 0"]),
-        (lambda p: p["merge"].update(ratio=5.5), ["merge.ratio 5.5 needs", "generate.det.per_real, now 5"]),
+        (lambda p: p["merge"].update(ratio=4.5), ["merge.ratio 4.5 needs", "generate.det.per_real, now 4"]),
         (
             lambda p: (p["merge"].update(ratio=7), p["download"].update(det=None)),
-            ["merge.ratio 7 x train_per_class 20 needs more than the 120 images"],
+            ["merge.ratio 7 x train_per_class 20 needs more than the 80 images"],
         ),
         (lambda p: p["merge"].update(ratio="one"), ["merge.ratio: found 'one'", "valid number"]),
         (lambda p: p["merge"].update(ratio=float("nan")), ["merge.ratio: found nan"]),
@@ -100,8 +100,8 @@ def test_the_projects_own_params_are_fine() -> None:
             ["download.cls.name: found 'mnist'", "'cifar10'", "'svhn'"],
         ),
         (
-            lambda p: (p["merge"].update(ratio=5.0), p["download"]["cls"].update(DTD)),
-            ["merge.ratio 5 x train_per_class 25 needs more than the 120 images"],
+            lambda p: (p["merge"].update(ratio=3.5), p["download"]["cls"].update(DTD)),
+            ["merge.ratio 3.5 x train_per_class 25 needs more than the 80 images"],
         ),
         (
             lambda p: p["download"].update(cls={**HUB, "revision": "main"}),

@@ -71,7 +71,8 @@ def test_fractions_must_leave_something(tmp_path: Path) -> None:
         ("seeds", [True], "seeds.0: found True"),
         ("train_det.image_size", 100, "train_det.image_size: found 100; input should be a multiple of 32"),
         ("train_cls.shift", 0.5, "train_cls.shift: found 0.5; input should be less than 0.5"),
-        ("filter.cls.min_distance_train", 1.5, "filter.cls.min_distance_train: found 1.5"),
+        ("filter.cls.hash.min_train", -1.5, "filter.cls.hash.min_train: found -1.5"),
+        ("filter.cls.label.max_probability", 0.0001, "filter.cls.label: max_probability 0.0001 must be above min_prob"),
         ("evaluate.confidence", 1, "evaluate.confidence: found 1; input should be less than 1"),
         (
             "train_gen.scratch.vae.channels",

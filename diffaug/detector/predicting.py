@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from tqdm import tqdm
 from ultralytics import RTDETR, YOLO
 from ultralytics.engine.model import Model
@@ -46,3 +47,9 @@ def detect(yolo: Model, records: Sequence[Record], image_size: int, device: torc
         )[0].boxes.cpu()
         found.append(Detections(boxes.xyxy.numpy(), boxes.conf.numpy(), boxes.cls.numpy().astype(np.int64)))
     return found
+
+
+def embed(yolo: Model, images: Sequence[Image.Image], image_size: int, device: torch.device) -> torch.Tensor:
+    """Features float32 (N, D) of RGB images: the network's last layer before its head, averaged over the picture."""
+    bgr = [np.ascontiguousarray(np.asarray(image)[..., ::-1]) for image in images]
+    return torch.stack([yolo.embed(one, imgsz=image_size, device=device.type, verbose=False)[0].cpu() for one in bgr])

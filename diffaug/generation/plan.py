@@ -16,7 +16,7 @@ def plan_cls(params: GenerateParams, train: ImageSet) -> list[Job]:
     if not len(train):
         return []
     modes = params.cls.modes.given()
-    counts = shares(params.cls.per_class, {name: mode.weight for name, mode in modes.items()})
+    counts = shares(params.cls.made, {name: mode.weight for name, mode in modes.items()})
     formats = formats_of(train)
     usual = common_format(formats)
     jobs = []

@@ -221,4 +221,4 @@ class _Ranges:
 
 
 def _counts(params: GenerateParams, train: ImageSet) -> dict[str, int]:
-    return shares(round(params.det.per_real * len(train)), params.det.modes.weights())
+    return shares(params.det.made(len(train)), params.det.modes.weights())

@@ -13,10 +13,11 @@ from pydantic import Field, ValidationError, model_validator
 from diffaug.errors import UserError
 from diffaug.params.base import GENERATOR, Section, Seed
 from diffaug.params.data import DownloadParams, FewShot
+from diffaug.params.filtering import FilterParams
 from diffaug.params.generation import GenerateParams
 from diffaug.params.generator import TrainGenParams
 from diffaug.params.messages import one_line
-from diffaug.params.training import EvaluateParams, FilterParams, MergeParams, TrainClsParams, TrainDetParams
+from diffaug.params.training import EvaluateParams, MergeParams, TrainClsParams, TrainDetParams
 
 
 class Params(Section):

@@ -11,6 +11,7 @@ Weight = Annotated[float, Field(gt=0)]
 Guidance = Annotated[float, Field(ge=0, le=50)]
 Steps = Annotated[int, Field(ge=1, le=1000)]
 Pixels = Annotated[int, Field(ge=0, le=512)]
+Oversample = Annotated[float, Field(ge=1, le=20)]
 Range = Annotated[list[Annotated[float, Field(gt=0, le=8)]], Field(min_length=2, max_length=2)]
 
 
@@ -131,8 +132,16 @@ class ClsModes(Section):
 
 
 class ClsGeneration(Section):
+    """oversample: so many times `per_class` images are made, for the filter to choose from."""
+
     per_class: Count
+    oversample: Oversample | None = None
     modes: ClsModes
+
+    @property
+    def made(self) -> int:
+        """Images a class that are drawn."""
+        return round(self.per_class * (self.oversample or 1.0))
 
 
 class Patches(Section):
@@ -209,7 +218,12 @@ class DetModes(Section):
 
 class DetGeneration(Section):
     per_real: Annotated[float, Field(ge=0)]
+    oversample: Oversample | None = None
     modes: DetModes
+
+    def made(self, scenes: int) -> int:
+        """Scenes that are made from so many real train scenes."""
+        return round(self.per_real * (self.oversample or 1.0) * scenes)
 
 
 class Launch(Section):

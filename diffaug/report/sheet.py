@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from diffaug.files import atomic_path
 from diffaug.records import Record
-from diffaug.scoring.policy import Entry
+from diffaug.scoring.ledger import Entry
 
 COLUMNS, SCENE_COLUMNS = 10, 5  # scenes have small objects
 _WIDTH, _CAPTION, _TITLE, _GAP = 1164, 27, 26, 4
@@ -91,7 +91,7 @@ def task_sheet(
     seed: int,
 ) -> Image.Image:
     """Real train images, kept and rejected synthetic ones (with the reason), `rows` rows of each at most."""
-    reasons = {entry.scores.id: entry.reason for entry in ledger}
+    reasons = {entry.id: entry.reason for entry in ledger}
     kept = [record for record in generated if not reasons.get(record.id)]
     rejected = [record for record in generated if reasons.get(record.id)]
     columns = COLUMNS if any(record.label is not None for record in real) else SCENE_COLUMNS

@@ -35,7 +35,8 @@ TINY: dict[str, Any] = {
         "batch_size": 4,
         "num_inference_steps": 2,
         "cls": {
-            "per_class": 16,
+            "per_class": 8,
+            "oversample": 2.0,
             "modes": {
                 "txt2img": {"weight": 2},
                 "img2img": {"weight": 1, "strength": [0.5, 1.0]},
@@ -43,7 +44,7 @@ TINY: dict[str, Any] = {
             },
         },
         "det": {
-            "per_real": 3.0,
+            "per_real": 2.0,
             "modes": {
                 "paste": {"weight": 2, "items_per_class": 2},
                 "img2img": {"weight": 1, "strength": 0.5, "feather": 1, "patches": {"context": 1.5, "per_scene": 2}},
@@ -67,19 +68,16 @@ TINY: dict[str, Any] = {
     # Everything passes: these networks have learned nothing.
     "filter": {
         "cls": {
-            "min_std": 0.0,
-            "min_distance_train": 0,
-            "min_distance_heldout": 0,
-            "min_distance_generated": 0,
-            "min_label_probability": 0.0,
+            "degenerate": {"min_std": 0.0},
+            "hash": {"min_train": 0.0, "min_heldout": 0.0, "min_generated": 0.0},
+            "pixels": {"min_heldout": 0.0},
+            "label": {"min_probability": 0.0},
+            "quality": {"nearest": 2},
         },
         "det": {
-            "min_std": 0.0,
-            "min_distance_train": 0,
-            "min_distance_heldout": 0,
-            "min_distance_generated": 0,
-            "min_changed": 0.0,
-            "min_box_side": 1.0,
+            "degenerate": {"min_std": 0.0},
+            "hash": {"min_train": 0.0, "min_heldout": 0.0, "min_generated": 0.0},
+            "boxes": {"min_changed": 0.0, "min_side": 1.0},
             "audit": {"sure": 1.0, "found": 0.0, "min_iou": 0.0, "min_recall": 0.0, "new_objects": "reject"},
         },
     },

@@ -49,6 +49,15 @@ def test_generate_leaves_the_generator_and_the_control_alone(finished: Path, tmp
     assert ran == {"generate", "filter", "merge"}
 
 
+def test_a_threshold_selects_among_the_scores_that_are_there(finished: Path, tmp_path: Path) -> None:
+    project = copy_of(finished, tmp_path / "project")
+    scores = {path: path.stat().st_mtime_ns for path in (project / ".work/filter").glob("*.json")}
+    assert len(scores) == 4 + 4
+    change(project, {"filter": {"cls": {"degenerate": {"min_std": 0.001}, "label": {"min_probability": 1e-9}}}})
+    assert repro(project, "merge") == {"filter"}  # nothing is rejected by it, so nothing follows
+    assert {path: path.stat().st_mtime_ns for path in (project / ".work/filter").glob("*.json")} == scores
+
+
 def test_train_det_leaves_generation_and_classification_alone(finished: Path, tmp_path: Path) -> None:
     project = copy_of(finished, tmp_path / "project")
     change(project, {"train_det": {"learning_rate": 0.003}})

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from diffaug.records import make_record
 from diffaug.report.sheet import COLUMNS, Tile, draw_sheet, sample, task_sheet
 from diffaug.report.tables import per_class, training_curves, write_csv
 from diffaug.report.verdict import read_metrics, verdict_table
-from diffaug.scoring.policy import Entry, Scores
+from diffaug.scoring.ledger import Entry
 
 METRICS = {
     "confidence": 0.95,
@@ -66,12 +67,9 @@ def test_boxes_are_drawn() -> None:
 
 def test_rejected_images_stand_apart() -> None:
     made = [picture(f"{index}", label=0) for index in range(COLUMNS + 1)]
-    ledger = [
-        Entry(Scores(f"{index}", "cat", 9.0, 9, "", 9, "", 9, ""), "" if index else "blank")
-        for index in range(COLUMNS + 1)
-    ]
+    ledger = [Entry(f"{index}", "cat", {}, "" if index else "blank") for index in range(COLUMNS + 1)]
     one = task_sheet([], made, ledger, ("cat",), 1, 0)
-    two = task_sheet([], made, [Entry(entry.scores, "") for entry in ledger], ("cat",), 2, 0)
+    two = task_sheet([], made, [replace(entry, reason="") for entry in ledger], ("cat",), 2, 0)
     assert one.width == two.width and two.height > one.height
 
 

@@ -1,100 +1,83 @@
-import dataclasses
-from pathlib import Path
+"""Scores are taken once: a threshold selects among what is kept, and only what a score reads takes it anew."""
 
-import numpy as np
+import json
+from pathlib import Path
+from typing import Any
+
 import pytest
-from PIL import Image
+from scoring.sets import made, noise, real, write_material
 
 from diffaug.errors import UserError
-from diffaug.params.training import Audit, ClsChecks, DetChecks
-from diffaug.scoring.degenerate import gray_std
-from diffaug.scoring.duplicates import Hashes, hash_all, nearest, nearest_earlier
-from diffaug.scoring.policy import Entry, Scores, judge, read_ledger, summarise, write_ledger
+from diffaug.params.filtering import ClsChecks, DetChecks
+from diffaug.scoring import degenerate, hashes
+from diffaug.scoring.material import Material
+from diffaug.scoring.scores import ORDER, active, measure_all, score_module
 
-COMMON = {"min_std": 8.0, "min_distance_train": 3, "min_distance_heldout": 4, "min_distance_generated": 2}
-CLS = ClsChecks(**COMMON, min_label_probability=0.1)
-AUDIT = Audit(sure=0.5, found=0.1, min_iou=0.6, min_recall=0.8, new_objects="reject")
-DET = DetChecks(**COMMON, min_changed=0.1, min_box_side=5.0, audit=AUDIT)
-FINE = Scores("a", "cat", 8.0, 3, "t", 4, "v", 2, "g", label_probability=0.1, box_side=5.0)
+DEGENERATE = {"min_std": 8.0, "min_entropy": 0.0, "min_sharpness": 0.0, "flagged": "reject"}
+FAR = {"min_train": 3.0, "min_heldout": 4.0, "min_generated": 2.0}
 
 
-def test_gray_std() -> None:
-    image = Image.new("L", (2, 1))
-    image.putpixel((1, 0), 255)
-    assert gray_std(image) == 127.5
-    assert gray_std(Image.new("RGB", (3, 3), (9, 9, 9))) == 0
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
+    """Which scores have been taken."""
+    monkeypatch.chdir(tmp_path)
+    done: list[str] = []
+    for module in (degenerate, hashes):
+
+        def counted(material: Material, params: Any, measure: Any = module.measure, name: str = module.__name__) -> Any:
+            done.append(name.rpartition(".")[2])
+            return measure(material, params)
+
+        monkeypatch.setattr(module, "measure", counted)
+    return done
 
 
-def test_hashes_find_copies() -> None:
-    noise = [
-        Image.fromarray(np.random.default_rng(seed).integers(256, size=(32, 32), dtype=np.uint8)) for seed in range(3)
-    ]
-    hashes = hash_all(["a", "b", "c"], noise)
-    copy = hash_all(["copy"], [noise[1].resize((64, 64), Image.Resampling.BICUBIC)])
-    distance, id = nearest(copy.bits[0], hashes)
-    assert (distance <= 2, id) == (True, "b")
-    assert nearest(hashes.bits[2], Hashes((), np.zeros((0, 64), dtype=bool))) == (64, "")
+def material(root: Path, count: int = 3) -> Material:
+    images = [made(f"g{n}", noise(n)) for n in range(count)]
+    return write_material(root, images, train=[real("t0", noise(99), "train")])
 
 
-def test_of_two_alike_the_first_is_kept() -> None:
-    bits = np.zeros((3, 64), dtype=bool)
-    bits[1, :5] = True
-    hashes = Hashes(("a", "b", "c"), bits)
-    assert [nearest_earlier(hashes, index) for index in range(3)] == [(64, ""), (5, "a"), (0, "a")]
+def checks(**sections: Any) -> ClsChecks:
+    return ClsChecks.model_validate({"degenerate": DEGENERATE, "hash": FAR} | sections)
 
 
-@pytest.mark.parametrize(
-    ("change", "reason"),
-    [
-        ({}, ""),
-        ({"std": 7.9}, "blank"),
-        ({"distance_train": 2}, "copy of train"),
-        ({"distance_heldout": 3}, "copy of val or test"),
-        ({"distance_generated": 1}, "copy of synthetic"),
-        ({"label_probability": 0.09}, "label doubted"),
-        ({"std": 0.0, "distance_train": 0}, "blank"),
-    ],
-)
-def test_every_check_has_its_reason(change: dict, reason: str) -> None:
-    entry = judge(dataclasses.replace(FINE, **change), CLS)
-    assert (entry.reason, entry.accepted) == (reason, reason == "")
+def test_a_threshold_takes_no_score_again(calls: list[str], tmp_path: Path) -> None:
+    rows = measure_all(checks(), material(tmp_path), tmp_path)
+    assert calls == ["degenerate", "hashes"]
+    again = measure_all(checks(hash=FAR | {"min_train": 60.0}), material(tmp_path), tmp_path)
+    assert calls == ["degenerate", "hashes"] and again == rows
 
 
-def test_boxes_are_checked_for_detection_alone() -> None:
-    assert judge(dataclasses.replace(FINE, box_side=4.9), DET).reason == "box too small"
-    assert judge(dataclasses.replace(FINE, box_side=-1.0), DET).accepted  # a negative has no box
-    assert judge(dataclasses.replace(FINE, label_probability=-1.0), DET).accepted
-    assert judge(dataclasses.replace(FINE, box_side=4.9), CLS).accepted
+def test_another_image_takes_them_again(calls: list[str], tmp_path: Path) -> None:
+    assert len(measure_all(checks(), material(tmp_path), tmp_path)) == 3
+    assert len(measure_all(checks(), material(tmp_path, 4), tmp_path)) == 4
+    assert calls == ["degenerate", "hashes"] * 2
 
 
-def test_the_audits_word_counts_where_there_is_one() -> None:
-    lost, new = dataclasses.replace(FINE, box_iou=0.59), dataclasses.replace(FINE, box_iou=0.6, new_object=0.5)
-    assert judge(lost, DET).reason == "object not found"
-    assert judge(new, DET).reason == "new object"
-    assert judge(dataclasses.replace(new, new_object=0.49), DET).accepted
-    assert judge(dataclasses.replace(FINE, changed=0.09), DET).reason == "nothing new"
-    assert judge(dataclasses.replace(FINE, box_outside=1.1), DET).reason == "box off the image"
-    silent = DET.model_copy(update={"audit": None})
-    assert judge(lost, silent).accepted and judge(new, silent).accepted
+def test_without_its_section_a_score_is_gone_and_the_others_stay(calls: list[str], tmp_path: Path) -> None:
+    whole = measure_all(checks(), material(tmp_path), tmp_path)
+    calls.clear()
+    rows = measure_all(checks(hash=None), material(tmp_path), tmp_path)
+    assert calls == []
+    assert rows == [{key: value for key, value in row.items() if not key.startswith("hash")} for row in whole]
+    assert measure_all(ClsChecks(), material(tmp_path), tmp_path) == [{}, {}, {}]
 
 
-@pytest.mark.parametrize(("policy", "ignored"), [("ignore", ((1.0, 2.0, 3.0, 4.0),)), ("keep", ())])
-def test_scenes_with_new_objects_may_stay(policy: str, ignored: tuple, tmp_path: Path) -> None:
-    new = dataclasses.replace(FINE, box_iou=1.0, new_object=0.9, new_boxes="[[1.0, 2.0, 3.0, 4.0, 0.9]]")
-    audit = AUDIT.model_copy(update={"new_objects": policy})
-    entry = judge(new, DET.model_copy(update={"audit": audit}))
-    assert (entry.accepted, entry.ignored) == (True, ignored)
-    write_ledger(tmp_path, [entry])
-    assert read_ledger(tmp_path) == [entry]
+def test_every_section_has_its_module() -> None:
+    own = {"best", "quality"}  # these select and describe
+    assert set(ORDER) == (set(ClsChecks.model_fields) | set(DetChecks.model_fields)) - own
+    for name in ORDER:
+        module = score_module(name)
+        section = {**ClsChecks.model_fields, **DetChecks.model_fields}[name].annotation.__args__[0]
+        assert set(module.MEASURED_BY) <= set(section.model_fields)
+    assert list(active(checks())) == ["degenerate", "hash"]
 
 
-def test_the_ledger_round_trips(tmp_path: Path) -> None:
-    entries = [Entry(dataclasses.replace(FINE, id="b", label='a "quoted", name'), "blank"), Entry(FINE, "")]
-    write_ledger(tmp_path, entries)
-    first = (tmp_path / "ledger.csv").read_bytes()
-    assert read_ledger(tmp_path) == entries[::-1]
-    write_ledger(tmp_path, entries[::-1])
-    assert (tmp_path / "ledger.csv").read_bytes() == first
-    assert summarise(entries, "cls") == "filter: cls: 2 made, 1 kept, rejected: 1 blank"
-    with pytest.raises(UserError, match=r"ledger\.csv: not found"):
-        read_ledger(tmp_path / "nowhere")
+def test_pixels_that_a_mode_protects_stop_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever scores are asked for."""
+    monkeypatch.chdir(tmp_path)
+    settings = json.dumps({"parts": [{"region": [0, 0, 8, 8], "object": -1, "padding": 0}]})
+    scene = made("g0", noise(2), None, source_id="t0", mode="img2img", settings=settings)
+    given = write_material(tmp_path, [scene], train=[real("t0", noise(1), "train", None)], task="det")
+    with pytest.raises(UserError, match="1 scenes differ from their photographs in pixels that their modes protect"):
+        measure_all(DetChecks(), given, tmp_path)

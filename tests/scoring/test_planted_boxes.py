@@ -16,10 +16,12 @@ from diffaug.detector.predicting import detect, load_detector
 from diffaug.detector.training import train_detector
 from diffaug.export import write_data_yaml, write_yolo
 from diffaug.images import encode_png
-from diffaug.params.training import DetChecks, TrainDetParams
+from diffaug.params.filtering import DetChecks
+from diffaug.params.training import TrainDetParams
 from diffaug.records import ImageSet, Record, make_record
-from diffaug.scoring.boxes import audit, trusted_classes
-from diffaug.scoring.policy import Scores, judge
+from diffaug.scoring.audit import audit, trusted_classes
+from diffaug.scoring.ledger import Entry
+from diffaug.scoring.policy import judge
 
 NAMES = ("disc", "square")
 SIZE, PLANTED = 96, 50
@@ -126,8 +128,8 @@ def test_planted_faults_are_found_and_good_scenes_pass(
     rejected: Counter[str] = Counter()
     for (wrong, scene, source), seen, known in zip(cases, found, before):
         result = audit(scene, source, seen, known, checks.audit, trusted)
-        scores = Scores(scene.id, "", 50.0, 64, "", 64, "", 64, "", box_iou=result.iou, new_object=result.new)
-        rejected[wrong] += not judge(scores, checks).accepted
+        row = Entry(scene.id, "", {"box_iou": result.iou, "new_object": result.new})
+        rejected[wrong] += not judge(row, DetChecks(audit=checks.audit)).accepted
     with capsys.disabled():
         print(f"\nthe audit of {PLANTED} scenes each rejects: {dict(rejected)}")
     assert rejected["good"] <= 0.1 * PLANTED

@@ -1,0 +1,59 @@
+"""How pleasing an image is said to be: LAION's predictor v2 on CLIP ViT-L/14 (github.com/christophschuhmann/
+improved-aesthetic-predictor)."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from diffaug.errors import UserError
+from diffaug.params.filtering import Aesthetic
+from diffaug.params.training import Release
+from diffaug.scoring.clip import open_clip
+from diffaug.scoring.material import Columns, Material
+from diffaug.weights import fetch_release, read_weights
+
+MEASURED_BY = ("model", "head")
+
+
+def measure(material: Material, params: Aesthetic) -> Columns:
+    """aesthetic: about 1 to 10; above 6 is what LAION calls its aesthetic subset."""
+    if not len(material.generated):
+        return {"aesthetic": []}
+    key = f"filter.{material.task}.aesthetic"
+    weights = (
+        fetch_release(params.head.url, params.head.sha256, f"{key}.head")
+        if isinstance(params.head, Release)
+        else read_weights(params.head, f"{key}.head")
+    )
+    head = build_head(weights, f"{key}.head")
+    clip = open_clip(params.model, material.device, f"{key}.model")
+    vectors = clip.records(material.generated.records, material, "aesthetic")
+    if vectors.shape[1] != head[0].in_features:
+        raise UserError(
+            f"params.yaml: {key}.head: reads vectors of {head[0].in_features} numbers, but {params.model.name} gives "
+            f"{vectors.shape[1]}; LAION's head goes with CLIP ViT-L/14"
+        )
+    with torch.inference_mode():
+        return {"aesthetic": head(vectors)[:, 0].tolist()}
+
+
+def failures(row: Mapping[str, Any], params: Aesthetic) -> Iterator[tuple[str, bool]]:
+    """What the image fails, by its row of the ledger."""
+    yield "not pleasing", row["aesthetic"] < params.min
+
+
+def build_head(weights: Mapping[str, Tensor], key: str) -> nn.Sequential:
+    """The linear layers of the file, `layers.N.weight` and `.bias` in the order of N: the predictor has nothing between
+    them but dropout, which is off. Raises UserError where the file has no such layers."""
+    numbers = sorted(int(name.split(".")[1]) for name in weights if name.startswith("layers.") and "weight" in name)
+    if not numbers or weights[f"layers.{numbers[-1]}.weight"].shape[0] != 1:
+        raise UserError(f"params.yaml: {key}: has no layers.N.weight that end in one number, so is no predictor's head")
+    layers = []
+    for number in numbers:
+        weight, bias = weights[f"layers.{number}.weight"], weights[f"layers.{number}.bias"]
+        layer = nn.Linear(weight.shape[1], weight.shape[0])
+        layer.load_state_dict({"weight": weight.float(), "bias": bias.float()})
+        layers.append(layer)
+    return nn.Sequential(*layers).eval()

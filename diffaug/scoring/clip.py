@@ -1,0 +1,64 @@
+"""CLIP (Radford et al. 2021, arXiv:2103.00020): images and texts as directions of one space."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional as F
+from transformers import AutoProcessor, CLIPModel
+
+from diffaug.diffusion.locate import locate_network
+from diffaug.errors import UserError
+from diffaug.params.base import ModelName
+from diffaug.records import Record
+from diffaug.scoring.material import Material
+
+_BATCH = 64
+
+
+class Clip:
+    """A CLIP model on the device; `scale`: what cosines are multiplied with before the softmax."""
+
+    def __init__(self, model: Any, processor: Any, device: torch.device) -> None:
+        self._model, self._processor, self._device = model.to(device).eval(), processor, device
+        self.scale = model.logit_scale.detach().exp().item()
+
+    @torch.inference_mode()
+    def images(self, images: list[Image.Image]) -> Tensor:
+        """Unit vectors float32 (N, D)."""
+        inputs = self._processor(images=images, return_tensors="pt").to(self._device)
+        return F.normalize(_vectors(self._model.get_image_features(**inputs)), dim=1)
+
+    @torch.inference_mode()
+    def texts(self, texts: list[str]) -> Tensor:
+        """Unit vectors float32 (N, D); what is longer than the model reads is cut off."""
+        inputs = self._processor(text=texts, return_tensors="pt", padding=True, truncation=True).to(self._device)
+        return F.normalize(_vectors(self._model.get_text_features(**inputs)), dim=1)
+
+    def records(self, records: Sequence[Record], material: Material, score: str) -> Tensor:
+        """Unit vectors float32 (N, D) of all images, on the CPU."""
+        found, waiting = [], []
+        for number, record in enumerate(material.progress(score, records), 1):
+            waiting.append(record.open().convert("RGB"))
+            if len(waiting) == _BATCH or number == len(records):
+                found.append(self.images(waiting).cpu())
+                waiting = []
+        return torch.cat(found) if found else torch.empty(0, 0)
+
+
+def open_clip(name: ModelName, device: torch.device, key: str) -> Clip:
+    """The model that the parameter `key` names. Raises UserError where it is no CLIP."""
+    located = locate_network(name, key)
+    try:
+        processor = AutoProcessor.from_pretrained(located.path, local_files_only=True)
+        model = CLIPModel.from_pretrained(located.path, local_files_only=True, use_safetensors=True)
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"params.yaml: {key}: {located.path} is no CLIP that transformers opens ({reason})") from None
+    return Clip(model, processor, device)
+
+
+def _vectors(found: Any) -> Tensor:
+    return (found if isinstance(found, Tensor) else found.pooler_output).float()

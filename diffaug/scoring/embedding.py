@@ -1,0 +1,41 @@
+"""Copies and collapse in the eyes of a network: the cosine distance of features."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from diffaug.params.filtering import Embedding
+from diffaug.records import Record
+from diffaug.scoring.material import Columns, Material
+from diffaug.scoring.neighbours import Measure, measure_neighbours, neighbour_failures
+from diffaug.scoring.networks import open_network
+
+MEASURED_BY = ("network",)
+_FAR = 2.0
+
+
+def measure(material: Material, params: Embedding) -> Columns:
+    """embedding_*: 0 (the same) to 2, to the nearest image, mirrored or not."""
+    network = open_network(params.network, material, f"filter.{material.task}.embedding.network")
+
+    def signatures(records: Sequence[Record]) -> np.ndarray:
+        return _normed(network(records))
+
+    def views(records: Sequence[Record]) -> Iterator[np.ndarray]:
+        yield from np.stack([signatures(records), _normed(network(records, mirror=True))], axis=1)
+
+    return measure_neighbours(material, Measure("embedding", signatures, views, _cosine, _FAR))
+
+
+def failures(row: Mapping[str, Any], params: Embedding) -> Iterator[tuple[str, bool]]:
+    """What the image fails, by its row of the ledger."""
+    return neighbour_failures(row, params, "embedding", "lookalike")
+
+
+def _normed(features: np.ndarray) -> np.ndarray:
+    return features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
+
+
+def _cosine(views: np.ndarray, among: np.ndarray) -> np.ndarray:
+    return np.maximum(1 - (views @ among.T).max(axis=0, initial=-1.0), 0.0)

@@ -1,0 +1,45 @@
+"""Copies by perceptual hash: the coarse shape of a picture, also mirrored."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import imagehash
+import numpy as np
+from PIL import Image, ImageOps
+
+from diffaug.params.filtering import Neighbours
+from diffaug.records import Record
+from diffaug.scoring.material import Columns, Material
+from diffaug.scoring.neighbours import Measure, measure_neighbours, neighbour_failures
+
+MEASURED_BY: tuple[str, ...] = ()
+_BITS = 64
+
+
+def measure(material: Material, params: Neighbours) -> Columns:
+    """hash_*: bits, 0 to 64, that differ from the nearest image's hash."""
+    return measure_neighbours(material, Measure("hash", _signatures, _views, _differing, _BITS))
+
+
+def failures(row: Mapping[str, Any], params: Neighbours) -> Iterator[tuple[str, bool]]:
+    """What the image fails, by its row of the ledger."""
+    return neighbour_failures(row, params, "hash", "copy")
+
+
+def phash(image: Image.Image) -> np.ndarray:
+    """The image's perceptual hash (DCT of its coarse shape) as 64 bits, by the library imagehash."""
+    return imagehash.phash(image).hash.ravel()
+
+
+def _signatures(records: Sequence[Record]) -> np.ndarray:
+    return np.array([phash(record.open()) for record in records], dtype=bool).reshape(len(records), _BITS)
+
+
+def _views(records: Sequence[Record]) -> Iterator[np.ndarray]:
+    for record in records:
+        image = record.open()
+        yield np.stack([phash(image), phash(ImageOps.mirror(image))])
+
+
+def _differing(views: np.ndarray, among: np.ndarray) -> np.ndarray:
+    return (views[:, None] ^ among[None]).sum(axis=2).min(axis=0)

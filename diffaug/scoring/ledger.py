@@ -1,0 +1,73 @@
+"""The ledger: every synthetic image's scores, and whether and why it was rejected."""
+
+import csv
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from diffaug.compose import Box
+from diffaug.errors import UserError
+from diffaug.files import atomic_path
+
+LEDGER = "ledger.csv"
+_OWN = ("id", "label", "accepted", "reason", "ignored")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A ledger row: the image, its class (or those of its boxes), the scores by column, why it was rejected ("" where
+    it was accepted), and which boxes of it (x, y, width, height in pixels) are to be painted over, since they may hold
+    objects without a label."""
+
+    id: str
+    label: str
+    scores: Mapping[str, Any]
+    reason: str = ""
+    ignored: tuple[Box, ...] = ()
+
+    @property
+    def accepted(self) -> bool:
+        return not self.reason
+
+
+def write_ledger(folder: Path, entries: Sequence[Entry]) -> None:
+    """Write `ledger.csv`: a row for every synthetic image, sorted by id."""
+    columns = list(entries[0].scores) if entries else []
+    with atomic_path(folder / LEDGER) as temporary, temporary.open("w", newline="", encoding="utf-8") as handle:
+        writer = csv.writer(handle, lineterminator="\n")
+        writer.writerow(["id", "label", *columns, "accepted", "reason", "ignored"])
+        for entry in sorted(entries, key=lambda entry: entry.id):
+            cells = [f"{value:.6g}" if isinstance(value, float) else value for value in entry.scores.values()]
+            ignored = json.dumps(entry.ignored) if entry.ignored else ""
+            accepted = "yes" if entry.accepted else "no"
+            writer.writerow([entry.id, entry.label, *cells, accepted, entry.reason, ignored])
+
+
+def read_ledger(folder: Path) -> list[Entry]:
+    """The ledger's rows. Raises UserError where there is none."""
+    try:
+        with (folder / LEDGER).open(newline="", encoding="utf-8") as handle:
+            return [_entry(row) for row in csv.DictReader(handle)]
+    except FileNotFoundError:
+        raise UserError(f"{folder / LEDGER}: not found; run `dvc repro filter`") from None
+
+
+def _entry(row: Mapping[str, str]) -> Entry:
+    scores = {name: _value(name, text) for name, text in row.items() if name not in _OWN}
+    ignored = tuple((x, y, width, height) for x, y, width, height in json.loads(row["ignored"] or "[]"))
+    return Entry(row["id"], row["label"], scores, row["reason"], ignored)
+
+
+def _value(column: str, text: str) -> float | str:
+    return text if "_nearest_" in column or column in ("label_seen", "new_boxes") else float(text)
+
+
+def summarise(entries: Sequence[Entry], task: str) -> str:
+    """How many were made, kept and rejected for what, in one line."""
+    reasons = Counter(entry.reason for entry in entries if entry.reason)
+    rejected = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))
+    kept = len(entries) - sum(reasons.values())
+    return f"filter: {task}: {len(entries)} made, {kept} kept" + (f", rejected: {rejected}" if rejected else "")

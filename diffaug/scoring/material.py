@@ -1,0 +1,68 @@
+"""What the scores of a task read: its synthetic and real images, and the control's models, opened when first asked."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from diffaug.device import choose_device
+from diffaug.records import ImageSet, Record, read_set
+
+Columns = dict[str, list[Any]]  # by name, a value for every synthetic image
+
+
+class Material:
+    """One task's images and models. `task`: cls or det; `seed`: of the control whose word is asked."""
+
+    def __init__(self, task: str, seed: int) -> None:
+        self.task = task
+        self.generated = read_set(Path(f"data/generated/{task}"))
+        self.real = {split: read_set(Path(f"data/real/{task}/{split}")) for split in ("train", "val", "test")}
+        self.control = Path(f"models/{task}/real-{seed}")
+
+    @property
+    def heldout(self) -> list[Record]:
+        """Real val and test images, which no synthetic one may copy."""
+        return [*self.real["val"], *self.real["test"]]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The real classes."""
+        return self.real["train"].names
+
+    @cached_property
+    def device(self) -> torch.device:
+        return choose_device()
+
+    @cached_property
+    def sources(self) -> list[Record]:
+        """The photograph that each synthetic image is made from. Raises KeyError where one has none."""
+        photographs = {record.id: record for record in self.real["train"]}
+        return [photographs[record.source_id or ""] for record in self.generated]
+
+    @cached_property
+    def key(self) -> str:
+        """A hash of everything that a score may read: images, labels, boxes, the control's weights."""
+        rows = [
+            (record.id, record.sha256, record.label, record.bbox, record.category, record.source_id)
+            for records in (self.generated, *self.real.values())
+            for record in records
+        ]
+        weights = [hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(self.control.glob("*.safetensors"))]
+        return hashlib.sha256(json.dumps([self.names, rows, weights]).encode()).hexdigest()
+
+    def progress(self, score: str, records: Sequence[Record] | None = None) -> Iterator[Record]:
+        """The synthetic images (or `records`) one by one, with a progress bar."""
+        chosen: Iterable[Record] = self.generated.records if records is None else records
+        yield from tqdm(chosen, desc=f"filter: {self.task}: {score}", unit="image", mininterval=1.0, leave=False)
+
+
+def select(images: ImageSet, ids: Iterable[str]) -> list[Record]:
+    """The records with these ids."""
+    wanted = set(ids)
+    return [record for record in images if record.id in wanted]

@@ -1,0 +1,75 @@
+"""The nearest real and synthetic images, by any measure of distance: copies of train, leaks of test, collapse."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from diffaug.params.filtering import Neighbours
+from diffaug.records import Record
+from diffaug.scoring.material import Columns, Material
+
+NEAREST = ("train", "heldout", "generated")
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A way of comparing images.
+
+    signatures: of these images, (N, D). views: for each image, the signatures (V, D) under which a copy of another may
+    hide in it, the image as it is first: mirrored, shifted. distances: from views (V, D) to signatures (N, D), the
+    least over the views, (N,). far: the distance where there is nothing to compare with.
+    """
+
+    name: str
+    signatures: Callable[[Sequence[Record]], np.ndarray]
+    views: Callable[[Sequence[Record]], Iterator[np.ndarray]]
+    distances: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    far: float
+
+
+def measure_neighbours(material: Material, measure: Measure) -> Columns:
+    """NAME_train, NAME_heldout (val and test) and NAME_generated: distances to the nearest image, and NAME_nearest_*:
+    its id.
+
+    Of synthetic images only earlier ones count, as they are, so that of two alike the first stays. A scene is its
+    photograph but for what was drawn anew: neither the photograph nor other scenes made from it count.
+    """
+    generated = material.generated.records
+    train, heldout = material.real["train"].records, material.heldout
+    known = {"train": measure.signatures(train), "heldout": measure.signatures(heldout)}
+    ids = {"train": [record.id for record in train], "heldout": [record.id for record in heldout]}
+    own = measure.signatures(generated)
+    sources = np.array([record.source_id or "" for record in generated])
+    columns: Columns = {f"{measure.name}{kind}_{group}": [] for kind in ("", "_nearest") for group in NEAREST}
+    views = measure.views(list(material.progress(measure.name)))
+    for index, (record, seen) in enumerate(zip(generated, views)):
+        found = {}
+        for group, signatures in known.items():
+            distances = measure.distances(seen, signatures)
+            if material.task == "det" and record.source_id in ids[group]:
+                distances[ids[group].index(record.source_id)] = measure.far
+            found[group] = _closest(distances, ids[group], measure.far)
+        earlier = measure.distances(seen[:1], own[:index])
+        if material.task == "det":
+            earlier[sources[:index] == sources[index]] = measure.far
+        found["generated"] = _closest(earlier, [other.id for other in generated[:index]], measure.far)
+        for group, (distance, id) in found.items():
+            columns[f"{measure.name}_{group}"].append(distance)
+            columns[f"{measure.name}_nearest_{group}"].append(id)
+    return columns
+
+
+def neighbour_failures(row: Mapping[str, Any], params: Neighbours, name: str, what: str) -> Iterator[tuple[str, bool]]:
+    """What the image fails; `what` it is where it is too near: a copy, say."""
+    yield f"{what} of train", row[f"{name}_train"] < params.min_train
+    yield f"{what} of val or test", row[f"{name}_heldout"] < params.min_heldout
+    yield f"{what} of synthetic", row[f"{name}_generated"] < params.min_generated
+
+
+def _closest(distances: np.ndarray, ids: Sequence[str], far: float) -> tuple[float, str]:
+    if not len(distances) or distances.min() >= far:
+        return far, ""
+    closest = int(distances.argmin())
+    return distances[closest].item(), ids[closest]

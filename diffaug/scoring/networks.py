@@ -1,0 +1,99 @@
+"""Networks that turn images into features: the control's own, one of torchvision, or one of the hub."""
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+import torchvision
+from PIL import Image, ImageOps
+from torch import Tensor, nn
+from transformers import AutoImageProcessor, AutoModel
+
+from diffaug.classifier import load_classifier, normalize
+from diffaug.detector.predicting import embed, load_detector
+from diffaug.diffusion.locate import locate_network
+from diffaug.errors import UserError
+from diffaug.images import to_rgb_array
+from diffaug.params.base import ModelName
+from diffaug.params.filtering import HubNetwork, Network, TorchvisionNetwork
+from diffaug.records import Record
+from diffaug.scoring.clip import open_clip
+from diffaug.scoring.material import Material
+from diffaug.weights import given_weights, load_matching
+
+_BATCH = 64
+_SIDE = 224  # what torchvision's classifiers are trained at
+_HEADS = ("fc", "classifier", "head", "heads")
+
+
+class Features:
+    """Features float32 (N, D) of records by one network, kept for every set that it was asked for."""
+
+    def __init__(self, run: Callable[[list[Image.Image]], Tensor]) -> None:
+        self._run = run
+        self._known: dict[tuple[str, bool], np.ndarray] = {}
+
+    @torch.inference_mode()
+    def __call__(self, records: Sequence[Record], mirror: bool = False) -> np.ndarray:
+        new = {record.sha256: record for record in records if (record.sha256, mirror) not in self._known}
+        for start in range(0, len(new), _BATCH):
+            batch = list(new.items())[start : start + _BATCH]
+            images = [record.open().convert("RGB") for _, record in batch]
+            rows = self._run([ImageOps.mirror(image) for image in images] if mirror else images)
+            self._known |= {(sha, mirror): row for (sha, _), row in zip(batch, rows.float().cpu().numpy())}
+        return np.array([self._known[record.sha256, mirror] for record in records], dtype=np.float32)
+
+
+def open_network(params: Network, material: Material, key: str) -> Features:
+    """The network that the parameter `key` names. Raises UserError where it cannot be opened."""
+    if isinstance(params, TorchvisionNetwork):
+        return Features(_torchvision(params, material.device, key))
+    if isinstance(params, HubNetwork):
+        return Features(_hub(params.hub, material.device, key))
+    return Features(_classifier(material) if material.task == "cls" else _detector(material))
+
+
+def _classifier(material: Material) -> Callable[[list[Image.Image]], Tensor]:
+    model, facts = load_classifier(material.control, material.device)
+    model.fc = nn.Identity()
+    return lambda images: model(normalize(_stack(images, facts["image_size"], material.device)))
+
+
+def _detector(material: Material) -> Callable[[list[Image.Image]], Tensor]:
+    model, facts = load_detector(material.control)
+    return lambda images: embed(model, images, facts["image_size"], material.device)
+
+
+def _torchvision(params: TorchvisionNetwork, device: torch.device, key: str) -> Callable[[list[Image.Image]], Tensor]:
+    if params.torchvision not in torchvision.models.list_models(torchvision.models):
+        raise UserError(f"params.yaml: {key}: torchvision has no classifier {params.torchvision!r}")
+    model = torchvision.models.get_model(params.torchvision, weights=None)
+    load_matching(model, given_weights(params.torchvision, params.weights, key), params.weights, key)
+    for head in _HEADS:
+        if hasattr(model, head):
+            setattr(model, head, nn.Identity())
+    model.to(device).eval()
+    return lambda images: model(normalize(_stack(images, _SIDE, device)))
+
+
+def _hub(name: ModelName, device: torch.device, key: str) -> Callable[[list[Image.Image]], Tensor]:
+    located = locate_network(name, key)
+    if json.loads((located.path / "config.json").read_text(encoding="utf-8")).get("model_type") == "clip":
+        return open_clip(name, device, key).images
+    try:
+        processor = AutoImageProcessor.from_pretrained(located.path, local_files_only=True)
+        model: Any = AutoModel.from_pretrained(located.path, local_files_only=True, use_safetensors=True)
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"params.yaml: {key}: {located.path} is no image model of transformers ({reason})") from None
+    model = model.to(device).eval()
+    # The class token, as DINOv2's authors compare images (Oquab et al. 2023, arXiv:2304.07193).
+    return lambda images: model(**processor(images=images, return_tensors="pt").to(device)).last_hidden_state[:, 0]
+
+
+def _stack(images: list[Image.Image], side: int, device: torch.device) -> Tensor:
+    """uint8 (B, 3, side, side)."""
+    arrays = np.stack([to_rgb_array(image, side) for image in images])
+    return torch.from_numpy(arrays).permute(0, 3, 1, 2).contiguous().to(device)

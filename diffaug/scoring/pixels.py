@@ -1,0 +1,63 @@
+"""Copies pixel by pixel: re-encoded, shifted a little or mirrored, which hashes and networks do not tell from images
+that are merely alike."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from diffaug.params.filtering import Neighbours
+from diffaug.records import Record
+from diffaug.scoring.material import Columns, Material
+from diffaug.scoring.neighbours import Measure, measure_neighbours, neighbour_failures
+
+MEASURED_BY: tuple[str, ...] = ()
+_SIDE = 32  # pixels at most; small images are compared as they are
+_SHIFT = 2
+_FAR = 255.0
+
+
+def measure(material: Material, params: Neighbours) -> Columns:
+    """pixels_*: the root mean square of grey levels (0 to 255) that differ from the nearest image, at 32 x 32 pixels or
+    the images' own size, after the best shift by up to 2 pixels, mirrored or not."""
+    everything = [*material.generated, *material.real["train"], *material.heldout]
+    side = min([_SIDE, *(min(record.open().size) for record in everything)])
+    return measure_neighbours(
+        material, Measure("pixels", partial(_signatures, side=side), partial(_views, side=side), _rms, _FAR)
+    )
+
+
+def failures(row: Mapping[str, Any], params: Neighbours) -> Iterator[tuple[str, bool]]:
+    """What the image fails, by its row of the ledger."""
+    return neighbour_failures(row, params, "pixels", "shifted copy")
+
+
+def _levels(image: Image.Image, side: int) -> np.ndarray:
+    """Grey levels around 0, float32 (side, side)."""
+    gray = image.convert("L")
+    small = gray if gray.size == (side, side) else gray.resize((side, side), Image.Resampling.BOX)
+    return np.asarray(small, dtype=np.float32) - 128
+
+
+def _signatures(records: Sequence[Record], side: int) -> np.ndarray:
+    inner = slice(_SHIFT, side - _SHIFT)
+    levels = [_levels(record.open(), side)[inner, inner].ravel() for record in records]
+    return np.array(levels, dtype=np.float32).reshape(len(records), (side - 2 * _SHIFT) ** 2)
+
+
+def _views(records: Sequence[Record], side: int) -> Iterator[np.ndarray]:
+    window = side - 2 * _SHIFT
+    shifts = sorted(range(2 * _SHIFT + 1), key=lambda shift: abs(shift - _SHIFT))  # as it is first
+    for record in records:
+        image = record.open()
+        pictures = _levels(image, side), _levels(ImageOps.mirror(image), side)
+        yield np.stack(
+            [picture[y : y + window, x : x + window].ravel() for picture in pictures for y in shifts for x in shifts]
+        )
+
+
+def _rms(views: np.ndarray, among: np.ndarray) -> np.ndarray:
+    squares = (views**2).sum(axis=1)[:, None] + (among**2).sum(axis=1)[None] - 2 * views @ among.T
+    return np.sqrt(np.maximum(squares.min(axis=0, initial=np.inf), 0) / views.shape[1])

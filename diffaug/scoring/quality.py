@@ -1,0 +1,110 @@
+"""How like real images the kept ones are as a set, in a network's features; and how well they can be told apart."""
+
+import contextlib
+import io
+import json
+import warnings
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from prdc import compute_prdc
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from torch import Tensor, nn
+from torchmetrics.image.fid import FrechetInceptionDistance
+from torchmetrics.image.kid import KernelInceptionDistance
+
+from diffaug.files import atomic_path
+from diffaug.params.filtering import Quality
+from diffaug.records import Record
+from diffaug.scoring.material import Material, select
+from diffaug.scoring.networks import Features, open_network
+
+QUALITY = "quality.json"
+_KID_SUBSETS, _KID_SIZE = 50, 1000
+_FOLDS = 5
+
+
+def write_quality(folder: Path, material: Material, kept: Collection[str], params: Quality) -> None:
+    """Write `quality.json`: the network, and `compare`'s numbers against real train images of the kept synthetic ones
+    and, to read them by, of real val images; of all and, for classification, of every class."""
+    network = open_network(params.network, material, f"filter.{material.task}.quality.network")
+    train = list(material.real["train"])
+    sets = {"synthetic": select(material.generated, kept), "real_val": list(material.real["val"])}
+    content: dict[str, Any] = {"network": params.model_dump(mode="json")["network"], "nearest": params.nearest}
+    for name, records in sets.items():
+        content[name] = {"all": _compare_records(train, records, network, params.nearest)}
+        for label, class_name in enumerate(material.names if material.task == "cls" else ()):
+            mine, theirs = ([one for one in some if one.label == label] for some in (train, records))
+            content[name][class_name] = _compare_records(mine, theirs, network, params.nearest)
+    with atomic_path(folder / QUALITY) as temporary:
+        temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _compare_records(
+    real: list[Record], made: list[Record], network: Features, nearest: int
+) -> dict[str, float | int | None]:
+    if min(len(real), len(made)) <= nearest:
+        return {"images": len(made)}
+    return {"images": len(made), **compare(network(real), network(made), nearest)}
+
+
+def compare(real: np.ndarray, made: np.ndarray, nearest: int) -> dict[str, float | None]:
+    """Features float32 (N, D) and (M, D), both with more rows than `nearest`.
+
+    kid: squared maximum mean discrepancy with a cubic kernel (Binkowski et al. 2018, arXiv:1801.01401), mean and
+    deviation over subsets, 0 for the same distribution; fid (Heusel et al. 2017, arXiv:1706.08500) where both sets have
+    more rows than features, else None, since it says little of few images; precision, recall (Kynkaanniemi et al. 2019,
+    arXiv:1904.06991), density, coverage (Naeem et al. 2020, arXiv:2002.09797); probe: area under the ROC curve of a
+    linear classifier of real against synthetic in cross-validation: 0.5 cannot tell them apart, 1 always can, and
+    whatever it goes by a network can learn as well.
+    """
+    with warnings.catch_warnings(action="ignore"):  # it says that it keeps all features, which is what it is for
+        kid = KernelInceptionDistance(
+            feature=_AsTheyAre(real.shape[1]), subsets=_KID_SUBSETS, subset_size=min(len(real), len(made), _KID_SIZE)
+        )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)  # it draws the subsets from the global generator
+        kid_mean, kid_std = (float(value) for value in _fed(kid, real, made).compute())
+    large = min(len(real), len(made)) > real.shape[1]
+    fid = FrechetInceptionDistance(feature=_AsTheyAre(real.shape[1]))
+    with contextlib.redirect_stdout(io.StringIO()):  # prdc prints
+        shape = compute_prdc(real, made, nearest)
+    return {
+        "kid": kid_mean,
+        "kid_std": kid_std,
+        "fid": float(_fed(fid, real, made).compute()) if large else None,
+        **{name: float(shape[name]) for name in ("precision", "recall", "density", "coverage")},
+        "probe": _probe(real, made),
+    }
+
+
+class _AsTheyAre(nn.Module):
+    """The network of a metric that is given features instead of images."""
+
+    def __init__(self, num_features: int) -> None:
+        super().__init__()
+        self.num_features = num_features
+
+    def forward(self, features: Tensor) -> Tensor:
+        return features
+
+
+def _fed(metric: Any, real: np.ndarray, made: np.ndarray) -> Any:
+    metric.update(torch.from_numpy(real), real=True)
+    metric.update(torch.from_numpy(made), real=False)
+    return metric
+
+
+def _probe(real: np.ndarray, made: np.ndarray) -> float | None:
+    if min(len(real), len(made)) < 2 * _FOLDS:
+        return None
+    answers = np.repeat([0, 1], [len(real), len(made)])
+    probe = make_pipeline(StandardScaler(), LogisticRegression(class_weight="balanced", max_iter=1000))
+    folds = StratifiedKFold(_FOLDS, shuffle=True, random_state=0)
+    return float(cross_val_score(probe, np.concatenate([real, made]), answers, cv=folds, scoring="roc_auc").mean())

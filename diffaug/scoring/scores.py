@@ -1,0 +1,123 @@
+"""The scores by the names of their sections in the params, taken once and kept until what they read changes."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Protocol
+
+from diffaug.errors import UserError
+from diffaug.files import atomic_path
+from diffaug.params.base import Section
+from diffaug.params.filtering import ClsChecks, DetChecks
+from diffaug.scoring.material import Columns, Material
+
+ORDER = ("degenerate", "hash", "pixels", "embedding", "boxes", "audit", "label", "text", "aesthetic")  # of reasons
+_LIBRARIES = ("imagehash", "opencv-python-headless", "torch", "torchvision", "transformers")
+
+
+class Score(Protocol):
+    """A module of this folder. MEASURED_BY: the fields of its section that change what it measures; the others only
+    select."""
+
+    @property
+    def MEASURED_BY(self) -> tuple[str, ...]: ...
+
+    def measure(self, material: Material, params: Any) -> Columns: ...
+
+    def failures(self, row: Mapping[str, Any], params: Any) -> Iterator[tuple[str, bool]]: ...
+
+
+def score_module(name: str) -> Score:
+    """The score of a section; networks are imported by those alone that need them."""
+    match name:
+        case "degenerate":
+            from diffaug.scoring import degenerate
+
+            return degenerate
+        case "hash":
+            from diffaug.scoring import hashes
+
+            return hashes
+        case "pixels":
+            from diffaug.scoring import pixels
+
+            return pixels
+        case "embedding":
+            from diffaug.scoring import embedding
+
+            return embedding
+        case "boxes":
+            from diffaug.scoring import boxes
+
+            return boxes
+        case "audit":
+            from diffaug.scoring import audit
+
+            return audit
+        case "label":
+            from diffaug.scoring import label
+
+            return label
+        case "text":
+            from diffaug.scoring import text
+
+            return text
+        case _:
+            from diffaug.scoring import aesthetic
+
+            return aesthetic
+
+
+def active(checks: ClsChecks | DetChecks) -> dict[str, Section]:
+    """The sections that are given, in the order in which their reasons count."""
+    given = {name: getattr(checks, name, None) for name in ORDER}
+    return {name: section for name, section in given.items() if section is not None}
+
+
+def measured(name: str, section: Section | None, material: Material, work: Path) -> Columns:
+    """The score's columns: those of the last run in `work` where nothing that they depend on has changed since."""
+    score = score_module(name)
+    settings = section.model_dump(mode="json", include=set(score.MEASURED_BY)) if section else {}
+    key = hashlib.sha256(json.dumps([name, settings, material.key, _code()]).encode()).hexdigest()
+    path = work / f"{material.task}-{name}.json"
+    if path.exists():
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        if kept["key"] == key:
+            return kept["columns"]
+    columns = score.measure(material, section)
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps({"key": key, "columns": columns}), encoding="utf-8")
+    return columns
+
+
+def measure_all(checks: ClsChecks | DetChecks, material: Material, work: Path) -> list[dict[str, Any]]:
+    """For every synthetic image, the values of all given scores. Raises UserError where a scene differs from its
+    photograph in pixels that its mode must not touch."""
+    if material.task == "det":
+        _check_protected(measured("boxes", checks.boxes if isinstance(checks, DetChecks) else None, material, work))
+    columns: Columns = {}
+    for name, section in active(checks).items():
+        columns |= measured(name, section, material, work)
+    return [{name: values[index] for name, values in columns.items()} for index in range(len(material.generated))]
+
+
+@cache
+def _code() -> list[str]:
+    """What the numbers depend on beside images and settings: the package's own code, and the libraries."""
+    package = Path(__file__).parents[1]
+    digest = hashlib.sha256()
+    for path in sorted(package.rglob("*.py")):
+        digest.update(path.read_bytes())
+    return [digest.hexdigest(), *(f"{name} {version(name)}" for name in _LIBRARIES)]
+
+
+def _check_protected(columns: Columns) -> None:
+    touched = [number for number in columns["protected"] if number]
+    if touched:
+        raise UserError(
+            f"data/generated/det: {len(touched)} scenes differ from their photographs in pixels that their modes "
+            "protect; this is a bug of diffaug: please report it with your params.yaml"
+        )

@@ -1,0 +1,119 @@
+"""Scores by networks, with arithmetic worked out by hand and real networks of random weights."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from scoring.sets import NAMES, made, noise, real, write_material
+from small_models import clip
+
+from diffaug.errors import UserError
+from diffaug.params.base import ModelName
+from diffaug.params.filtering import Aesthetic, Label, Text
+from diffaug.scoring import aesthetic, label, text
+from diffaug.scoring.clip import open_clip
+
+CPU = torch.device("cpu")
+
+
+def test_probability_and_rank_by_hand() -> None:
+    probabilities = torch.tensor([[0.7, 0.2, 0.1], [0.1, 0.45, 0.45], [0.6, 0.3, 0.1]])
+    intended, ranks = label.agreement(probabilities, torch.tensor([0, 2, 2]))
+    assert intended.tolist() == pytest.approx([0.7, 0.45, 0.1])
+    assert ranks.tolist() == [1, 1, 3]
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ({}, []),
+        ({"label_probability": 0.09}, ["label doubted"]),
+        ({"label_rank": 3}, ["label doubted"]),
+        ({"label_probability": 0.96}, ["too easy"]),
+    ],
+)
+def test_label_thresholds(row: dict, reason: list[str]) -> None:
+    checks = Label(min_probability=0.1, max_rank=2, max_probability=0.95)
+    found = {"label_probability": 0.5, "label_rank": 2} | row
+    assert [what for what, fails in label.failures(found, checks) if fails] == reason
+
+
+def test_similarity_and_probability_by_hand() -> None:
+    """cos 60 degrees = 0.5 with the first prompt, 0.866 with the second; exp(2 (0.866 - 0.5)) : 1 is 0.675."""
+    images = torch.tensor([[0.5, 3**0.5 / 2], [0.5, 3**0.5 / 2]])
+    similarity, probability = text.agreement(images, torch.eye(2), [0, 1], 2.0)
+    assert similarity.tolist() == pytest.approx([50.0, 86.6025], abs=1e-3)
+    assert probability.tolist() == pytest.approx([0.3247, 0.6753], abs=1e-3)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> ModelName:
+    return ModelName(name=str(clip(tmp_path_factory.mktemp("clip") / "model")))
+
+
+def test_clip_reads_images_and_prompts(model: ModelName, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One image's numbers are the same alone and among others: the softmax is over the classes."""
+    monkeypatch.chdir(tmp_path)
+    checks = Text(model=model, prompt="a photo of a {class}", min_similarity=-100.0, min_probability=0.0)
+    images = [made(f"g{n}", noise(n), n % 2) for n in range(5)]
+    columns = text.measure(write_material(tmp_path, images), checks)
+    alone = text.measure(write_material(tmp_path, images[3:4]), checks)
+    for name in ("text_similarity", "text_probability"):
+        assert columns[name][3] == pytest.approx(alone[name][0], abs=1e-4)
+    other = text.measure(write_material(tmp_path, [made("g3", noise(3), 0)]), checks)
+    assert other["text_probability"][0] + alone["text_probability"][0] == pytest.approx(1.0, abs=1e-5)
+    opened = open_clip(model, CPU, "filter.cls.text.model")
+    prompts = opened.texts([f"a photo of a {name}" for name in NAMES])
+    cosine = float(opened.images([noise(3)])[0] @ prompts[1])
+    assert alone["text_similarity"][0] == pytest.approx(100 * cosine, abs=1e-3)
+
+
+def test_text_thresholds(model: ModelName) -> None:
+    checks = Text(model=model, prompt="{class}", min_similarity=20.0, min_probability=0.5)
+    row = {"text_similarity": 19.0, "text_probability": 0.4}
+    reasons = [what for what, fails in text.failures(row, checks) if fails]
+    assert reasons == ["not as its prompt", "another class's prompt"]
+
+
+def test_the_aesthetic_head_is_a_chain_of_layers(
+    model: ModelName, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    weights = {
+        "layers.0.weight": torch.full((2, 16), 0.5),
+        "layers.0.bias": torch.tensor([1.0, -1.0]),
+        "layers.7.weight": torch.tensor([[2.0, 3.0]]),
+        "layers.7.bias": torch.tensor([0.5]),
+    }
+    save_file(weights, tmp_path / "head.safetensors")
+    head = aesthetic.build_head(weights, "filter.cls.aesthetic.head")
+    assert head(torch.full((1, 16), 0.25)).item() == pytest.approx(2 * 3.0 + 3 * 1.0 + 0.5)
+
+    checks = Aesthetic(model=model, head="head.safetensors", min=6.0)
+    columns = aesthetic.measure(write_material(tmp_path, [made("a", noise(1))]), checks)
+    vector = open_clip(model, CPU, "m").images([noise(1)]).clone()
+    assert columns["aesthetic"][0] == pytest.approx(head(vector).item(), abs=1e-4)
+    assert [fails for _, fails in aesthetic.failures({"aesthetic": 5.9}, checks)] == [True]
+    with pytest.raises(UserError, match=r"has no layers\.N\.weight that end in one number"):
+        aesthetic.build_head({"fc.weight": torch.ones(1, 2)}, "filter.cls.aesthetic.head")
+
+
+def test_a_head_of_another_clip_is_refused(model: ModelName, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    weights = {"layers.0.weight": torch.zeros(1, 768), "layers.0.bias": torch.zeros(1)}
+    save_file(weights, tmp_path / "head.safetensors")
+    with pytest.raises(UserError, match=r"filter\.cls\.aesthetic\.head: reads vectors of 768 numbers, but .* gives 16"):
+        aesthetic.measure(
+            write_material(tmp_path, [made("a", noise(1))], train=[real("t", noise(2), "train")]),
+            Aesthetic(model=model, head="head.safetensors", min=6.0),
+        )
+
+
+def test_what_is_no_clip_is_one_line(tmp_path: Path) -> None:
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    (folder / "model.safetensors").write_bytes(b"")
+    with pytest.raises(UserError, match=r"filter\.cls\.text\.model: .* is no CLIP that transformers opens"):
+        open_clip(ModelName(name=str(folder)), CPU, "filter.cls.text.model")
