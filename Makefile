@@ -2,13 +2,16 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: repro test lint setup
+.PHONY: repro study test lint setup
 
 repro: setup
 	$(BIN)/diffaug check
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dvc repro
 	@echo
 	@$(BIN)/diffaug verdict
+
+study: setup
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/diffaug study
 
 test: setup
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest

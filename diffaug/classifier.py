@@ -1,5 +1,6 @@
 """A torchvision ResNet: training under a step budget, best checkpoint by real val, saving, loading, predicting."""
 
+import itertools
 import json
 import random
 from collections.abc import Iterator
@@ -63,9 +64,21 @@ def build(params: TrainClsParams, classes: int) -> nn.Module:
 
 
 def train_classifier(
-    train: Tensors, val: Tensors, classes: int, params: TrainClsParams, seed: int, label: str
+    train: Tensors,
+    val: Tensors,
+    classes: int,
+    params: TrainClsParams,
+    seed: int,
+    label: str,
+    indices: Iterator[int],
+    classic: bool = False,
 ) -> TrainedClassifier:
-    """Train for exactly `params.steps` steps and keep the weights with the best val accuracy (then the lower loss)."""
+    """Train for exactly `params.steps` steps and keep the weights with the best val accuracy (then the lower loss).
+
+    indices: the train images in the order in which they are seen. classic: with RandAugment (Cubuk et al. 2019,
+    arXiv:1909.13719) and, for every batch, MixUp (Zhang et al. 2017, arXiv:1710.09412) or CutMix (Yun et al. 2019,
+    arXiv:1905.04899).
+    """
     torch.manual_seed(seed)
     random.seed(seed)
     device = train.images.device
@@ -74,20 +87,22 @@ def train_classifier(
         model.parameters(), lr=params.learning_rate, weight_decay=params.weight_decay, fused=True
     )
     scheduler = _scheduler(optimizer, params)
-    augment = _augment(params)
+    augment = _augment(params, classic)
+    mix = v2.RandomChoice([v2.MixUp(num_classes=classes), v2.CutMix(num_classes=classes)]) if classic else None
     # bfloat16 needs no loss scaling, which would skip steps, and not the same ones in both arms.
     mixed = device.type == "cuda" and torch.cuda.is_bf16_supported()
     best: dict[str, Tensor] = {}
     best_key = (-1.0, 0.0)
     history: list[dict[str, float]] = []
     losses: list[Tensor] = []
-    stream = _index_stream(len(train.labels), params.batch_size, seed)
     for step in tqdm(range(1, params.steps + 1), desc=label, unit="step", mininterval=1.0):
         model.train()
-        index = next(stream).to(device)
-        pixels = torch.stack([augment(image) for image in train.images[index]])
+        index = torch.tensor(list(itertools.islice(indices, params.batch_size)), device=device)
+        pixels, labels = torch.stack([augment(image) for image in train.images[index]]), train.labels[index]
+        if mix is not None:
+            pixels, labels = mix(pixels.float(), labels)
         with torch.autocast(device.type, torch.bfloat16, enabled=mixed):
-            loss = F.cross_entropy(model(normalize(pixels)), train.labels[index])
+            loss = F.cross_entropy(model(normalize(pixels)), labels)
         if not torch.isfinite(loss):
             raise UserError(f"{label}: the loss became {loss.item()} at step {step}; lower train_cls.learning_rate")
         loss.backward()
@@ -115,27 +130,16 @@ def _scheduler(optimizer: torch.optim.Optimizer, params: TrainClsParams) -> torc
     return torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, params.steps)
 
 
-def _augment(params: TrainClsParams) -> v2.Transform:
+def _augment(params: TrainClsParams, classic: bool) -> v2.Transform:
     shift = round(params.shift * params.image_size)
     steps: list[v2.Transform] = [v2.RandomHorizontalFlip(params.flip)]
     if shift:
         steps.append(v2.RandomCrop(params.image_size, padding=shift, padding_mode="edge"))
-    return v2.Compose(steps)
-
-
-def _index_stream(count: int, batch_size: int, seed: int) -> Iterator[Tensor]:
-    """Endless batches of indices: every image once in each round, in an order of that round's own."""
-    generator = torch.Generator().manual_seed(seed)
-    rest = torch.empty(0, dtype=torch.int64)
-    while True:
-        while len(rest) < batch_size:
-            rest = torch.cat([rest, torch.randperm(count, generator=generator)])
-        yield rest[:batch_size]
-        rest = rest[batch_size:]
+    return v2.Compose([*steps, v2.RandAugment()] if classic else steps)
 
 
 def normalize(pixels: Tensor) -> Tensor:
-    """uint8 (B, 3, S, S) to float32 with ImageNet's mean and deviation."""
+    """Levels 0 to 255 (B, 3, S, S) to float32 with ImageNet's mean and deviation."""
     mean, std = (torch.tensor(value, device=pixels.device)[:, None, None] for value in (_MEAN, _STD))
     return ((pixels.float() / 255 - mean) / std).to(memory_format=torch.channels_last)
 

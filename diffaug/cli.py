@@ -43,6 +43,7 @@ def main() -> None:
     use = commands.add_parser("use", help="put a recipe over params.yaml, such as recipes/bccd.yaml")
     use.add_argument("recipe", type=Path, help="a YAML file with what params.yaml is to say otherwise")
     use.add_argument("assignments", nargs="*", metavar="KEY=VALUE", help="such as train_det.steps=200")
+    commands.add_parser("study", help="run every recipe and ratio of params.yaml as an experiment, and compare them")
     arguments = parser.parse_args()
     try:
         match arguments.command:
@@ -63,6 +64,8 @@ def main() -> None:
 
                 changed = use_recipe(arguments.recipe, arguments.assignments)
                 print(f"params.yaml: {len(changed)} changes: {', '.join(changed)}")
+            case "study":
+                study(load_params())
             case "regenerate":
                 regenerate(load_params(), arguments.id, arguments.out or Path(f"{arguments.id}.png"))
     except UserError as error:
@@ -145,6 +148,18 @@ def _check_files(params: Params) -> None:
             raise UserError(f"params.yaml: {key}: {path} does not exist; name a file or folder that does")
     if generate.model.is_file and generate.model.config is None:
         raise UserError("params.yaml: generate.model: a single file needs config:, see the comments in params.yaml")
+
+
+def study(params: Params) -> None:
+    """Run what the study lacks; write metrics/study.csv and study.png, and print the table."""
+    from diffaug.report.study import study_rows, study_table, worth, write_study
+    from diffaug.study import plan_study, run_study
+
+    rows = study_rows(run_study(plan_study(params)))
+    write_study(rows, Path("metrics/study.csv"), Path("metrics/study.png"))
+    print(study_table(rows))
+    for line in filter(None, (worth(rows, task) for task in ("cls", "det"))):
+        print(line)
 
 
 def draw_sheet(params: Params, arguments: argparse.Namespace) -> None:

@@ -1,6 +1,7 @@
 """Which accepted synthetic images join the real ones."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
@@ -21,8 +22,9 @@ def draw(
 ) -> list[Record]:
     """`ratio` accepted synthetic images per real image, rounded, drawn by seed; class by class for classification.
 
-    A larger ratio adds to a smaller one's draw, and more candidates do not reshuffle it. Raises UserError with
-    the numbers where too few were accepted, and where a row is not a synthetic train image made from a train image.
+    A larger ratio adds to a smaller one's draw, and more candidates do not reshuffle it. With `mix: replace` only
+    images that were made from a real one count. Raises UserError with the numbers where too few were accepted, and
+    where a row is not a synthetic train image made from a train image.
     """
     real_ids = {record.id for record in real}
     for record in generated:
@@ -33,14 +35,15 @@ def draw(
             )
     chosen: list[Record] = []
     short: list[str] = []
-    for label in sorted({record.label for record in real}, key=lambda value: -1 if value is None else value):
+    for label, wanted in per_class(real, params.ratio).items():
         candidates = [record for record in generated if record.id in accepted and record.label == label]
-        wanted = round(params.ratio * sum(record.label == label for record in real))
+        if params.mix == "replace":
+            candidates = [record for record in candidates if record.source_id]
         if wanted > len(candidates):
             made = sum(record.label == label for record in generated)
             name = "" if label is None else f"{real.names[label]}: "
             short.append(f"{name}{wanted} wanted, {len(candidates)} accepted of {made} made")
-        chosen += sorted(candidates, key=lambda record: _rank(params.seed, record.id))[:wanted]
+        chosen += sorted(candidates, key=lambda record: rank(params.seed, record.id))[:wanted]
     if short:
         more = f"; and {len(short) - 3} more classes" if len(short) > 3 else ""
         raise UserError(
@@ -66,6 +69,12 @@ def paint_over(record: Record, boxes: Sequence[Box]) -> Record:
     return replace(record, image=data, sha256=hashlib.sha256(data).hexdigest())
 
 
-def _rank(seed: int, id: str) -> str:
+def per_class(real: ImageSet, ratio: float) -> dict[int | None, int]:
+    """By class (None: scenes), `ratio` images for each real one, rounded."""
+    counts = Counter(record.label for record in real)
+    return {label: round(ratio * counts[label]) for label in sorted(counts, key=lambda one: -1 if one is None else one)}
+
+
+def rank(seed: int, id: str) -> str:
     """A draw that more candidates do not reshuffle."""
     return hashlib.sha256(f"{seed}\0{id}".encode()).hexdigest()

@@ -30,6 +30,7 @@ from diffaug.records import ImageSet, read_set
 from diffaug.report.sheet import save_png, task_sheet
 from diffaug.report.tables import ARMS, per_class, training_curves, write_csv
 from diffaug.report.verdict import METRICS
+from diffaug.sampling import read_treatment
 from diffaug.scoring.ledger import read_ledger
 from diffaug.stage import run_stage
 from diffaug.statistics import changed_sides, image_weights, paired_difference
@@ -45,6 +46,8 @@ def evaluate(params: Params, work: Path) -> Mapping[str, float]:
         "confidence": params.evaluate.confidence,
         "seeds": len(params.seeds),
         "ratio": params.merge.ratio,
+        "recipe": {},
+        "added": {},
         "test_images": {},
         "real": {},
         "delta": {},
@@ -57,6 +60,8 @@ def evaluate(params: Params, work: Path) -> Mapping[str, float]:
         test = read_set(Path(f"data/real/{task}/test"))
         if not len(test):
             continue
+        treatment = read_treatment(Path(f"data/merged/{task}/train"))
+        metrics["recipe"][task], metrics["added"][task] = treatment.recipe, treatment.added
         metrics["test_images"][task] = len(test)
         metrics["real"][task], metrics[task], metrics["delta"][task] = run_task(test, params)
         curves = training_curves(Path("models") / task, params.seeds, CURVES[task])

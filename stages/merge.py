@@ -1,34 +1,64 @@
-"""Make the treatment's training set: reads data/real, data/generated and data/filtered, writes data/merged, complete in
-itself: real and accepted synthetic train images, real val images.
+"""Make the treatment's training set: reads data/real, data/generated and data/filtered (some recipes data/pool, or
+models/generator), writes data/merged, complete in itself: real and added train images, real val images.
 
 Alone: python stages/merge.py
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from diffaug.merging import draw, paint_over
+from diffaug.arms import additions
+from diffaug.device import choose_device
+from diffaug.merging import paint_over
 from diffaug.params import Params
-from diffaug.records import read_set, write_set
+from diffaug.params.training import MergeParams
+from diffaug.records import ImageSet, Record, read_set, write_set
+from diffaug.sampling import Treatment, write_treatment
 from diffaug.scoring.ledger import read_ledger
 from diffaug.stage import run_stage
 
 
 def merge(params: Params, work: Path) -> Mapping[str, float]:
-    """Add `merge.ratio` synthetic images per real one, class by class."""
+    """Add `merge.ratio` images per real one, by the recipe."""
     count = 0
+    pool = read_set(Path("data/pool")) if params.merge.recipe == "real_more" else ImageSet((), ())
+
+    def rebuild(records: Sequence[Record]) -> list[bytes]:
+        from diffaug.diffusion.opening import open_model
+        from diffaug.generation.roundtrip import through_vae
+
+        return through_vae(records, open_model(params.generate, choose_device()))
+
     for task in ("cls", "det"):
         real = read_set(Path(f"data/real/{task}/train"))
         generated = read_set(Path(f"data/generated/{task}"))
         accepted = {entry.id: entry for entry in read_ledger(Path(f"data/filtered/{task}")) if entry.accepted}
-        drawn = draw(real, generated, accepted, params.merge, task)
-        chosen = [paint_over(record, accepted[record.id].ignored) for record in drawn]
-        write_set(Path(f"data/merged/{task}/train"), real.names, [*real, *chosen])
+        added = additions(real, generated, accepted, pool, params.merge, task, rebuild)
+        ignored = {id: entry.ignored for id, entry in accepted.items()}
+        chosen = [paint_over(record, ignored.get(record.id, ())) for record in added or []]
+        folder = Path(f"data/merged/{task}/train")
+        write_set(folder, real.names, [*real, *chosen])
+        write_treatment(folder, _treatment(params.merge, added))
         val = read_set(Path(f"data/real/{task}/val"))
         write_set(Path(f"data/merged/{task}/val"), val.names, val)
-        print(f"merge: {task}: {len(real)} real and {len(chosen)} synthetic train images")
+        print(_summary(task, params, len(real), added))
         count += len(real) + len(chosen)
     return {"images": count}
+
+
+def _treatment(params: MergeParams, added: Sequence[Record] | None) -> Treatment:
+    if added is None:
+        return Treatment()
+    replace = params.replace_probability if params.mix == "replace" else None
+    return Treatment(params.recipe, len(added), params.synthetic_weight, replace, params.recipe == "classic")
+
+
+def _summary(task: str, params: Params, real: int, added: Sequence[Record] | None) -> str:
+    if added is None:
+        return f"merge: {task}: the pool has no image for this task, so both arms are the same {real} real images"
+    kinds = {"real_more": "further real", "duplicate": "repeated real"}
+    kind = kinds.get(params.merge.recipe, "synthetic")
+    return f"merge: {task}: {real} real and {len(added)} {kind} train images"
 
 
 if __name__ == "__main__":

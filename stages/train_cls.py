@@ -13,19 +13,22 @@ from diffaug.device import choose_device
 from diffaug.history import write_history
 from diffaug.params import Params
 from diffaug.records import read_set
+from diffaug.sampling import endless, read_treatment, weights
 from diffaug.stage import run_stage
 
 
 def train_cls(arm: str, seed: int, params: Params, work: Path) -> Mapping[str, float]:
     """Train for the same number of steps whatever the arm. Without data the model's folder stays empty."""
     folder = Path(f"models/cls/{arm}-{seed}")
-    sets = [read_set(Path(f"data/{arm}/cls/{split}")) for split in ("train", "val")]
-    if not len(sets[0]):
+    images, val_images = (read_set(Path(f"data/{arm}/cls/{split}")) for split in ("train", "val"))
+    if not len(images):
         folder.mkdir(parents=True, exist_ok=True)
         return {"steps": 0}
-    names = sets[0].names
-    train, val = (to_tensors(images, params.train_cls.image_size, choose_device()) for images in sets)
-    trained = train_classifier(train, val, len(names), params.train_cls, seed, f"train_cls: {arm}, seed {seed}")
+    names, treatment = images.names, read_treatment(Path(f"data/{arm}/cls/train"))
+    train, val = (to_tensors(one, params.train_cls.image_size, choose_device()) for one in (images, val_images))
+    label = f"train_cls: {arm}, seed {seed}"
+    indices = endless(len(images), seed, weights(images.records, treatment))
+    trained = train_classifier(train, val, len(names), params.train_cls, seed, label, indices, treatment.classic)
     save_classifier(folder, trained.model, params.train_cls, names)
     write_history(folder, trained.history)
     return {"steps": params.train_cls.steps}

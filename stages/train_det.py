@@ -15,6 +15,7 @@ from diffaug.export import write_data_yaml, write_yolo
 from diffaug.history import write_history
 from diffaug.params import Params
 from diffaug.records import read_set
+from diffaug.sampling import endless, read_treatment, weights
 from diffaug.stage import run_stage
 
 
@@ -28,8 +29,11 @@ def train_det(arm: str, seed: int, params: Params, work: Path) -> Mapping[str, f
     write_yolo(train, work, "train")
     write_yolo(val, work, "val")
     data = write_data_yaml(work, train.names, {"train": "train", "val": "val"})
+    treatment = read_treatment(Path(f"data/{arm}/det/train"))
+    indices = endless(len(train), seed, weights(train.records, treatment))
+    label = f"train_det: {arm}, seed {seed}"
     trained = train_detector(
-        data, train.names, params.train_det, seed, work, choose_device(), f"train_det: {arm}, seed {seed}"
+        data, train.names, params.train_det, seed, work, choose_device(), label, indices, treatment.classic
     )
     save_detector(folder, trained.model, params.train_det, train.names)
     write_history(folder, trained.history)

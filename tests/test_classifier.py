@@ -7,6 +7,7 @@ from safetensors.torch import save_file
 from diffaug.classifier import Tensors, build, load_classifier, predict_logits, save_classifier, train_classifier
 from diffaug.errors import UserError
 from diffaug.params.training import TrainClsParams
+from diffaug.sampling import endless
 
 
 def params(**changes: object) -> TrainClsParams:
@@ -37,7 +38,7 @@ def dark_and_light(count: int, seed: int) -> Tensors:
 def test_learns_saves_and_loads(tmp_path: Path, schedule: str) -> None:
     settings = params(schedule=schedule)
     train, val = dark_and_light(20, 0), dark_and_light(10, 1)
-    trained = train_classifier(train, val, 2, settings, seed=0, label="test")
+    trained = train_classifier(train, val, 2, settings, 0, "test", endless(20, 0))
     assert [row["step"] for row in trained.history] == [4, 8, 12]
     assert max(row["val_accuracy"] for row in trained.history) == 1.0
     save_classifier(tmp_path, trained.model, settings, ("dark", "light"))
@@ -48,19 +49,25 @@ def test_learns_saves_and_loads(tmp_path: Path, schedule: str) -> None:
 
 def test_the_best_checkpoint_is_kept() -> None:
     train, val = dark_and_light(20, 0), dark_and_light(10, 1)
-    trained = train_classifier(train, val, 2, params(learning_rate=0.05, steps=10, eval_every=1), 0, "test")
+    trained = train_classifier(
+        train, val, 2, params(learning_rate=0.05, steps=10, eval_every=1), 0, "test", endless(20, 0)
+    )
     accuracy = (predict_logits(trained.model, val.images).argmax(1) == val.labels).float().mean().item()
     assert accuracy == max(row["val_accuracy"] for row in trained.history)
 
 
-def test_same_seed_same_weights_other_seed_others() -> None:
+def test_same_seed_same_weights_other_seed_or_augmentation_others() -> None:
     train, val = dark_and_light(12, 0), dark_and_light(4, 1)
-    first, again, other = (
-        train_classifier(train, val, 2, params(steps=3, eval_every=3), seed, "test").model.state_dict()["fc.weight"]
-        for seed in (0, 0, 1)
+    settings = params(steps=3, eval_every=3)
+    first, again, other, classic = (
+        train_classifier(train, val, 2, settings, seed, "test", endless(12, seed), strong).model.state_dict()[
+            "fc.weight"
+        ]
+        for seed, strong in ((0, False), (0, False), (1, False), (0, True))
     )
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
+    assert not torch.equal(first, classic)
 
 
 def test_unknown_model_and_weights_are_refused(tmp_path: Path) -> None:

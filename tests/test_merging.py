@@ -24,8 +24,13 @@ MADE = ImageSet(NAMES, tuple(synthetic(f"s{index:02d}", index % 2) for index in 
 ALL = {record.id for record in MADE}
 
 
+def params(ratio: float) -> MergeParams:
+    values = {"recipe": "synthetic", "ratio": ratio, "mix": "concat", "synthetic_weight": 1.0, "seed": 0}
+    return MergeParams.model_validate(values | {"replace_probability": 0.5})
+
+
 def ids(ratio: float, accepted: set[str] = ALL) -> set[str]:
-    return {record.id for record in draw(REAL, MADE, accepted, MergeParams(ratio=ratio, seed=0), "cls")}
+    return {record.id for record in draw(REAL, MADE, accepted, params(ratio), "cls")}
 
 
 def test_each_class_gets_its_share() -> None:
@@ -50,7 +55,7 @@ def test_too_few_fail_with_the_numbers() -> None:
 def test_detection_draws_over_all_scenes() -> None:
     real = ImageSet(NAMES, tuple(dataclasses.replace(record, label=None) for record in REAL))
     made = ImageSet(NAMES, tuple(dataclasses.replace(record, label=None) for record in MADE))
-    assert len(draw(real, made, ALL, MergeParams(ratio=1.5, seed=0), "det")) == 9
+    assert len(draw(real, made, ALL, params(1.5), "det")) == 9
 
 
 @pytest.mark.parametrize(
@@ -59,7 +64,7 @@ def test_detection_draws_over_all_scenes() -> None:
 def test_what_may_not_enter_train_stops_the_run(columns: dict) -> None:
     made = ImageSet(NAMES, (*MADE.records, dataclasses.replace(synthetic("z", 0, source_id="r0"), **columns)))
     with pytest.raises(UserError, match=r"z is .*only synthetic images made from train images may enter train"):
-        draw(REAL, made, ALL, MergeParams(ratio=0, seed=0), "cls")
+        draw(REAL, made, ALL, params(0), "cls")
 
 
 def test_what_may_be_an_object_without_a_label_is_painted_over_but_no_label() -> None:

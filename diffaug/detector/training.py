@@ -3,6 +3,7 @@
 # ruff: noqa: I001 - Ultralytics reads its environment when it is imported, so its home comes first.
 import diffaug.ultralytics_home  # noqa: F401
 
+import itertools
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from diffaug.detector.networks import build
 from diffaug.errors import UserError
 from diffaug.params.training import TrainDetParams
 
+# Beyond mosaic, scale, shift and colour, which both arms have anyway.
+_CLASSIC = {"degrees": 10.0, "shear": 2.0, "mixup": 0.3, "cutmix": 0.3}
 _INTEGRATIONS = ("clearml", "comet", "dvc", "mlflow", "neptune", "raytune", "tensorboard", "wandb", "sync")
 
 
@@ -33,32 +36,26 @@ class TrainedDetector:
     history: list[dict[str, float]]
 
 
-class _Rounds(Sampler[int]):
-    """`samples` indices at every pass, from endless rounds over the whole set in an order of each round's own.
+class _Passes(Sampler[int]):
+    """`samples` of the endless indices at every pass, so that an "epoch" of Ultralytics is a number of steps, the same
+    for both arms however many images each has."""
 
-    So an "epoch" of Ultralytics is a number of steps, the same for both arms however many images each has.
-    """
-
-    def __init__(self, count: int, samples: int, seed: int) -> None:
+    def __init__(self, indices: Iterator[int], samples: int) -> None:
         self._samples = samples
-        self._indices = self._endless(count, torch.Generator().manual_seed(seed))
-
-    @staticmethod
-    def _endless(count: int, generator: torch.Generator) -> Iterator[int]:
-        while True:
-            yield from torch.randperm(count, generator=generator).tolist()
+        self._indices = indices
 
     def __len__(self) -> int:
         return self._samples
 
     def __iter__(self) -> Iterator[int]:
-        return (next(self._indices) for _ in range(self._samples))
+        return itertools.islice(self._indices, self._samples)
 
 
 class _StepTrainer(DetectionTrainer):
     """Ultralytics' trainer with a budget of steps; it keeps the best weights in memory and writes no checkpoint."""
 
     steps_per_epoch = 1
+    indices: Iterator[int]
     best_state: dict[str, torch.Tensor]
     best_value = -1.0
     history: list[dict[str, float]]
@@ -71,7 +68,7 @@ class _StepTrainer(DetectionTrainer):
         return InfiniteDataLoader(
             dataset=dataset,
             batch_size=batch_size,
-            sampler=_Rounds(len(dataset), self.steps_per_epoch * batch_size, self.args.seed),
+            sampler=_Passes(self.indices, self.steps_per_epoch * batch_size),
             num_workers=self.args.workers,
             collate_fn=dataset.collate_fn,
             worker_init_fn=seed_worker,
@@ -115,9 +112,13 @@ def train_detector(
     work: Path,
     device: torch.device,
     label: str,
+    indices: Iterator[int],
+    classic: bool = False,
 ) -> TrainedDetector:
     """Train for exactly `params.steps` steps on `data_yaml` (a YOLO folder of one's own: caches are written beside it).
 
+    indices: the train images, sorted by name, in the order in which they are seen. classic: with rotation, shear, MixUp
+    and CutMix on top of what Ultralytics does anyway.
     Raises UserError where the model or the weights are unknown, or the loss is not a number.
     """
     LOGGER.setLevel(logging.ERROR)
@@ -144,6 +145,7 @@ def train_detector(
             "fliplr": params.flip,
             "mosaic": params.mosaic,
             "close_mosaic": max(1, epochs // 5),
+            **(_CLASSIC if classic else {}),
             "patience": 0,
             "seed": seed,
             "deterministic": True,
@@ -159,6 +161,7 @@ def train_detector(
         }
     )
     trainer.steps_per_epoch = params.eval_every
+    trainer.indices = indices
     trainer.history = []
     trainer.model = model
     with tqdm(total=params.steps, desc=label, unit="step", mininterval=1.0) as bar:

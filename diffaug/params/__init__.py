@@ -17,7 +17,7 @@ from diffaug.params.filtering import FilterParams
 from diffaug.params.generation import GenerateParams
 from diffaug.params.generator import TrainGenParams
 from diffaug.params.messages import one_line
-from diffaug.params.training import EvaluateParams, MergeParams, TrainClsParams, TrainDetParams
+from diffaug.params.training import EvaluateParams, MergeParams, Ratio, Recipe, TrainClsParams, TrainDetParams
 
 
 class Params(Section):
@@ -30,6 +30,7 @@ class Params(Section):
     train_cls: TrainClsParams
     train_det: TrainDetParams
     evaluate: EvaluateParams
+    study: dict[Recipe, list[Ratio]]
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -74,6 +75,8 @@ class Params(Section):
 
     def _enough_is_made(self) -> None:
         cls, ratio = self.download.cls, self.merge.ratio
+        if self.merge.recipe not in ("synthetic", "unfiltered", "shuffled_labels"):
+            return
         if self.download.det is not None and ratio > self.generate.det.per_real:
             raise ValueError(
                 f"merge.ratio {ratio:g} needs at least as many scenes: raise generate.det.per_real, "

@@ -6,9 +6,19 @@ from pydantic import Field, model_validator
 
 from diffaug.params.base import Count, Fraction, Positive, Rate, Section, Seed
 
+Recipe = Literal["synthetic", "unfiltered", "duplicate", "classic", "vae_roundtrip", "shuffled_labels", "real_more"]
+Ratio = Annotated[float, Field(ge=0)]
+
 
 class MergeParams(Section):
-    ratio: Annotated[float, Field(ge=0)]
+    """mix: concat, the additions join the real images, seen `synthetic_weight` times as often; or replace, a real image
+    is replaced with `replace_probability` by one of its own variants."""
+
+    recipe: Recipe
+    ratio: Ratio
+    mix: Literal["concat", "replace"]
+    synthetic_weight: Annotated[float, Field(gt=0, le=100)]
+    replace_probability: Annotated[float, Field(gt=0, lt=1)]
     seed: Seed
 
 

@@ -55,9 +55,10 @@ def verdict_table(metrics: dict[str, Any]) -> str:
     lines.insert(1, "  ".join("-" * width for width in widths))
     sizes = " and ".join(f"{count} {task} images" for task, count in metrics["test_images"].items())
     lines.append("")
-    lines.append(
-        f"Real test images: {sizes}; {metrics['seeds']} seeds an arm; {metrics['ratio']:g} synthetic per real image."
+    added = ", ".join(
+        f"{count} images ({metrics['recipe'][task]}) to {task}" for task, count in metrics["added"].items()
     )
+    lines.append(f"Real test images: {sizes}; {metrics['seeds']} seeds an arm. Merged adds {added}.")
     lines += [f"Note: {note}." for note in metrics.get("notes", [])]
     return "\n".join(line.rstrip() for line in lines)
 

@@ -14,6 +14,7 @@ from diffaug.export import write_data_yaml, write_yolo
 from diffaug.images import encode_png
 from diffaug.params.training import TrainDetParams
 from diffaug.records import ImageSet, make_record
+from diffaug.sampling import endless
 
 NAMES = ("dark", "light")
 CPU = torch.device("cpu")
@@ -63,7 +64,7 @@ def data(folder: Path, count: int) -> Path:
 
 def test_trains_saves_and_loads_in_ultralytics(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     work = tmp_path / "work"
-    trained = train_detector(data(work, 6), NAMES, params(), 0, work, CPU, "test")
+    trained = train_detector(data(work, 6), NAMES, params(), 0, work, CPU, "test", endless(6, 0))
     assert [row["step"] for row in trained.history] == [2, 4]
     assert {"train_box_loss", "val_mAP50", "val_mAP50_95"} <= set(trained.history[0])
     save_detector(tmp_path / "model", trained.model, params(), NAMES)
@@ -86,7 +87,9 @@ def test_trains_saves_and_loads_in_ultralytics(tmp_path: Path, capfd: pytest.Cap
 @pytest.mark.parametrize("model", ["yolov8n.yaml", "yolo26n.yaml", "rtdetr-l.yaml"])
 def test_other_architectures_train_save_and_predict(tmp_path: Path, model: str) -> None:
     chosen = params(model=model, steps=1, eval_every=1, batch_size=2)
-    trained = train_detector(data(tmp_path / "work", 3), NAMES, chosen, 0, tmp_path / "work", CPU, "test")
+    trained = train_detector(
+        data(tmp_path / "work", 3), NAMES, chosen, 0, tmp_path / "work", CPU, "test", endless(3, 0)
+    )
     save_detector(tmp_path / "model", trained.model, chosen, NAMES)
     opened, _ = load_detector(tmp_path / "model")
     own = trained.model.state_dict()
@@ -98,8 +101,20 @@ def test_other_architectures_train_save_and_predict(tmp_path: Path, model: str) 
 def test_steps_do_not_depend_on_how_many_images_there_are(tmp_path: Path) -> None:
     for count in (3, 11):
         work = tmp_path / str(count)
-        trained = train_detector(data(work, count), NAMES, params(), 0, work, CPU, "test")
+        trained = train_detector(data(work, count), NAMES, params(), 0, work, CPU, "test", endless(count, 0))
         assert [row["step"] for row in trained.history] == [2, 4]
+
+
+def test_the_classic_augmentation_trains_otherwise(tmp_path: Path) -> None:
+    """From the same weights, images and order."""
+    losses = []
+    for classic in (False, False, True):
+        work = tmp_path / f"{len(losses)}"
+        trained = train_detector(
+            data(work, 6), NAMES, params(mosaic=0.0), 0, work, CPU, "test", endless(6, 0), classic=classic
+        )
+        losses.append([row["train_box_loss"] for row in trained.history])
+    assert losses[0] == losses[1] != losses[2]
 
 
 def test_weights_load_by_name_and_shape(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,7 +3,10 @@
 import json
 from pathlib import Path
 
+import yaml
 from project import change, commit, copy_of, repro, run
+
+from diffaug.records import read_set
 
 TRAIN_MERGED = {"train_cls@merged-0", "train_det@merged-0"}
 
@@ -78,3 +81,30 @@ def test_editing_detection_data_never_retrains_a_classifier(finished: Path, tmp_
     change(project, {"download": {"det": {"train": 5}}})
     ran = repro(project, "merge", "train_cls@real-0", "train_cls@merged-0")
     assert ran == {"download", "generate", "train_det@real-0", "filter", "merge"}
+
+
+def test_every_recipe_makes_its_arm_and_nothing_is_drawn_again(finished: Path, tmp_path: Path) -> None:
+    """real_more needs a pool, which this project's folder of photographs does not have: both arms are the same then."""
+    project = copy_of(finished, tmp_path / "project")
+    for recipe in ("unfiltered", "duplicate", "classic", "vae_roundtrip", "shuffled_labels", "real_more"):
+        change(project, {"merge": {"recipe": recipe}})
+        assert repro(project, "merge") == {"merge"}
+        for task, real in (("cls", 30), ("det", 4)):
+            rows = len(read_set(project / f"data/merged/{task}/train"))
+            assert rows == (real if recipe in ("classic", "real_more") else 2 * real)
+
+
+def test_a_study_is_made_of_experiments_and_goes_on(finished: Path, tmp_path: Path) -> None:
+    project = copy_of(finished, tmp_path / "project")
+    params = yaml.safe_load((project / "params.yaml").read_text(encoding="utf-8"))
+    params["study"] = {"duplicate": [1.0], "classic": [1.0]}
+    (project / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
+    commit(project, "study")
+    output = run(project, "diffaug", "study")
+    assert "1 of 2: duplicate, ratio 1\n" in output and "2 of 2: classic, ratio 1\n" in output
+    assert "Running stage 'generate'" not in output and "Running stage 'train_cls@real-0'" not in output
+    assert "| classifier accuracy | classic | 1 | 0 |" in output
+    assert (project / "metrics/study.png").exists()
+    assert run(project, "git", "status", "--porcelain") == ""  # the workspace is as it was
+    again = run(project, "diffaug", "study")
+    assert again.count("done before") == 2 and "Running stage" not in again

@@ -16,6 +16,8 @@ METRICS = {
     "confidence": 0.95,
     "seeds": 3,
     "ratio": 4.0,
+    "recipe": {"cls": "synthetic", "det": "duplicate"},
+    "added": {"cls": 800, "det": 400},
     "test_images": {"cls": 2000, "det": 300},
     "real": {"cls": {"accuracy": 0.75, "ece": 0.1}, "det": {"mAP50": 0.5}},
     "cls": {"accuracy": 0.78, "ece": 0.12},

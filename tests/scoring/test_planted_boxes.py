@@ -19,6 +19,7 @@ from diffaug.images import encode_png
 from diffaug.params.filtering import DetChecks
 from diffaug.params.training import TrainDetParams
 from diffaug.records import ImageSet, Record, make_record
+from diffaug.sampling import endless
 from diffaug.scoring.audit import audit, trusted_classes
 from diffaug.scoring.ledger import Entry
 from diffaug.scoring.policy import judge
@@ -80,7 +81,7 @@ def teacher(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Record
     for split, some in (("train", records[:120]), ("val", records[120:])):
         write_yolo(ImageSet(NAMES, tuple(some)), folder, split)
     data = write_data_yaml(folder, NAMES, {"train": "train", "val": "val"})
-    trained = train_detector(data, NAMES, TRAINING, 0, folder, torch.device("cpu"), "teacher")
+    trained = train_detector(data, NAMES, TRAINING, 0, folder, torch.device("cpu"), "teacher", endless(120, 0))
     save_detector(folder / "model", trained.model, TRAINING, NAMES)
     return folder / "model", records[120:]
 

@@ -15,6 +15,7 @@ from diffaug.params.data import BoxFolder, Crops
 from diffaug.params.filtering import ClsChecks, Label
 from diffaug.params.training import TrainClsParams
 from diffaug.records import ImageSet, Record, make_record
+from diffaug.sampling import endless
 from diffaug.scoring.ledger import Entry
 from diffaug.scoring.policy import judge
 from diffaug.scoring.scores import measure_all
@@ -45,7 +46,7 @@ def test_shuffled_labels_are_rejected_and_right_ones_stay(
         to_tensors(ImageSet(names, tuple(splits[split])), params.image_size, torch.device("cpu"))
         for split in ("train", "val")
     )
-    trained = train_classifier(train, val, len(names), params, 0, "teacher")
+    trained = train_classifier(train, val, len(names), params, 0, "teacher", endless(len(train.labels), 0))
     save_classifier(tmp_path / "models/cls/real-0", trained.model, params, names)
 
     generator = np.random.default_rng(0)

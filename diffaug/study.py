@@ -1,0 +1,93 @@
+"""`diffaug study`: the pipeline once for every recipe and ratio, as DVC experiments."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from diffaug.errors import UserError
+from diffaug.params import Params
+from diffaug.report.verdict import METRICS
+
+
+@dataclass(frozen=True)
+class Run:
+    """One experiment: a recipe at a ratio."""
+
+    recipe: str
+    ratio: float
+
+    @property
+    def name(self) -> str:
+        """The experiment's, below the commit that it starts from."""
+        return f"study-{self.recipe.replace('_', '-')}-{self.ratio:g}".replace(".", "p")
+
+    @property
+    def changes(self) -> list[str]:
+        """Its params, for `dvc exp run`."""
+        pairs = (f"merge.recipe={self.recipe}", f"merge.ratio={self.ratio:g}")
+        return [argument for pair in pairs for argument in ("-S", pair)]
+
+
+def plan_study(params: Params) -> list[Run]:
+    """The runs that the params ask for, in their order."""
+    return [Run(recipe, ratio) for recipe, ratios in params.study.items() for ratio in ratios]
+
+
+def run_study(runs: Sequence[Run]) -> list[tuple[Run, dict[str, Any]]]:
+    """Every run's metrics. Runs that are done stay done; each of the others is an experiment in a folder of its own,
+    which takes what is cached and leaves the workspace alone.
+
+    Raises UserError where the workspace has changes (they would be part of every run), where the pipeline has not run,
+    or where an experiment fails.
+    """
+    _refuse_changes()
+    results = []
+    for number, run in enumerate(runs, 1):
+        found = _metrics(run)
+        before = ": done before" if found else ""
+        print(f"study: {number} of {len(runs)}: {run.recipe}, ratio {run.ratio:g}{before}", flush=True)
+        if found is None:
+            command = [sys.executable, "-m", "dvc", "exp", "run", "--temp", "--name", run.name, *run.changes]
+            if subprocess.run(command, check=False).returncode:
+                raise UserError(
+                    f"study: {run.name} failed, see above; what is done is kept: mend it and run `diffaug study` again"
+                )
+            found = _metrics(run)
+        if found is None:
+            raise UserError(f"study: {run.name} left no {METRICS}; run `dvc exp show` to see what it did")
+        results.append((run, found))
+    return results
+
+
+def _refuse_changes() -> None:
+    changed = [line for line in _git("status", "--porcelain").splitlines() if not line.startswith("??")]
+    if changed:
+        raise UserError(
+            f"study: {changed[0].split()[-1]} has changes that no commit holds; they would be part of every run: run "
+            "`dvc repro`, then `git commit -a`"
+        )
+    if not _git("ls-files", "dvc.lock"):
+        raise UserError("study: dvc.lock is not committed; run `dvc repro`, `git add dvc.lock` and `git commit`")
+
+
+def _metrics(run: Run) -> dict[str, Any] | None:
+    """What the experiment of this name wrote, if it ran from the commit that is checked out."""
+    head = _git("rev-parse", "HEAD").strip()
+    reference = f"refs/exps/{head[:2]}/{head[2:]}/{run.name}"
+    shown = subprocess.run(
+        ["git", "show", f"{reference}:{METRICS.as_posix()}"], capture_output=True, text=True, check=False
+    )
+    return json.loads(shown.stdout) if shown.returncode == 0 else None
+
+
+def _git(*arguments: str) -> str:
+    try:
+        return subprocess.run(["git", *arguments], capture_output=True, text=True, check=True).stdout
+    except (subprocess.CalledProcessError, FileNotFoundError) as error:
+        reason = " ".join((getattr(error, "stderr", "") or str(error)).split())
+        raise UserError(
+            f"study: git {arguments[0]} failed ({reason}); run it in the project's git repository"
+        ) from None

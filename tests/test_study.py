@@ -1,0 +1,103 @@
+"""The study's plan, what it refuses, and what it makes of finished experiments (real git, no training)."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from import_graph import ROOT
+
+from diffaug import study
+from diffaug.errors import UserError
+from diffaug.params import load_params
+from diffaug.study import Run, plan_study, run_study
+
+
+def git(folder: Path, *arguments: str) -> str:
+    identity = ("-c", "user.name=a", "-c", "user.email=a@b")
+    return subprocess.run(
+        ["git", *identity, *arguments], cwd=folder, check=True, capture_output=True, text=True
+    ).stdout.strip()
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "metrics").mkdir()
+    for name in ("dvc.lock", "params.yaml"):
+        (tmp_path / name).write_text("{}\n")
+    git(tmp_path, "init", "-q")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-qm", "run")
+    return tmp_path
+
+
+def finish(project: Path, run: Run, metrics: dict[str, Any]) -> None:
+    """What an experiment of DVC leaves: a commit with its metrics, below a reference of the commit it began from."""
+    head = git(project, "rev-parse", "HEAD")
+    (project / "metrics").mkdir(exist_ok=True)
+    (project / "metrics/metrics.json").write_text(json.dumps(metrics))
+    git(project, "add", "-f", "metrics/metrics.json")
+    tree = git(project, "write-tree")
+    commit = git(project, "commit-tree", tree, "-p", head, "-m", "experiment")
+    git(project, "update-ref", f"refs/exps/{head[:2]}/{head[2:]}/{run.name}", commit)
+    git(project, "reset", "-q", "--hard")
+
+
+def test_the_default_asks_for_every_recipe() -> None:
+    runs = plan_study(load_params(ROOT / "params.yaml"))
+    assert {run.recipe for run in runs} == set(load_params(ROOT / "params.yaml").study)
+    assert len({run.name for run in runs}) == len(runs) >= 8
+    assert Run("real_more", 0.5).name == "study-real-more-0p5"
+    assert Run("classic", 4.0).changes == ["-S", "merge.recipe=classic", "-S", "merge.ratio=4"]
+
+
+def test_what_is_done_stays_done_and_the_rest_is_run(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done, left = Run("duplicate", 4.0), Run("classic", 4.0)
+    finish(project, done, {"ratio": 4.0})
+    started: list[list[str]] = []
+    real_run = subprocess.run
+
+    def run(command: list[str], **options: Any) -> Any:
+        if "dvc" not in command:
+            return real_run(command, **options)
+        started.append(command[command.index("--name") :])
+        finish(project, left, {"ratio": 5.0})
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(study.subprocess, "run", run)
+    assert run_study([done, left]) == [(done, {"ratio": 4.0}), (left, {"ratio": 5.0})]
+    assert started == [["--name", left.name, *left.changes]]
+
+
+def test_a_failed_experiment_ends_it_with_one_line(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real_run = subprocess.run
+
+    def run(command: list[str], **options: Any) -> Any:
+        return subprocess.CompletedProcess(command, 1) if "dvc" in command else real_run(command, **options)
+
+    monkeypatch.setattr(study.subprocess, "run", run)
+    with pytest.raises(UserError, match="study: study-classic-4 failed, see above; what is done is kept"):
+        run_study([Run("classic", 4.0)])
+
+
+def test_changes_that_no_commit_holds_are_refused(project: Path) -> None:
+    (project / "notes.txt").write_text("mine")  # untracked files are the user's own
+    (project / "params.yaml").write_text("{a: 1}\n")
+    with pytest.raises(UserError, match=r"study: params\.yaml has changes that no commit holds"):
+        run_study([Run("classic", 4.0)])
+
+
+def test_without_a_first_run_it_says_so(project: Path) -> None:
+    git(project, "rm", "-q", "dvc.lock")
+    git(project, "commit", "-qm", "nothing ran")
+    with pytest.raises(UserError, match=r"study: dvc\.lock is not committed; run `dvc repro`"):
+        run_study([Run("classic", 4.0)])
+
+
+def test_outside_of_git_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    with pytest.raises(UserError, match=r"study: git status failed .*not a git repository"):
+        run_study([Run("classic", 4.0)])
