@@ -1,5 +1,5 @@
-"""Say on real test images whether it helped: reads data/real test, all models and, for the sheets, the synthetic
-images; writes metrics/metrics.json and metrics/plots.
+"""Say on real test images whether it helped: reads data/real test, all models and, for the report, the other images;
+writes metrics/metrics.json, metrics/plots and metrics/report.html.
 
 Alone: python stages/evaluate.py
 """
@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from diffaug.classifier import load_classifier, predict_logits, to_tensors
@@ -27,11 +28,11 @@ from diffaug.files import atomic_path
 from diffaug.params import Params
 from diffaug.params.training import EvaluateParams
 from diffaug.records import ImageSet, read_set
-from diffaug.report.sheet import save_png, task_sheet
+from diffaug.report.page import PAGE, write_page
 from diffaug.report.tables import ARMS, per_class, training_curves, write_csv
+from diffaug.report.task import CHANGED, TaskReport, build_task_report
 from diffaug.report.verdict import METRICS
 from diffaug.sampling import read_treatment
-from diffaug.scoring.ledger import read_ledger
 from diffaug.stage import run_stage
 from diffaug.statistics import changed_sides, image_weights, paired_difference
 
@@ -52,6 +53,7 @@ def evaluate(params: Params, work: Path) -> Mapping[str, float]:
         "real": {},
         "delta": {},
     }
+    reports: dict[str, TaskReport] = {}
     PLOTS.mkdir(parents=True, exist_ok=True)
     for stale in PLOTS.iterdir():
         stale.unlink()
@@ -66,12 +68,14 @@ def evaluate(params: Params, work: Path) -> Mapping[str, float]:
         metrics["real"][task], metrics[task], metrics["delta"][task] = run_task(test, params)
         curves = training_curves(Path("models") / task, params.seeds, CURVES[task])
         write_csv(PLOTS / f"{task}_training.csv", ["step", *ARMS], curves)
-        _draw_sheet(task, params.evaluate)
-    notes = _licence_notes(tasks)
-    if notes:
+        reports[task] = build_task_report(task, params.evaluate, PLOTS)
+    models = _generators(tasks)
+    if notes := [note for name, licence in models if (note := licence_warning(name, licence))]:
         metrics["notes"] = notes
     with atomic_path(METRICS) as temporary:
         temporary.write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
+    generators = [f"{name} (licence: {licence or 'not stated'})" for name, licence in models]
+    write_page(PAGE, metrics, reports, PLOTS, generators, Path("params.yaml").read_text(encoding="utf-8"))
     return {"images": sum(metrics["test_images"].values())}
 
 
@@ -100,7 +104,22 @@ def _classification(test: ImageSet, params: Params) -> tuple[dict, dict, dict]:
         for seed, first, second in zip(params.seeds, runs["real"], runs["merged"])
     ]
     write_csv(PLOTS / "cls_changed_sides.csv", list(sides[0]), [list(row.values()) for row in sides])
+    write_csv(
+        PLOTS / CHANGED, ["id", *(f"{arm}_{what}" for arm in ARMS for what in ("right", "seen"))], _images(runs, test)
+    )
     return _compare(scores, resampled, params.evaluate)
+
+
+def _images(runs: Mapping[str, Sequence[ClsPredictions]], test: ImageSet) -> list[list[object]]:
+    """For every test image and arm, how many seeds' models are right, and the class that most of them see."""
+    columns: list[Sequence[object]] = [[record.id for record in test]]
+    for arm in ARMS:
+        seen = torch.stack([run.predicted for run in runs[arm]]).mode(dim=0).values
+        columns += [
+            np.sum([run.hits for run in runs[arm]], axis=0).tolist(),
+            [test.names[label] for label in seen.tolist()],
+        ]
+    return [list(row) for row in zip(*columns)]
 
 
 def _detection(test: ImageSet, params: Params) -> tuple[dict, dict, dict]:
@@ -141,22 +160,15 @@ def _mean(values: Sequence[float]) -> float:
     return float(torch.tensor(values, dtype=torch.float64).mean())
 
 
-def _licence_notes(tasks: Iterable[str]) -> list[str]:
-    """What the licences of the generators limit, for the verdict to repeat."""
+def _generators(tasks: Iterable[str]) -> list[tuple[str, str | None]]:
+    """The names and licences of all models that drew."""
     rows = [record for task in tasks for record in read_set(Path(f"data/generated/{task}"))]
-    models = {(record.model or "", record.licence) for record in rows}
+    models = {(record.model, record.licence) for record in rows if record.model}
     for text in sorted({record.settings for record in rows if record.settings}):
         settings = json.loads(text)
         if settings.get("controlnet"):
             models.add((settings["controlnet"]["model"]["name"], settings["controlnet_licence"]))
-    return [note for model, licence in sorted(models, key=str) if (note := licence_warning(model, licence))]
-
-
-def _draw_sheet(task: str, params: EvaluateParams) -> None:
-    real, generated = read_set(Path(f"data/real/{task}/train")), read_set(Path(f"data/generated/{task}"))
-    ledger = read_ledger(Path(f"data/filtered/{task}"))
-    sheet = task_sheet(real.records, generated.records, ledger, real.names, params.sheet_rows, params.seed)
-    save_png(sheet, PLOTS / f"{task}_sheet.png")
+    return sorted(models, key=str)
 
 
 if __name__ == "__main__":

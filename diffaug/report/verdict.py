@@ -8,7 +8,7 @@ from diffaug.errors import UserError
 from diffaug.statistics import Difference, holm, verdict
 
 METRICS = Path("metrics/metrics.json")
-_TITLES = {
+TITLES = {
     ("cls", "accuracy"): "classifier accuracy",
     ("cls", "macro_f1"): "classifier macro F1",
     ("cls", "ece"): "classifier ECE (lower is better)",
@@ -26,28 +26,37 @@ def read_metrics(path: Path = METRICS) -> dict[str, Any]:
         raise UserError(f"{path}: not found; run `dvc repro` first") from None
 
 
-def verdict_table(metrics: dict[str, Any]) -> str:
-    """real, merged, difference with its interval and the verdict, one line a metric, in points of 100."""
+def verdict_rows(metrics: dict[str, Any]) -> dict[tuple[str, str], tuple[str, ...]]:
+    """By task and metric: title, real, merged, difference, interval, visible from, p and verdict, in points of 100."""
     found = {
         key: Difference(**metrics["delta"][key[0]][key[1]])
-        for key in _TITLES
+        for key in TITLES
         if key[1] in metrics["delta"].get(key[0], {})
     }
     corrected = holm({key: difference.p for key, difference in found.items()})
-    rows = [(*_HEADER[:4], f"{100 * metrics['confidence']:g} % interval", *_HEADER[4:])]
-    for (task, name), difference in found.items():
-        rows.append(
-            (
-                _TITLES[task, name],
-                f"{100 * metrics['real'][task][name]:.1f}",
-                f"{100 * metrics[task][name]:.1f}",
-                f"{100 * difference.mean:+.1f}",
-                f"{100 * difference.low:+.1f} to {100 * difference.high:+.1f}",
-                f"{100 * difference.detectable:.1f}",
-                f"{corrected[task, name]:.3f}" if corrected[task, name] >= 0.0005 else "< 0.001",
-                verdict(name, difference, corrected[task, name], metrics["confidence"], metrics["seeds"]),
-            )
+    return {
+        (task, name): (
+            TITLES[task, name],
+            f"{100 * metrics['real'][task][name]:.1f}",
+            f"{100 * metrics[task][name]:.1f}",
+            f"{100 * difference.mean:+.1f}",
+            f"{100 * difference.low:+.1f} to {100 * difference.high:+.1f}",
+            f"{100 * difference.detectable:.1f}",
+            f"{corrected[task, name]:.3f}" if corrected[task, name] >= 0.0005 else "< 0.001",
+            verdict(name, difference, corrected[task, name], metrics["confidence"], metrics["seeds"]),
         )
+        for (task, name), difference in found.items()
+    }
+
+
+def verdict_header(metrics: dict[str, Any]) -> tuple[str, ...]:
+    """What stands above `verdict_rows`."""
+    return (*_HEADER[:4], f"{100 * metrics['confidence']:g} % interval", *_HEADER[4:])
+
+
+def verdict_table(metrics: dict[str, Any]) -> str:
+    """The rows as text, and below them how many images they rest on."""
+    rows = [verdict_header(metrics), *verdict_rows(metrics).values()]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = [
         "  ".join(_align(cell, width, column) for column, (cell, width) in enumerate(zip(row, widths))) for row in rows
@@ -55,9 +64,8 @@ def verdict_table(metrics: dict[str, Any]) -> str:
     lines.insert(1, "  ".join("-" * width for width in widths))
     sizes = " and ".join(f"{count} {task} images" for task, count in metrics["test_images"].items())
     lines.append("")
-    added = ", ".join(
-        f"{count} images ({metrics['recipe'][task]}) to {task}" for task, count in metrics["added"].items()
-    )
+    recipes = metrics["recipe"]
+    added = ", ".join(f"{count} images ({recipes[task]}) to {task}" for task, count in metrics["added"].items())
     lines.append(f"Real test images: {sizes}; {metrics['seeds']} seeds an arm. Merged adds {added}.")
     lines += [f"Note: {note}." for note in metrics.get("notes", [])]
     return "\n".join(line.rstrip() for line in lines)

@@ -1,0 +1,115 @@
+"""The report's figures as SVG, the same bytes for the same numbers."""
+
+import csv
+import io
+import itertools
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import matplotlib.figure
+import numpy as np
+
+from diffaug.report.tables import ARMS
+from diffaug.scoring.ledger import Entry
+
+_COLORS = {"real": "#6b7280", "merged": "#2563eb", "helped": "#2a7f3e", "hurt": "#b3261e"}
+_PLAIN = "#555555"
+_LABELS = 30  # classes whose names still fit
+
+
+def intervals(rows: Sequence[tuple[str, float, float, float, str]]) -> str:
+    """Differences with their intervals: (title, low, mean, high, verdict) each, in points."""
+    figure = matplotlib.figure.Figure(figsize=(7, 0.8 + 0.4 * len(rows)), layout="constrained")
+    axes = figure.subplots()
+    for place, (_, low, mean, high, verdict) in enumerate(reversed(rows)):
+        color = _COLORS.get(verdict, _PLAIN)
+        axes.plot([low, high], [place, place], color=color, linewidth=2)
+        axes.plot([mean], [place], "o", color=color)
+    axes.axvline(0, color="black", linewidth=0.8)
+    axes.set_yticks(range(len(rows)), [title for title, *_ in reversed(rows)])
+    axes.set_xlabel("merged minus real, points")
+    axes.grid(axis="x", alpha=0.3)
+    return _svg(figure)
+
+
+def curves(table: Path, value: str) -> str:
+    """Both arms' training curves from a CSV of step, real, merged."""
+    rows = _read(table)
+    figure = matplotlib.figure.Figure(figsize=(5, 3), layout="constrained")
+    axes = figure.subplots()
+    for arm in ARMS:
+        axes.plot(
+            [float(row["step"]) for row in rows], [float(row[arm]) for row in rows], color=_COLORS[arm], label=arm
+        )
+    axes.set_xlabel("step")
+    axes.set_ylabel(value)
+    axes.legend()
+    axes.grid(alpha=0.3)
+    return _svg(figure)
+
+
+def confusion(tables: Mapping[str, Path], names: Sequence[str]) -> str:
+    """For each arm, the share of each actual class (rows) that is taken for each class (columns)."""
+    side = min(9.0, 2 + 0.3 * len(names))
+    figure = matplotlib.figure.Figure(figsize=(2 * side, side), layout="constrained")
+    for axes, (arm, table) in zip(figure.subplots(1, len(tables), squeeze=False)[0], tables.items()):
+        counts = Counter((row["actual"], row["predicted"]) for row in _read(table))
+        shares = np.array([[counts[actual, predicted] for predicted in names] for actual in names], dtype=float)
+        shares /= np.maximum(shares.sum(axis=1, keepdims=True), 1)
+        axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+        axes.set_title(arm)
+        axes.set_xlabel("predicted")
+        if len(names) <= _LABELS:
+            axes.set_xticks(range(len(names)), names, rotation=90)
+            axes.set_yticks(range(len(names)), names)
+    return _svg(figure)
+
+
+def per_class(table: Path) -> str:
+    """Every class's number in both arms, the most mended class on top; differences of single classes have no interval
+    here, so none is to be read as a finding."""
+    rows = sorted(_read(table), key=lambda row: float(row["merged"]) - float(row["real"]))[-_LABELS:]
+    figure = matplotlib.figure.Figure(figsize=(7, 0.9 + 0.28 * len(rows)), layout="constrained")
+    axes = figure.subplots()
+    for place, row in enumerate(rows):
+        axes.plot([float(row[arm]) for arm in ARMS], [place, place], color="#cccccc", linewidth=2, zorder=1)
+    for arm in ARMS:
+        axes.scatter([float(row[arm]) for row in rows], range(len(rows)), color=_COLORS[arm], label=arm, zorder=2)
+    axes.set_yticks(range(len(rows)), [row["class"] for row in rows])
+    axes.legend()
+    axes.grid(axis="x", alpha=0.3)
+    return _svg(figure)
+
+
+def funnel(entries: Sequence[Entry], used: int) -> str:
+    """How many synthetic images were made, rejected for what, kept, and used by merge."""
+    reasons = Counter(entry.reason for entry in entries if entry.reason).most_common()
+    kept = len(entries) - sum(count for _, count in reasons)
+    left = list(itertools.accumulate([len(entries), *(-count for _, count in reasons)]))
+    bars = [("made", 0, len(entries), _COLORS["real"])]
+    bars += [(reason, after, count, _COLORS["hurt"]) for (reason, count), after in zip(reasons, left[1:])]
+    bars += [("kept", 0, kept, _COLORS["merged"]), ("used", 0, used, _COLORS["helped"])]
+    figure = matplotlib.figure.Figure(figsize=(7, 0.8 + 0.35 * len(bars)), layout="constrained")
+    axes = figure.subplots()
+    for place, (_, start, width, color) in enumerate(reversed(bars)):
+        axes.barh(place, width, left=start, color=color)
+        axes.text(start + width, place, f" {width}", va="center")
+    axes.set_yticks(range(len(bars)), [title for title, *_ in reversed(bars)])
+    axes.set_xlim(0, 1.1 * max(1, len(entries)))
+    return _svg(figure)
+
+
+def _read(table: Path) -> list[dict[str, str]]:
+    with table.open(newline="", encoding="utf-8") as handle:
+        return list(csv.DictReader(handle))
+
+
+def _svg(figure: Any) -> str:
+    buffer = io.StringIO()
+    # Ids are random, and the date stands in the file, unless told otherwise; glyphs as paths need no font.
+    with matplotlib.rc_context({"svg.hashsalt": "diffaug", "svg.fonttype": "path", "font.size": 9}):
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    return buffer.getvalue()[buffer.getvalue().index("<svg") :]

@@ -1,0 +1,118 @@
+"""metrics/report.html: everything that a sceptic asks for on one page, readable offline and on a phone."""
+
+import base64
+import io
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from PIL import Image
+
+from diffaug.files import atomic_path
+from diffaug.report import figures
+from diffaug.report.task import TaskReport
+from diffaug.report.verdict import TITLES, verdict_header, verdict_rows
+
+PAGE = Path("metrics/report.html")
+_LIBRARIES = ("torch", "torchvision", "diffusers", "transformers", "ultralytics-opencv-headless", "dvc", "torchmetrics")
+_TASKS = {"cls": "The classifier", "det": "The detector"}
+_CURVES = {"cls": "accuracy on real val", "det": "mAP50-95 on real val"}
+_PER_CLASS = {"cls": "cls_per_class_accuracy.csv", "det": "det_per_class_mAP50_95.csv"}
+_HEADLINE = {"cls": "accuracy", "det": "mAP50_95"}
+_CAPTIONS = {
+    "sheet": "Real images, and synthetic ones that were kept and rejected, with the reason",
+    "nearest": "The nearest pairs: is anything a copy?",
+    "changed": "Test images that changed sides: how many seeds' models are right, and what the wrong ones see",
+}
+
+
+def write_page(
+    path: Path,
+    metrics: dict[str, Any],
+    tasks: Mapping[str, TaskReport],
+    plots: Path,
+    generators: Sequence[str],
+    params: str,
+) -> None:
+    """Write the page: one file that asks the network for nothing. params: the text of params.yaml."""
+    rows = verdict_rows(metrics)
+    intervals = [
+        (TITLES[task, name], *(100 * metrics["delta"][task][name][key] for key in ("low", "mean", "high")), row[-1])
+        for (task, name), row in rows.items()
+    ]
+    environment = Environment(loader=PackageLoader("diffaug", "report"), autoescape=True, undefined=StrictUndefined)
+    page = environment.get_template("page.html").render(
+        sentences=[_sentence(task, metrics, rows) for task in tasks],
+        notes=metrics.get("notes", []),
+        table=[verdict_header(metrics), *rows.values()],
+        intervals=figures.intervals(intervals),
+        tasks=[_task(task, report, metrics, plots) for task, report in tasks.items()],
+        generators=list(generators) or ["none"],
+        versions=", ".join(
+            [f"Python {platform.python_version()}", *(f"{name} {version(name)}" for name in _LIBRARIES)]
+        ),
+        params=params,
+    )
+    with atomic_path(path) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+
+
+def _sentence(task: str, metrics: dict[str, Any], rows: Mapping[Any, Sequence[str]]) -> dict[str, str]:
+    name = _HEADLINE[task]
+    title = TITLES[task, name]
+    delta, said = metrics["delta"][task][name], rows[task, name][-1]
+    what = "images" if metrics["recipe"][task] != "synthetic" else "synthetic images"
+    verb = "made no difference that this test can see" if said == "no difference" else said
+    points = [f"{100 * delta[key]:+.1f}" for key in ("mean", "low", "high")]
+    text = (
+        f"{title[0].upper()}{title[1:]}: {metrics['added'][task]} {what} {verb}: {points[0]} points, "
+        f"{100 * metrics['confidence']:g} % interval {points[1]} to {points[2]}, on {metrics['test_images'][task]} "
+        f"real test images with {metrics['seeds']} seeds an arm."
+    )
+    return {"text": text, "verdict": said}
+
+
+def _task(task: str, report: TaskReport, metrics: dict[str, Any], plots: Path) -> dict[str, Any]:
+    shown = [
+        (
+            figures.funnel(report.ledger, metrics["added"][task]),
+            "Synthetic images: made, rejected for what, kept, used",
+        ),
+        (figures.curves(plots / f"{task}_training.csv", _CURVES[task]), "Training, mean of the seeds"),
+        (
+            figures.per_class(plots / _PER_CLASS[task]),
+            "Each class, mean of the seeds; a single class's difference has no interval here",
+        ),
+    ]
+    if task == "cls":
+        tables = {arm: plots / f"cls_confusion_{arm}.csv" for arm in ("real", "merged")}
+        shown.append((figures.confusion(tables, report.names), "What is taken for what, all seeds together"))
+    return {
+        "title": _TASKS[task],
+        "figures": [{"svg": svg, "caption": caption} for svg, caption in shown],
+        "pictures": [{"data": _encoded(sheet), "caption": _CAPTIONS[name]} for name, sheet in report.sheets.items()],
+        "quality": _quality(report.quality),
+    }
+
+
+def _encoded(image: Image.Image) -> str:
+    buffer = io.BytesIO()
+    image.save(buffer, format="PNG", compress_level=6)
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def _quality(content: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    if content is None:
+        return None
+    sets = {"synthetic": "kept synthetic", "real_val": "real val"}
+    columns = list(content["synthetic"]["all"])
+    rows = [[title, *(_cell(content[key]["all"].get(column)) for column in columns)] for key, title in sets.items()]
+    return {"network": json.dumps(content["network"]).strip('"'), "columns": columns, "rows": rows}
+
+
+def _cell(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4g}"

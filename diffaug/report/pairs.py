@@ -1,0 +1,61 @@
+"""Sheets for the eye: synthetic images beside the real ones that they come nearest to, and test images that changed
+sides."""
+
+from collections.abc import Mapping, Sequence
+
+from diffaug.records import Record
+from diffaug.report.sheet import Tile
+from diffaug.scoring.ledger import Entry
+
+_MEASURES = {"pixels": "grey levels", "hash": "bits", "embedding": "cosine"}  # the first that was taken
+_GROUPS = {"train": "train", "heldout": "val or test"}
+
+
+def nearest_pairs(
+    entries: Sequence[Entry], synthetic: Mapping[str, Record], real: Mapping[str, Record], pairs: int
+) -> list[tuple[str, list[Tile]]]:
+    """Sections of tiles: of the kept synthetic images those that are nearest to train and to val or test, each before
+    its real neighbour."""
+    columns = entries[0].scores if entries else {}
+    name = next((name for name in _MEASURES if f"{name}_train" in columns), None)
+    sections = []
+    for group, title in _GROUPS.items() if name else ():
+        near = [entry for entry in entries if entry.accepted and entry.scores[f"{name}_nearest_{group}"] in real]
+        near = sorted(near, key=lambda entry: (entry.scores[f"{name}_{group}"], entry.id))[:pairs]
+        tiles = []
+        for entry in near:
+            neighbour = real[entry.scores[f"{name}_nearest_{group}"]]
+            distance = f"{entry.scores[f'{name}_{group}']:.3g} {_MEASURES[name or '']}"
+            tiles += [
+                Tile(synthetic[entry.id], f"{entry.id[-18:]}\n{distance}"),
+                Tile(neighbour, f"real, {neighbour.split}\n"),
+            ]
+        sections.append((f"kept synthetic images, each beside the nearest real one of {title}", tiles))
+    return sections
+
+
+def changed_sides_tiles(
+    test: Sequence[Record],
+    names: Sequence[str],
+    right: Mapping[str, Sequence[int]],
+    seen: Mapping[str, Sequence[str]],
+    count: int,
+) -> list[tuple[str, list[Tile]]]:
+    """Sections of tiles: test images that more seeds' models classify right with the synthetic images than without, and
+    the other way round, the clearest first.
+
+    right: by arm, how many models are right on each image (N,). seen: by arm, the class that most of them see (N,).
+    """
+    gains = [merged - real for real, merged in zip(right["real"], right["merged"])]
+    sections = []
+    for title, sign, arm in (("mended", 1, "real"), ("broken", -1, "merged")):
+        order = sorted(range(len(test)), key=lambda index: (-sign * gains[index], test[index].id))
+        chosen = [index for index in order if sign * gains[index] > 0]
+        tiles = []
+        for index in chosen[:count]:
+            label = test[index].label
+            assert label is not None  # a classification image
+            models = f"{right['real'][index]} to {right['merged'][index]} right"
+            tiles.append(Tile(test[index], f"{names[label][:18]}, {models}\nelse {seen[arm][index][:18]}"))
+        sections.append((f"test images {title} by the synthetic ones ({len(chosen)})", tiles))
+    return sections

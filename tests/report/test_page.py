@@ -1,0 +1,118 @@
+"""The report as a page: built from small tables, opened in a real browser where there is one."""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+from report.test_report import METRICS, picture
+
+from diffaug.report.page import write_page
+from diffaug.report.pairs import changed_sides_tiles, nearest_pairs
+from diffaug.report.sheet import draw_sheet
+from diffaug.report.tables import write_csv
+from diffaug.report.task import TaskReport
+from diffaug.scoring.ledger import Entry
+
+BROWSER = next(
+    (found for name in ("chromium", "google-chrome", "chromium-browser") if (found := shutil.which(name))), None
+)
+NAMES = ("cat", "dog & <friends>")
+LEDGER = [Entry(f"s{number}", "cat", {}, "" if number else "blank") for number in range(3)]
+QUALITY = {
+    "network": "control",
+    "synthetic": {"all": {"images": 2, "kid": 0.1, "fid": None}},
+    "real_val": {"all": {"images": 5, "kid": 0.0, "fid": None}},
+}
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> Path:
+    """Both tasks, with names that need escaping."""
+    for task in ("cls", "det"):
+        write_csv(tmp_path / f"{task}_training.csv", ["step", "real", "merged"], [[1, 0.1, 0.2], [2, 0.3, 0.2]])
+    for table in ("cls_per_class_accuracy", "det_per_class_mAP50_95"):
+        write_csv(tmp_path / f"{table}.csv", ["class", "real", "merged"], [[name, 0.5, 0.6] for name in NAMES])
+    for arm in ("real", "merged"):
+        write_csv(tmp_path / f"cls_confusion_{arm}.csv", ["actual", "predicted"], [[name, NAMES[0]] for name in NAMES])
+    sheet = draw_sheet(changed_sides_tiles([picture("a", label=0)], NAMES, {"real": [0], "merged": [3]}, SEEN, 5))
+    reports = {
+        "cls": TaskReport(NAMES, LEDGER, {"changed": sheet}, QUALITY),
+        "det": TaskReport(NAMES, LEDGER, {}, None),
+    }
+    metrics: dict[str, Any] = METRICS | {"notes": ["a <b>licence</b> forbids it"]}
+    metrics["real"], metrics["det"] = metrics["real"] | {"det": {"mAP50_95": 0.5}}, {"mAP50_95": 0.49}
+    metrics["delta"] = metrics["delta"] | {"det": {"mAP50_95": metrics["delta"]["det"]["mAP50"]}}
+    write_page(tmp_path / "report.html", metrics, reports, tmp_path, ["models/generator"], "seeds: [0] # <&>")
+    first = (tmp_path / "report.html").read_bytes()
+    write_page(tmp_path / "report.html", metrics, reports, tmp_path, ["models/generator"], "seeds: [0] # <&>")
+    assert (tmp_path / "report.html").read_bytes() == first
+    return tmp_path / "report.html"
+
+
+SEEN = {"real": ["dog & <friends>"], "merged": ["cat"]}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if BROWSER is None:
+        pytest.skip("no Chromium on this machine")
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+def test_the_page_says_it_in_words(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert (
+        "Classifier accuracy: 800 synthetic images helped: +3.0 points, 95 % interval +1.2 to +4.8, on 2000 real test "
+        "images with 3 seeds an arm." in text
+    )
+    assert "Detector mAP50-95: 400 images made no difference that this test can see: -1.0 points" in text
+    assert "a &lt;b&gt;licence&lt;/b&gt; forbids it" in text and "# &lt;&amp;&gt;" in text
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_a_browser_opens_it_offline_without_a_word(page: Path, browser: Browser, width: int) -> None:
+    """No message in the console, no request but for the file, nothing wider than the screen; every picture shows."""
+    opened = browser.new_page(viewport={"width": width, "height": 844})
+    said: list[str] = []
+    asked: list[str] = []
+    opened.on("console", lambda message: said.append(message.text))
+    opened.on("pageerror", lambda error: said.append(str(error)))
+    opened.on("request", lambda request: asked.append(request.url))
+    opened.goto(page.as_uri())
+    assert said == []
+    assert [url for url in asked if not url.startswith("data:")] == [page.as_uri()]
+    assert opened.evaluate("document.documentElement.scrollWidth") <= width
+    assert opened.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
+    assert opened.locator("svg").count() == 1 + 4 + 3
+    assert opened.locator("h1").inner_text() == "Did the synthetic images help?"
+    opened.close()
+
+
+def test_the_nearest_pairs_stand_side_by_side() -> None:
+    real = {"r0": replace(picture("r0", label=0), split="test"), "r1": replace(picture("r1", label=1), split="train")}
+    made = {f"s{n}": picture(f"s{n}", label=0) for n in range(3)}
+    scores = [{"pixels_train": 9.0 - n, "pixels_heldout": 5.0 + n} for n in range(3)]
+    near = {"pixels_nearest_train": "r1", "pixels_nearest_heldout": "r0"}
+    entries = [Entry(f"s{n}", "cat", score | near, "blank" if n == 2 else "") for n, score in enumerate(scores)]
+    sections = nearest_pairs(entries, made, real, 5)
+    ids = [[tile.record.id for tile in tiles] for _, tiles in sections]
+    assert ids == [["s1", "r1", "s0", "r1"], ["s0", "r0", "s1", "r0"]]  # s2 was rejected
+    assert sections[1][1][0].caption == "s0\n5 grey levels"
+    assert nearest_pairs(LEDGER, made, real, 5) == []  # no such score was taken
+
+
+def test_images_change_sides_both_ways() -> None:
+    test = [picture(f"t{n}", label=0) for n in range(4)]
+    right = {"real": [0, 3, 1, 2], "merged": [3, 0, 2, 2]}
+    mended, broken = changed_sides_tiles(test, ("cat", "dog"), right, {arm: ["dog"] * 4 for arm in right}, 5)
+    assert mended[0] == "test images mended by the synthetic ones (2)"
+    assert [tile.record.id for tile in mended[1]] == ["t0", "t2"]
+    assert mended[1][0].caption == "cat, 0 to 3 right\nelse dog"
+    assert [tile.record.id for tile in broken[1]] == ["t1"]
