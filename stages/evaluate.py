@@ -1,5 +1,5 @@
 """Say on real test images whether it helped: reads data/real test, all models and, for the report, the other images;
-writes metrics/metrics.json, metrics/plots and metrics/report.html.
+writes metrics/metrics.json, metrics/report.html, metrics/plots and metrics/cards.
 
 Alone: python stages/evaluate.py
 """
@@ -28,6 +28,7 @@ from diffaug.files import atomic_path
 from diffaug.params import Params
 from diffaug.params.training import EvaluateParams
 from diffaug.records import ImageSet, read_set
+from diffaug.report.cards import write_cards
 from diffaug.report.page import PAGE, write_page
 from diffaug.report.tables import ARMS, per_class, training_curves, write_csv
 from diffaug.report.task import CHANGED, TaskReport, build_task_report
@@ -36,7 +37,7 @@ from diffaug.sampling import read_treatment
 from diffaug.stage import run_stage
 from diffaug.statistics import changed_sides, image_weights, paired_difference
 
-PLOTS = Path("metrics/plots")
+PLOTS, CARDS = Path("metrics/plots"), Path("metrics/cards")
 CURVES = {"cls": "val_accuracy", "det": "val_mAP50_95"}
 Runs = Mapping[str, Sequence[Any]]
 
@@ -75,6 +76,9 @@ def evaluate(params: Params, work: Path) -> Mapping[str, float]:
     with atomic_path(METRICS) as temporary:
         temporary.write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
     generators = [f"{name} (licence: {licence or 'not stated'})" for name, licence in models]
+    for task, report in reports.items():
+        source = getattr(params.download, task).source
+        write_cards(CARDS, task, metrics, source, report.names, generators)
     write_page(PAGE, metrics, reports, PLOTS, generators, Path("params.yaml").read_text(encoding="utf-8"))
     return {"images": sum(metrics["test_images"].values())}
 

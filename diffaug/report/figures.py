@@ -3,6 +3,7 @@
 import csv
 import io
 import itertools
+import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -109,7 +110,11 @@ def _read(table: Path) -> list[dict[str, str]]:
 
 def _svg(figure: Any) -> str:
     buffer = io.StringIO()
-    # Ids are random, and the date stands in the file, unless told otherwise; glyphs as paths need no font.
-    with matplotlib.rc_context({"svg.hashsalt": "diffaug", "svg.fonttype": "path", "font.size": 9}):
+    # Ids are random, and the date stands in the file, unless told otherwise. Text stays text: the reader's browser has
+    # the letters of every script, matplotlib's own font has not, which it would say at every 猫.
+    with (
+        matplotlib.rc_context({"svg.hashsalt": "diffaug", "svg.fonttype": "none", "font.size": 9}),
+        warnings.catch_warnings(action="ignore", category=UserWarning),
+    ):
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     return buffer.getvalue()[buffer.getvalue().index("<svg") :]

@@ -20,7 +20,7 @@ from diffaug.scoring.ledger import Entry
 BROWSER = next(
     (found for name in ("chromium", "google-chrome", "chromium-browser") if (found := shutil.which(name))), None
 )
-NAMES = ("cat", "dog & <friends>")
+NAMES = ("猫", "dog & <friends>")
 LEDGER = [Entry(f"s{number}", "cat", {}, "" if number else "blank") for number in range(3)]
 QUALITY = {
     "network": "control",
@@ -53,7 +53,7 @@ def page(tmp_path: Path) -> Path:
     return tmp_path / "report.html"
 
 
-SEEN = {"real": ["dog & <friends>"], "merged": ["cat"]}
+SEEN = {"real": ["dog & <friends>"], "merged": ["猫"]}
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +73,7 @@ def test_the_page_says_it_in_words(page: Path) -> None:
         "images with 3 seeds an arm." in text
     )
     assert "Detector mAP50-95: 400 images made no difference that this test can see: -1.0 points" in text
+    assert ">猫</text>" in text  # not a box that stands for a letter that a font lacks
     assert "a &lt;b&gt;licence&lt;/b&gt; forbids it" in text and "# &lt;&amp;&gt;" in text
 
 

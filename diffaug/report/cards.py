@@ -1,0 +1,112 @@
+"""Model and dataset cards in the hub's format, from the same numbers as the report."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import DatasetCardData, EvalResult, ModelCardData
+
+from diffaug.files import atomic_path
+from diffaug.report.verdict import verdict_header, verdict_rows
+
+_TASKS = {"cls": "image-classification", "det": "object-detection"}
+_LIBRARIES = {"cls": "torchvision", "det": "ultralytics"}
+
+
+def write_cards(
+    folder: Path, task: str, metrics: dict[str, Any], source: str, names: Sequence[str], generators: Sequence[str]
+) -> None:
+    """Write `model-TASK.md` and `dataset-TASK.md`, to be the README.md beside the task's merged model or images.
+
+    source: where the real images come from; generators: the models that drew, with their licences.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    texts = {
+        "model": _model_card(task, metrics, source, names),
+        "dataset": _dataset_card(task, metrics, source, names, generators),
+    }
+    for kind, text in texts.items():
+        with atomic_path(folder / f"{kind}-{task}.md") as temporary:
+            temporary.write_text(text, encoding="utf-8")
+
+
+def _model_card(task: str, metrics: dict[str, Any], source: str, names: Sequence[str]) -> str:
+    results = [
+        EvalResult(
+            task_type=_TASKS[task],
+            dataset_type=source,
+            dataset_name=source,
+            dataset_split="test",
+            metric_type=name,
+            metric_value=round(value, 4),
+        )
+        for name, value in metrics[task].items()
+    ]
+    data = ModelCardData(
+        model_name=f"diffaug-{task}",
+        library_name=_LIBRARIES[task],
+        pipeline_tag=_TASKS[task],
+        tags=["diffaug", "synthetic-data"],
+        eval_results=results,
+    )
+    rows = [row for (kind, _), row in verdict_rows(metrics).items() if kind == task]
+    return _text(
+        data,
+        f"A model trained by diffaug on real images ({source}) and {_added(task, metrics)}.",
+        f"Classes: {', '.join(names)}.",
+        "## Did they help?",
+        f"{metrics['test_images'][task]} real test images, {metrics['seeds']} seeds an arm, points of 100; real: the "
+        "same model without them. The interval is for other test images and other seeds, not for another draw of the "
+        "synthetic images; p is corrected for all metrics of the run.",
+        _markdown([verdict_header(metrics), *rows]),
+        *_notes(metrics),
+        "## Limits",
+        "The numbers hold for test images like those, from the same source. No licence is stated here: look at that of "
+        "the real images, of the generator, and of the training library.",
+    )
+
+
+def _dataset_card(
+    task: str, metrics: dict[str, Any], source: str, names: Sequence[str], generators: Sequence[str]
+) -> str:
+    data = DatasetCardData(
+        task_categories=[_TASKS[task]],
+        tags=["diffaug", "synthetic"],
+        pretty_name=f"{source}, with {_added(task, metrics)}",
+        configs=[
+            {
+                "config_name": "default",
+                "data_files": [{"split": split, "path": f"{split}/*.parquet"} for split in ("train", "val")],
+            }
+        ],
+    )
+    return _text(
+        data,
+        f"Real images ({source}) and {_added(task, metrics)}, merged by diffaug: `data/merged/{task}`. There is no "
+        "test split: test images are real, and lie with the real ones.",
+        f"Classes: {', '.join(names)}.",
+        "## Which rows are synthetic",
+        "`origin` is real or synthetic. A synthetic row names the photograph it was made from (`source_id`), its mode, "
+        "prompt, seed, all settings, and the model with revision and licence. Synthetic rows stand in train alone.",
+        f"Models that drew: {'; '.join(generators) or 'none'}.",
+        *_notes(metrics),
+    )
+
+
+def _added(task: str, metrics: dict[str, Any]) -> str:
+    recipe = metrics["recipe"][task]
+    return f"{metrics['added'][task]} {'synthetic ones' if recipe == 'synthetic' else f'others ({recipe})'}"
+
+
+def _notes(metrics: dict[str, Any]) -> list[str]:
+    return [f"Note: {note}." for note in metrics.get("notes", [])]
+
+
+def _markdown(rows: Sequence[Sequence[str]]) -> str:
+    lines = [f"| {' | '.join(row)} |" for row in rows]
+    lines.insert(1, "|" + "---|" * len(rows[0]))
+    return "\n".join(lines)
+
+
+def _text(data: ModelCardData | DatasetCardData, *paragraphs: str) -> str:
+    return f"---\n{data.to_yaml()}\n---\n\n" + "\n\n".join(paragraphs) + "\n"

@@ -1,0 +1,40 @@
+from pathlib import Path
+
+import pytest
+from huggingface_hub import DatasetCard, ModelCard
+from report.test_report import METRICS
+
+from diffaug.report.cards import write_cards
+
+
+@pytest.fixture
+def cards(tmp_path: Path) -> Path:
+    metrics = METRICS | {"notes": ["the licence of x forbids it"]}
+    for task in ("cls", "det"):
+        write_cards(tmp_path, task, metrics, "folder", ("cat", "狗"), ["x (licence: not stated)"])
+    return tmp_path
+
+
+def test_the_hub_reads_the_models_numbers(cards: Path) -> None:
+    card = ModelCard.load(cards / "model-cls.md")
+    found = {result.metric_type: result.metric_value for result in card.data.eval_results or []}
+    assert found == {"accuracy": 0.78, "ece": 0.12}
+    assert card.data.pipeline_tag == "image-classification"
+    assert "| classifier accuracy | 75.0 | 78.0 | +3.0 | +1.2 to +4.8 |" in card.text
+    assert "detector" not in card.text
+    assert "Note: the licence of x forbids it." in card.text
+    assert "400 others (duplicate)" in (cards / "model-det.md").read_text(encoding="utf-8")
+
+
+def test_the_hub_finds_the_splits(cards: Path) -> None:
+    card = DatasetCard.load(cards / "dataset-det.md")
+    files = {one["split"]: one["path"] for one in card.data.to_dict()["configs"][0]["data_files"]}
+    assert files == {"train": "train/*.parquet", "val": "val/*.parquet"}
+    assert card.data.task_categories == ["object-detection"]
+    assert "cat, 狗" in card.text and "x (licence: not stated)" in card.text
+
+
+def test_the_same_numbers_are_the_same_bytes(cards: Path, tmp_path: Path) -> None:
+    before = (cards / "model-cls.md").read_bytes()
+    write_cards(cards, "cls", METRICS | {"notes": ["the licence of x forbids it"]}, "folder", ("cat", "狗"), [])
+    assert (cards / "model-cls.md").read_bytes() == before
