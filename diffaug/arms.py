@@ -26,7 +26,8 @@ def additions(
 
     synthetic: accepted ones. unfiltered: any that were generated. duplicate: the real ones again. classic: none, since
     it changes the training. vae_roundtrip: the real ones, encoded and decoded by the generator's VAE (`rebuild`: PNGs
-    of records). shuffled_labels: accepted ones with wrong classes. real_more: further real ones of the pool.
+    of records). shuffled_labels: accepted ones with wrong classes, where there are two. real_more: further real ones of
+    the pool.
     Raises UserError where there are too few.
     """
     match params.recipe:
@@ -41,6 +42,8 @@ def additions(
             return _from_pool(real, pool, params, task) if any(_fits(record, task) for record in pool) else None
         case "unfiltered":
             return draw(real, generated, {record.id for record in generated}, params, task)
+        case "shuffled_labels" if len(real.names) < 2:
+            return None
         case "shuffled_labels":
             drawn = draw(real, generated, accepted, params, task)
             return [_mislabelled(record, len(real.names), params.seed) for record in drawn]
@@ -70,7 +73,7 @@ def _mislabelled(record: Record, classes: int, seed: int) -> Record:
     generator = np.random.default_rng([seed, *record.sha256.encode()])
 
     def other(label: int) -> int:
-        return (label + int(generator.integers(1, classes))) % classes if classes > 1 else label
+        return (label + int(generator.integers(1, classes))) % classes
 
     label = other(record.label) if record.label is not None else None
     return replace(record, label=label, category=tuple(other(category) for category in record.category))

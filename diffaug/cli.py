@@ -8,7 +8,7 @@ from typing import Any
 
 from diffaug.errors import UserError
 from diffaug.params import Params, load_params
-from diffaug.params.base import GENERATOR
+from diffaug.params.base import GENERATOR, is_local
 from diffaug.params.data import Crops, Hub
 
 
@@ -143,6 +143,7 @@ def _check_files(params: Params) -> None:
     paths += [("generate.loras", adapter.path) for adapter in generate.loras]
     paths += [("generate.embeddings", embedding.path) for embedding in generate.embeddings]
     paths += [("generate.prompts_file", generate.prompts_file)] if generate.prompts_file else []
+    paths += _local_names(params.filter.model_dump(), "filter")
     for key, path in paths:
         if path != GENERATOR and not Path(path).expanduser().exists():
             raise UserError(f"params.yaml: {key}: {path} does not exist; name a file or folder that does")
@@ -150,12 +151,22 @@ def _check_files(params: Params) -> None:
         raise UserError("params.yaml: generate.model: a single file needs config:, see the comments in params.yaml")
 
 
+def _local_names(values: Any, key: str) -> list[tuple[str, str]]:
+    """Every path of this disk in a section, with its key."""
+    if isinstance(values, dict):
+        return [found for name, value in values.items() for found in _local_names(value, f"{key}.{name}")]
+    local = isinstance(values, str) and (is_local(values) or values.endswith(".safetensors"))
+    return [(key, values)] if local else []
+
+
 def study(params: Params) -> None:
     """Run what the study lacks; write metrics/study.csv and study.png, and print the table."""
     from diffaug.report.study import study_rows, study_table, worth, write_study
     from diffaug.study import plan_study, run_study
 
-    rows = study_rows(run_study(plan_study(params)))
+    rows = study_rows(run_study(plan_study(params), params))
+    if not rows:
+        raise UserError("study: no run added anything to either task; see the section study of params.yaml")
     write_study(rows, Path("metrics/study.csv"), Path("metrics/study.png"))
     print(study_table(rows))
     for line in filter(None, (worth(rows, task) for task in ("cls", "det"))):

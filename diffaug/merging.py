@@ -40,7 +40,9 @@ def draw(
         if params.mix == "replace":
             candidates = [record for record in candidates if record.source_id]
         if wanted > len(candidates):
-            made = sum(record.label == label for record in generated)
+            made = sum(
+                record.label == label and (params.mix == "concat" or bool(record.source_id)) for record in generated
+            )
             name = "" if label is None else f"{real.names[label]}: "
             short.append(f"{name}{wanted} wanted, {len(candidates)} accepted of {made} made")
         chosen += sorted(candidates, key=lambda record: rank(params.seed, record.id))[:wanted]

@@ -11,6 +11,7 @@ import torch
 from diffaug.files import atomic_path
 from diffaug.records import Record
 
+ADDED = ("again-", "pool/")  # what the ids of real images begin with that merge adds
 _FILE = "treatment.json"
 
 
@@ -18,9 +19,9 @@ _FILE = "treatment.json"
 class Treatment:
     """What `merge` says of a training set beyond its images.
 
-    recipe: what was added to the real images; added: so many images. synthetic_weight: how often a synthetic image is
-    seen, as a multiple of a real one. replace: instead, the probability with which a real image is replaced by one of
-    its own variants. classic: train with the strongest classic augmentation.
+    recipe: what was added to the real images; added: so many images. synthetic_weight: how often an added image is
+    seen, as a multiple of one that was there. replace: instead, the probability with which a real image is replaced by
+    one of its own variants. classic: train with the strongest classic augmentation.
     """
 
     recipe: str = "nothing"
@@ -46,18 +47,24 @@ def weights(records: Sequence[Record], treatment: Treatment) -> list[float] | No
     """How often each image is to be seen, relative to the others; None where all are alike.
 
     Drawn by these weights, a real image with k variants is itself with probability 1 - p and each of them with p / k:
-    as if it were replaced with probability p every time that its turn comes.
+    as if it were replaced with probability p every time that its turn comes. Without `replace` whatever merge added has
+    the treatment's weight.
     """
     if treatment.replace is None:
-        if treatment.synthetic_weight == 1.0:
-            return None
-        return [1.0 if record.origin == "real" else treatment.synthetic_weight for record in records]
-    variants = Counter(record.source_id for record in records if record.origin == "synthetic")
-    own = [1 - treatment.replace if variants[record.id] else 1.0 for record in records]
-    return [
-        weight if record.origin == "real" else treatment.replace / variants[record.source_id]
-        for record, weight in zip(records, own)
-    ]
+        found = [treatment.synthetic_weight if _is_added(record) else 1.0 for record in records]
+    else:
+        variants = Counter(record.source_id for record in records if record.origin == "synthetic")
+        found = [
+            treatment.replace / variants[record.source_id]
+            if record.origin == "synthetic"
+            else 1 - treatment.replace * bool(variants[record.id])
+            for record in records
+        ]
+    return found if len(set(found)) > 1 else None
+
+
+def _is_added(record: Record) -> bool:
+    return record.origin == "synthetic" or record.id.startswith(ADDED)
 
 
 def endless(count: int, seed: int, weights: Sequence[float] | None = None) -> Iterator[int]:

@@ -5,10 +5,14 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+from pydantic import ValidationError
 
 from diffaug.errors import UserError
 from diffaug.params import Params
+from diffaug.params.messages import one_line
 from diffaug.report.verdict import METRICS
 
 
@@ -32,11 +36,21 @@ class Run:
 
 
 def plan_study(params: Params) -> list[Run]:
-    """The runs that the params ask for, in their order."""
-    return [Run(recipe, ratio) for recipe, ratios in params.study.items() for ratio in ratios]
+    """The runs that the params ask for, in their order. Raises UserError where one could not be run."""
+    runs = [Run(recipe, ratio) for recipe, ratios in params.study.items() for ratio in ratios]
+    if not runs:
+        raise UserError("params.yaml: study: no recipe is given; name some with their ratios, such as synthetic: [1.0]")
+    for run in runs:
+        changed = params.model_dump(mode="json", exclude_unset=True)
+        changed["merge"] |= {"recipe": run.recipe, "ratio": run.ratio}
+        try:
+            Params.model_validate(changed)
+        except ValidationError as error:
+            raise UserError(f"study: {run.recipe} at {run.ratio:g}: {one_line(Path('params.yaml'), error)}") from None
+    return runs
 
 
-def run_study(runs: Sequence[Run]) -> list[tuple[Run, dict[str, Any]]]:
+def run_study(runs: Sequence[Run], params: Params) -> list[tuple[Run, dict[str, Any]]]:
     """Every run's metrics. Runs that are done stay done; each of the others is an experiment in a folder of its own,
     which takes what is cached and leaves the workspace alone.
 
@@ -51,6 +65,7 @@ def run_study(runs: Sequence[Run]) -> list[tuple[Run, dict[str, Any]]]:
         print(f"study: {number} of {len(runs)}: {run.recipe}, ratio {run.ratio:g}{before}", flush=True)
         if found is None:
             command = [sys.executable, "-m", "dvc", "exp", "run", "--temp", "--name", run.name, *run.changes]
+            command += [argument for path in _weights(params) for argument in ("--copy-paths", path)]
             if subprocess.run(command, check=False).returncode:
                 raise UserError(
                     f"study: {run.name} failed, see above; what is done is kept: mend it and run `diffaug study` again"
@@ -60,6 +75,12 @@ def run_study(runs: Sequence[Run]) -> list[tuple[Run, dict[str, Any]]]:
             raise UserError(f"study: {run.name} left no {METRICS}; run `dvc exp show` to see what it did")
         results.append((run, found))
     return results
+
+
+def _weights(params: Params) -> list[str]:
+    """Initial weights that the params name by a path below the project, which a folder of its own would lack."""
+    named = [params.train_cls.weights, params.train_det.weights]
+    return [one for one in named if isinstance(one, str) and not Path(one).is_absolute() and Path(one).is_file()]
 
 
 def _refuse_changes() -> None:

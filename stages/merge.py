@@ -34,7 +34,8 @@ def merge(params: Params, work: Path) -> Mapping[str, float]:
         generated = read_set(Path(f"data/generated/{task}"))
         accepted = {entry.id: entry for entry in read_ledger(Path(f"data/filtered/{task}")) if entry.accepted}
         added = additions(real, generated, accepted, pool, params.merge, task, rebuild)
-        ignored = {id: entry.ignored for id, entry in accepted.items()}
+        unfiltered = params.merge.recipe == "unfiltered"
+        ignored = {id: () if unfiltered else entry.ignored for id, entry in accepted.items()}
         chosen = [paint_over(record, ignored.get(record.id, ())) for record in added or []]
         folder = Path(f"data/merged/{task}/train")
         write_set(folder, real.names, [*real, *chosen])
@@ -55,7 +56,7 @@ def _treatment(params: MergeParams, added: Sequence[Record] | None) -> Treatment
 
 def _summary(task: str, params: Params, real: int, added: Sequence[Record] | None) -> str:
     if added is None:
-        return f"merge: {task}: the pool has no image for this task, so both arms are the same {real} real images"
+        return f"merge: {task}: {params.merge.recipe} has nothing to add, so both arms are the same {real} real images"
     kinds = {"real_more": "further real", "duplicate": "repeated real"}
     kind = kinds.get(params.merge.recipe, "synthetic")
     return f"merge: {task}: {real} real and {len(added)} {kind} train images"

@@ -224,6 +224,13 @@ def test_what_may_be_left_out_is_off_and_no_other_knob_has_a_hidden_default() ->
     assert [field.default for field in optional if field.default is not None] == []
 
 
+def test_check_looks_for_what_the_filter_names(tmp_path: Path) -> None:
+    network = {"torchvision": "mobilenet_v2", "weights": "none.safetensors"}
+    near = {"network": network, "min_train": 0.0, "min_heldout": 0.0, "min_generated": 0.0}
+    with pytest.raises(UserError, match=r"filter\.cls\.embedding\.network\.weights: none\.safetensors does not exist"):
+        check(load_params(edited(tmp_path, lambda params: params["filter"]["cls"].update(embedding=near))))
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [

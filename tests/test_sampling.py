@@ -37,6 +37,13 @@ def test_synthetic_images_may_count_less() -> None:
     assert weights([*REAL, *MADE], Treatment("synthetic", 3, synthetic_weight=0.5)) == [1, 1, 1, 0.5, 0.5, 0.5]
 
 
+def test_what_was_added_counts_less_whatever_it_is() -> None:
+    more = [make_record(id, b"", "train", label=0) for id in ("again-000/r0", "pool/p0")]
+    assert weights([*REAL, *more], Treatment("duplicate", 2, synthetic_weight=0.5)) == [1, 1, 1, 0.5, 0.5]
+    assert weights(REAL, Treatment("classic", 0, synthetic_weight=0.5)) is None  # nothing was added
+    assert weights(REAL, Treatment("synthetic", 0, replace=0.5)) is None
+
+
 def test_a_real_image_gives_way_to_its_own_variants() -> None:
     """With probability 0.4: r0 has two variants, r1 one, r2 none; each photograph keeps its share of a third."""
     found = weights([*REAL, *MADE], Treatment("synthetic", 3, replace=0.4))

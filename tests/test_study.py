@@ -13,6 +13,8 @@ from diffaug.errors import UserError
 from diffaug.params import load_params
 from diffaug.study import Run, plan_study, run_study
 
+PARAMS = load_params(ROOT / "params.yaml")
+
 
 def git(folder: Path, *arguments: str) -> str:
     identity = ("-c", "user.name=a", "-c", "user.email=a@b")
@@ -53,6 +55,19 @@ def test_the_default_asks_for_every_recipe() -> None:
     assert Run("classic", 4.0).changes == ["-S", "merge.recipe=classic", "-S", "merge.ratio=4"]
 
 
+@pytest.mark.parametrize(
+    ("wanted", "words"),
+    [
+        ({}, "study: no recipe is given"),
+        ({"unfiltered": [4.0, 9.0]}, r"study: unfiltered at 9: .*merge\.ratio 9 needs"),
+    ],
+)
+def test_what_cannot_be_run_is_said_before_anything_runs(wanted: dict[str, list[float]], words: str) -> None:
+    params = load_params(ROOT / "params.yaml")
+    with pytest.raises(UserError, match=words):
+        plan_study(params.model_copy(update={"study": wanted}))
+
+
 def test_what_is_done_stays_done_and_the_rest_is_run(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     done, left = Run("duplicate", 4.0), Run("classic", 4.0)
     finish(project, done, {"ratio": 4.0})
@@ -67,8 +82,15 @@ def test_what_is_done_stays_done_and_the_rest_is_run(project: Path, monkeypatch:
         return subprocess.CompletedProcess(command, 0)
 
     monkeypatch.setattr(study.subprocess, "run", run)
-    assert run_study([done, left]) == [(done, {"ratio": 4.0}), (left, {"ratio": 5.0})]
+    assert run_study([done, left], PARAMS) == [(done, {"ratio": 4.0}), (left, {"ratio": 5.0})]
     assert started == [["--name", left.name, *left.changes]]
+
+
+def test_weights_below_the_project_come_along(project: Path) -> None:
+    (project / "w.safetensors").write_bytes(b"")
+    for name, wanted in (("w.safetensors", ["w.safetensors"]), (str(project / "w.safetensors"), []), ("DEFAULT", [])):
+        train_cls = PARAMS.train_cls.model_copy(update={"weights": name})
+        assert study._weights(PARAMS.model_copy(update={"train_cls": train_cls})) == wanted
 
 
 def test_a_failed_experiment_ends_it_with_one_line(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,25 +101,25 @@ def test_a_failed_experiment_ends_it_with_one_line(project: Path, monkeypatch: p
 
     monkeypatch.setattr(study.subprocess, "run", run)
     with pytest.raises(UserError, match="study: study-classic-4 failed, see above; what is done is kept"):
-        run_study([Run("classic", 4.0)])
+        run_study([Run("classic", 4.0)], PARAMS)
 
 
 def test_changes_that_no_commit_holds_are_refused(project: Path) -> None:
     (project / "notes.txt").write_text("mine")  # untracked files are the user's own
     (project / "params.yaml").write_text("{a: 1}\n")
     with pytest.raises(UserError, match=r"study: params\.yaml has changes that no commit holds"):
-        run_study([Run("classic", 4.0)])
+        run_study([Run("classic", 4.0)], PARAMS)
 
 
 def test_without_a_first_run_it_says_so(project: Path) -> None:
     git(project, "rm", "-q", "dvc.lock")
     git(project, "commit", "-qm", "nothing ran")
     with pytest.raises(UserError, match=r"study: dvc\.lock is not committed; run `dvc repro`"):
-        run_study([Run("classic", 4.0)])
+        run_study([Run("classic", 4.0)], PARAMS)
 
 
 def test_outside_of_git_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     with pytest.raises(UserError, match=r"study: git status failed .*not a git repository"):
-        run_study([Run("classic", 4.0)])
+        run_study([Run("classic", 4.0)], PARAMS)

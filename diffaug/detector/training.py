@@ -56,6 +56,7 @@ class _StepTrainer(DetectionTrainer):
 
     steps_per_epoch = 1
     indices: Iterator[int]
+    images: int
     best_state: dict[str, torch.Tensor]
     best_value = -1.0
     history: list[dict[str, float]]
@@ -64,6 +65,11 @@ class _StepTrainer(DetectionTrainer):
         if mode != "train":
             return super().get_dataloader(dataset_path, batch_size, rank, mode)
         dataset = self.build_dataset(dataset_path, mode, batch_size)
+        if len(dataset) != self.images:
+            raise UserError(
+                f"train_det: Ultralytics takes {len(dataset)} of {self.images} images (it wants 10 pixels a side); "
+                "leave the others out of the data"
+            )
         generator = torch.Generator().manual_seed(self.args.seed)
         return InfiniteDataLoader(
             dataset=dataset,
@@ -162,6 +168,7 @@ def train_detector(
     )
     trainer.steps_per_epoch = params.eval_every
     trainer.indices = indices
+    trainer.images = sum(1 for _ in (data_yaml.parent / "images/train").iterdir())
     trainer.history = []
     trainer.model = model
     with tqdm(total=params.steps, desc=label, unit="step", mininterval=1.0) as bar:

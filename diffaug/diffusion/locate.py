@@ -15,6 +15,7 @@ from huggingface_hub.utils import filter_repo_objects
 from pydantic import ValidationError
 
 from diffaug.errors import UserError
+from diffaug.files import file_sha256
 from diffaug.params.base import GENERATOR, ModelName
 
 _FILES = ["*.json", "*.txt", "*.model", "*.safetensors"]
@@ -95,12 +96,6 @@ def files_sha256(folder: Path, files: list[Path]) -> str:
     for path in sorted(files):
         digest.update(f"{path.relative_to(folder).as_posix()}\0{file_sha256(path)}\n".encode())
     return digest.hexdigest()
-
-
-def file_sha256(path: Path) -> str:
-    """The hash of a file's bytes."""
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def _single_file(model: ModelName, key: str) -> Located:

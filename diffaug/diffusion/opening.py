@@ -13,9 +13,10 @@ import torch
 from diffusers import DiffusionPipeline
 from safetensors.torch import load_file
 
-from diffaug.diffusion.locate import Located, file_sha256, locate_network, locate_pipeline
+from diffaug.diffusion.locate import Located, locate_network, locate_pipeline
 from diffaug.diffusion.locate import config_folder as single_file_config
 from diffaug.errors import UserError
+from diffaug.files import file_sha256
 from diffaug.params.base import GENERATOR, ModelName
 from diffaug.params.generation import Adapter, Embedding, GenerateParams
 from diffaug.quiet import silence_libraries

@@ -1,4 +1,4 @@
-"""Real images through the generator's VAE and back: what its decoder alone does to a picture, without any diffusion."""
+"""Real images through the generator's VAE and back, at their own size: what its decoder alone does to a picture."""
 
 import hashlib
 from collections.abc import Sequence

@@ -38,6 +38,7 @@ def _model_card(task: str, metrics: dict[str, Any], source: str, names: Sequence
             dataset_name=source,
             dataset_split="test",
             metric_type=name,
+            metric_name=f"{name}, mean of {metrics['seeds']} seeds",
             metric_value=round(value, 4),
         )
         for name, value in metrics[task].items()

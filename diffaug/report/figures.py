@@ -3,6 +3,7 @@
 import csv
 import io
 import itertools
+import math
 import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -70,9 +71,13 @@ def confusion(tables: Mapping[str, Path], names: Sequence[str]) -> str:
 
 
 def per_class(table: Path) -> str:
-    """Every class's number in both arms, the most mended class on top; differences of single classes have no interval
-    here, so none is to be read as a finding."""
-    rows = sorted(_read(table), key=lambda row: float(row["merged"]) - float(row["real"]))[-_LABELS:]
+    """Every class's number in both arms, the most mended class on top and, of very many, as many from either end;
+    differences of single classes have no interval here, so none is to be read as a finding. Classes without a test
+    object are left out."""
+    rows = [row for row in _read(table) if not math.isnan(float(row["real"]) + float(row["merged"]))]
+    rows.sort(key=lambda row: float(row["merged"]) - float(row["real"]))
+    if len(rows) > _LABELS:
+        rows = rows[: _LABELS // 2] + rows[-_LABELS // 2 :]
     figure = matplotlib.figure.Figure(figsize=(7, 0.9 + 0.28 * len(rows)), layout="constrained")
     axes = figure.subplots()
     for place, row in enumerate(rows):
@@ -85,14 +90,16 @@ def per_class(table: Path) -> str:
     return _svg(figure)
 
 
-def funnel(entries: Sequence[Entry], used: int) -> str:
-    """How many synthetic images were made, rejected for what, kept, and used by merge."""
+def funnel(entries: Sequence[Entry], used: int | None) -> str:
+    """How many synthetic images were made, rejected for what, kept and, where the recipe uses them, used by merge."""
     reasons = Counter(entry.reason for entry in entries if entry.reason).most_common()
     kept = len(entries) - sum(count for _, count in reasons)
     left = list(itertools.accumulate([len(entries), *(-count for _, count in reasons)]))
     bars = [("made", 0, len(entries), _COLORS["real"])]
     bars += [(reason, after, count, _COLORS["hurt"]) for (reason, count), after in zip(reasons, left[1:])]
-    bars += [("kept", 0, kept, _COLORS["merged"]), ("used", 0, used, _COLORS["helped"])]
+    bars.append(("kept", 0, kept, _COLORS["merged"]))
+    if used is not None:
+        bars.append(("used", 0, used, _COLORS["helped"]))
     figure = matplotlib.figure.Figure(figsize=(7, 0.8 + 0.35 * len(bars)), layout="constrained")
     axes = figure.subplots()
     for place, (_, start, width, color) in enumerate(reversed(bars)):

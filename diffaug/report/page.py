@@ -46,6 +46,9 @@ def write_page(
     ]
     environment = Environment(loader=PackageLoader("diffaug", "report"), autoescape=True, undefined=StrictUndefined)
     page = environment.get_template("page.html").render(
+        question="Did the synthetic images help?"
+        if set(metrics["recipe"].values()) == {"synthetic"}
+        else f"Did it help? Recipe: {', '.join(sorted(set(metrics['recipe'].values())))}",
         sentences=[_sentence(task, metrics, rows) for task in tasks],
         notes=metrics.get("notes", []),
         table=[verdict_header(metrics), *rows.values()],
@@ -65,8 +68,13 @@ def _sentence(task: str, metrics: dict[str, Any], rows: Mapping[Any, Sequence[st
     name = _HEADLINE[task]
     title = TITLES[task, name]
     delta, said = metrics["delta"][task][name], rows[task, name][-1]
-    what = "images" if metrics["recipe"][task] != "synthetic" else "synthetic images"
-    verb = "made no difference that this test can see" if said == "no difference" else said
+    recipe = metrics["recipe"][task]
+    what = "synthetic images" if recipe == "synthetic" else f"images (recipe {recipe})"
+    verbs = {
+        "no difference": "made no difference that this test can see",
+        "needs 2 seeds": "get no verdict of one seed",
+    }
+    verb = verbs.get(said, said)
     points = [f"{100 * delta[key]:+.1f}" for key in ("mean", "low", "high")]
     text = (
         f"{title[0].upper()}{title[1:]}: {metrics['added'][task]} {what} {verb}: {points[0]} points, "
@@ -76,11 +84,16 @@ def _sentence(task: str, metrics: dict[str, Any], rows: Mapping[Any, Sequence[st
     return {"text": text, "verdict": said}
 
 
+def _drawn(task: str, metrics: dict[str, Any]) -> bool:
+    """Whether the task's arm has generated images."""
+    return metrics["recipe"][task] in ("synthetic", "unfiltered", "shuffled_labels")
+
+
 def _task(task: str, report: TaskReport, metrics: dict[str, Any], plots: Path) -> dict[str, Any]:
     shown = [
         (
-            figures.funnel(report.ledger, metrics["added"][task]),
-            "Synthetic images: made, rejected for what, kept, used",
+            figures.funnel(report.ledger, metrics["added"][task] if _drawn(task, metrics) else None),
+            "Synthetic images: made, rejected for what, kept",
         ),
         (figures.curves(plots / f"{task}_training.csv", _CURVES[task]), "Training, mean of the seeds"),
         (

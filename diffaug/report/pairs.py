@@ -57,5 +57,5 @@ def changed_sides_tiles(
             assert label is not None  # a classification image
             models = f"{right['real'][index]} to {right['merged'][index]} right"
             tiles.append(Tile(test[index], f"{names[label][:18]}, {models}\nelse {seen[arm][index][:18]}"))
-        sections.append((f"test images {title} by the synthetic ones ({len(chosen)})", tiles))
+        sections.append((f"test images that the merged arm has {title} ({len(chosen)})", tiles))
     return sections

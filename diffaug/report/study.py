@@ -1,12 +1,12 @@
 """The study as a table and a plot: every recipe's difference to the control, with its interval."""
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import matplotlib.figure
+import numpy as np
 
 from diffaug.files import atomic_path
 from diffaug.report.tables import write_csv
@@ -71,24 +71,26 @@ def study_table(rows: Sequence[Row]) -> str:
 
 
 def worth(rows: Sequence[Row], task: str) -> str | None:
-    """How many further real images would have done what the synthetic ones did, by the curve of `real_more`, straight
-    between its points; None where either was not run."""
+    """How many further real images would have done what the synthetic ones did, from the lower to the upper end of
+    their interval, by the curve of `real_more`, straight between its points; None where either was not run, or where
+    the synthetic ones did not help."""
     mine = [row for row in rows if row.task == task]
     curve = sorted((row.added, row.difference.mean) for row in mine if row.run.recipe == "real_more")
-    synthetic = [row for row in mine if row.run.recipe == "synthetic"]
-    if not curve or not synthetic:
+    helped = [row for row in mine if row.run.recipe == "synthetic" and row.verdict == "helped"]
+    if not curve or not helped:
         return None
-    best = max(synthetic, key=lambda row: row.added)
-    points = [(0, 0.0), *curve]
-    gain = best.difference.mean
-    said = f"{_TITLES[task]}: {best.added} synthetic images did what"
-    if gain <= 0:
-        return f"{_TITLES[task]}: {best.added} synthetic images were worth no further real one"
-    for (few, low), (many, high) in itertools.pairwise(points):
-        if low <= gain <= high:
-            between = few + (many - few) * (gain - low) / (high - low) if high > low else many
-            return f"{said} about {round(between)} further real ones did"
-    return f"{said} no number of further real ones up to {curve[-1][0]} did"
+    most = max(helped, key=lambda row: row.added)
+    numbers = [0.0, *(float(number) for number, _ in curve)]
+    # A curve of means wobbles; more real images are taken to help no less than fewer.
+    gains = np.maximum.accumulate([0.0, *(gain for _, gain in curve)])
+    low, high = (_number(gain, numbers, gains) for gain in (most.difference.low, most.difference.high))
+    return f"{_TITLES[task]}: {most.added} synthetic images did what {low} to {high} further real ones did"
+
+
+def _number(gain: float, numbers: Sequence[float], gains: np.ndarray) -> str:
+    if gain > gains[-1]:
+        return f"more than {numbers[-1]:.0f}"
+    return f"{np.interp(max(gain, 0.0), gains, numbers):.0f}"
 
 
 def write_study(rows: Sequence[Row], table: Path, plot: Path) -> None:

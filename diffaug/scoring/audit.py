@@ -17,6 +17,7 @@ from diffaug.scoring.material import Columns, Material
 
 _SAME_PLACE = 0.5  # IoU from which two detections are of one object
 _EXPLAINED = 0.3  # IoU of a detection with a label that it may belong to
+_FEW = 5  # objects of a class in val, below which its recall is not known
 _INSIDE = 0.7  # or the share of it that lies in the box of a label of its class: a part of the object
 
 
@@ -42,7 +43,7 @@ def measure(material: Material, params: Audit) -> Columns:
         columns["new_boxes"].append(json.dumps(new) if new else "")
     judged, boxes = sum(columns["boxes_judged"]), sum(len(record.bbox) for record in material.generated)
     print(
-        f"filter: det: the control detector can judge {judged} of {boxes} boxes, and new objects of "
+        f"filter: det: the control detector can judge {judged} of {boxes} boxes, and new ones of "
         f"{len(trusted)} of {len(val.names)} classes"
         + ("; the others pass unseen: train it longer, or look at the sheet" if judged < boxes / 2 else "")
     )
@@ -73,13 +74,14 @@ class BoxAudit:
 def trusted_classes(
     records: Sequence[Record], found: Sequence[Detections], classes: int, params: Audit
 ) -> frozenset[int]:
-    """The classes of which the detector finds at least the share `min_recall` of the objects in real val images."""
+    """The classes of which the detector finds at least the share `min_recall` of the objects in real val images, five
+    of which there must be."""
     hits, objects = np.zeros(classes), np.zeros(classes)
     for record, detections in zip(records, found):
         for category, iou in zip(record.category, _matches(record, _standing(detections, params.found))):
             objects[category] += 1
             hits[category] += iou >= params.min_iou
-    return frozenset(np.flatnonzero((objects > 0) & (hits >= params.min_recall * objects)).tolist())
+    return frozenset(np.flatnonzero((objects >= _FEW) & (hits >= params.min_recall * objects)).tolist())
 
 
 def audit(

@@ -8,7 +8,7 @@ import numpy as np
 from diffaug.params.filtering import Embedding
 from diffaug.records import Record
 from diffaug.scoring.material import Columns, Material
-from diffaug.scoring.neighbours import Measure, measure_neighbours, neighbour_failures
+from diffaug.scoring.neighbours import NEAREST, Measure, measure_neighbours, neighbour_failures
 from diffaug.scoring.networks import open_network
 
 MEASURED_BY = ("network",)
@@ -17,6 +17,8 @@ _FAR = 2.0
 
 def measure(material: Material, params: Embedding) -> Columns:
     """embedding_*: 0 (the same) to 2, to the nearest image, mirrored or not."""
+    if not len(material.generated):
+        return {f"embedding{kind}_{group}": [] for kind in ("", "_nearest") for group in NEAREST}
     network = open_network(params.network, material, f"filter.{material.task}.embedding.network")
 
     def signatures(records: Sequence[Record]) -> np.ndarray:
@@ -34,8 +36,9 @@ def failures(row: Mapping[str, Any], params: Embedding) -> Iterator[tuple[str, b
 
 
 def _normed(features: np.ndarray) -> np.ndarray:
+    features = features.reshape(len(features), -1)
     return features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
 
 
 def _cosine(views: np.ndarray, among: np.ndarray) -> np.ndarray:
-    return np.maximum(1 - (views @ among.T).max(axis=0, initial=-1.0), 0.0)
+    return np.maximum(1 - (views @ among.T).max(axis=0), 0.0) if len(among) else np.zeros(0)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import torch
 from tqdm import tqdm
 
 from diffaug.device import choose_device
+from diffaug.files import file_sha256
 from diffaug.records import ImageSet, Record, read_set
 
 Columns = dict[str, list[Any]]  # by name, a value for every synthetic image
@@ -49,11 +51,11 @@ class Material:
     def key(self) -> str:
         """A hash of everything that a score may read: images, labels, boxes, the control's weights."""
         rows = [
-            (record.id, record.sha256, record.label, record.bbox, record.category, record.source_id)
+            {name: value for name, value in asdict(record).items() if name != "image"}
             for records in (self.generated, *self.real.values())
             for record in records
         ]
-        weights = [hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(self.control.glob("*.safetensors"))]
+        weights = [file_sha256(path) for path in sorted(self.control.glob("model.*"))]
         return hashlib.sha256(json.dumps([self.names, rows, weights]).encode()).hexdigest()
 
     def progress(self, score: str, records: Sequence[Record] | None = None) -> Iterator[Record]:

@@ -41,7 +41,7 @@ class Features:
         for start in range(0, len(new), _BATCH):
             batch = list(new.items())[start : start + _BATCH]
             images = [record.open().convert("RGB") for _, record in batch]
-            rows = self._run([ImageOps.mirror(image) for image in images] if mirror else images)
+            rows = self._run([ImageOps.mirror(image) for image in images] if mirror else images).flatten(1)
             self._known |= {(sha, mirror): row for (sha, _), row in zip(batch, rows.float().cpu().numpy())}
         return np.array([self._known[record.sha256, mirror] for record in records], dtype=np.float32)
 
@@ -80,17 +80,24 @@ def _torchvision(params: TorchvisionNetwork, device: torch.device, key: str) -> 
 
 def _hub(name: ModelName, device: torch.device, key: str) -> Callable[[list[Image.Image]], Tensor]:
     located = locate_network(name, key)
-    if json.loads((located.path / "config.json").read_text(encoding="utf-8")).get("model_type") == "clip":
-        return open_clip(name, device, key).images
     try:
+        config = json.loads((located.path / "config.json").read_text(encoding="utf-8"))
+        if config.get("model_type") == "clip":
+            return open_clip(name, device, key).images
         processor = AutoImageProcessor.from_pretrained(located.path, local_files_only=True)
         model: Any = AutoModel.from_pretrained(located.path, local_files_only=True, use_safetensors=True)
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"params.yaml: {key}: {located.path} is no image model of transformers ({reason})") from None
     model = model.to(device).eval()
-    # The class token, as DINOv2's authors compare images (Oquab et al. 2023, arXiv:2304.07193).
-    return lambda images: model(**processor(images=images, return_tensors="pt").to(device)).last_hidden_state[:, 0]
+
+    def run(images: list[Image.Image]) -> Tensor:
+        found = model(**processor(images=images, return_tensors="pt").to(device)).last_hidden_state
+        # The class token, as DINOv2's authors compare images (Oquab et al. 2023, arXiv:2304.07193); a convolutional
+        # network has none, but a map, whose mean is taken.
+        return found[:, 0] if found.ndim == 3 else found.mean(dim=(2, 3))
+
+    return run
 
 
 def _stack(images: list[Image.Image], side: int, device: torch.device) -> Tensor:

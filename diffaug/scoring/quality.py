@@ -37,13 +37,20 @@ def write_quality(folder: Path, material: Material, kept: Collection[str], param
     train = list(material.real["train"])
     sets = {"synthetic": select(material.generated, kept), "real_val": list(material.real["val"])}
     content: dict[str, Any] = {"network": params.model_dump(mode="json")["network"], "nearest": params.nearest}
-    for name, records in sets.items():
-        content[name] = {"all": _compare_records(train, records, network, params.nearest)}
-        for label, class_name in enumerate(material.names if material.task == "cls" else ()):
-            mine, theirs = ([one for one in some if one.label == label] for some in (train, records))
-            content[name][class_name] = _compare_records(mine, theirs, network, params.nearest)
+    content |= {name: {} for name in sets}
+    for label in (None, *range(len(material.names) if material.task == "cls" else 0)):
+        parts = [[one for one in some if label in (None, one.label)] for some in (train, *sets.values())]
+        count = min(len(part) for part in parts[1:])
+        for name, records in zip(sets, parts[1:]):
+            numbers = _compare_records(parts[0], _drawn(records, count), network, params.nearest)
+            content[name]["all" if label is None else material.names[label]] = numbers
     with atomic_path(folder / QUALITY) as temporary:
         temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _drawn(records: list[Record], count: int) -> list[Record]:
+    """So many of them, by their pixels: the numbers depend on how many images there are, so both sets have as many."""
+    return sorted(records, key=lambda record: record.sha256)[:count]
 
 
 def _compare_records(

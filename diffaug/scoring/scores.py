@@ -9,13 +9,16 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from diffaug.errors import UserError
-from diffaug.files import atomic_path
-from diffaug.params.base import Section
+from diffaug.files import atomic_path, file_sha256
+from diffaug.params.base import Section, is_local
 from diffaug.params.filtering import ClsChecks, DetChecks
 from diffaug.scoring.material import Columns, Material
 
 ORDER = ("degenerate", "hash", "pixels", "embedding", "boxes", "audit", "label", "text", "aesthetic")  # of reasons
-_LIBRARIES = ("imagehash", "opencv-python-headless", "torch", "torchvision", "transformers")
+_LIBRARIES = (
+    *("imagehash", "opencv-python-headless", "pillow", "scikit-image", "torch", "torchvision", "transformers"),
+    "ultralytics-opencv-headless",
+)
 
 
 class Score(Protocol):
@@ -81,7 +84,8 @@ def measured(name: str, section: Section | None, material: Material, work: Path)
     """The score's columns: those of the last run in `work` where nothing that they depend on has changed since."""
     score = score_module(name)
     settings = section.model_dump(mode="json", include=set(score.MEASURED_BY)) if section else {}
-    key = hashlib.sha256(json.dumps([name, settings, material.key, _code()]).encode()).hexdigest()
+    inputs = [name, settings, list(_local_files(settings)), material.key, _code()]
+    key = hashlib.sha256(json.dumps(inputs).encode()).hexdigest()
     path = work / f"{material.task}-{name}.json"
     if path.exists():
         kept = json.loads(path.read_text(encoding="utf-8"))
@@ -102,6 +106,17 @@ def measure_all(checks: ClsChecks | DetChecks, material: Material, work: Path) -
     for name, section in active(checks).items():
         columns |= measured(name, section, material, work)
     return [{name: values[index] for name, values in columns.items()} for index in range(len(material.generated))]
+
+
+def _local_files(settings: Any) -> Iterator[str]:
+    """Hashes of the weights that the settings name as a file or folder of this disk: others may come there."""
+    if isinstance(settings, dict):
+        for value in settings.values():
+            yield from _local_files(value)
+    elif isinstance(settings, str) and (is_local(settings) or settings.endswith(".safetensors")):
+        path = Path(settings).expanduser()
+        files = sorted(path.rglob("*")) if path.is_dir() else [path]
+        yield from (file_sha256(file) for file in files if file.is_file())
 
 
 @cache

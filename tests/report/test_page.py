@@ -72,7 +72,10 @@ def test_the_page_says_it_in_words(page: Path) -> None:
         "Classifier accuracy: 800 synthetic images helped: +3.0 points, 95 % interval +1.2 to +4.8, on 2000 real test "
         "images with 3 seeds an arm." in text
     )
-    assert "Detector mAP50-95: 400 images made no difference that this test can see: -1.0 points" in text
+    assert (
+        "Detector mAP50-95: 400 images (recipe duplicate) made no difference that this test can see: -1.0 points"
+        in text
+    )
     assert ">猫</text>" in text  # not a box that stands for a letter that a font lacks
     assert "a &lt;b&gt;licence&lt;/b&gt; forbids it" in text and "# &lt;&amp;&gt;" in text
 
@@ -92,7 +95,7 @@ def test_a_browser_opens_it_offline_without_a_word(page: Path, browser: Browser,
     assert opened.evaluate("document.documentElement.scrollWidth") <= width
     assert opened.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
     assert opened.locator("svg").count() == 1 + 4 + 3
-    assert opened.locator("h1").inner_text() == "Did the synthetic images help?"
+    assert opened.locator("h1").inner_text() == "Did it help? Recipe: duplicate, synthetic"
     opened.close()
 
 
@@ -113,7 +116,7 @@ def test_images_change_sides_both_ways() -> None:
     test = [picture(f"t{n}", label=0) for n in range(4)]
     right = {"real": [0, 3, 1, 2], "merged": [3, 0, 2, 2]}
     mended, broken = changed_sides_tiles(test, ("cat", "dog"), right, {arm: ["dog"] * 4 for arm in right}, 5)
-    assert mended[0] == "test images mended by the synthetic ones (2)"
+    assert mended[0] == "test images that the merged arm has mended (2)"
     assert [tile.record.id for tile in mended[1]] == ["t0", "t2"]
     assert mended[1][0].caption == "cat, 0 to 3 right\nelse dog"
     assert [tile.record.id for tile in broken[1]] == ["t1"]

@@ -53,16 +53,14 @@ def test_p_is_corrected_over_the_whole_table() -> None:
 
 
 def test_what_the_synthetic_images_were_worth() -> None:
-    """0 at 0, 2 points at 200, 8 at 800: 3 points at 300."""
+    """3 points, 1 to 5; real ones: 0 points at 0, 2 at 200, 8 at 800."""
     rows = study_rows(RESULTS)
-    assert worth(rows, "cls") == "classifier accuracy: 800 synthetic images did what about 300 further real ones did"
+    assert worth(rows, "cls") == "classifier accuracy: 800 synthetic images did what 100 to 500 further real ones did"
     assert worth(rows, "det") is None
     much = study_rows([(Run("synthetic", 4.0), metrics("synthetic", 800, 0.09, 0.001)), *RESULTS[2:]])
-    assert worth(much, "cls") == (
-        "classifier accuracy: 800 synthetic images did what no number of further real ones up to 800 did"
-    )
-    none = study_rows([(Run("synthetic", 4.0), metrics("synthetic", 800, -0.01, 0.5)), *RESULTS[2:]])
-    assert worth(none, "cls") == "classifier accuracy: 800 synthetic images were worth no further real one"
+    assert (worth(much, "cls") or "").endswith("did what 700 to more than 800 further real ones did")
+    none = study_rows([(Run("synthetic", 4.0), metrics("synthetic", 800, 0.01, 0.5)), *RESULTS[2:]])
+    assert worth(none, "cls") is None  # what may be nothing is worth nothing that can be said
 
 
 def test_the_table_and_the_plot(tmp_path: Path) -> None:

@@ -1,15 +1,20 @@
+import json
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
+from scoring.sets import write_material
 
 from diffaug.compose import Box
 from diffaug.detections import Detections
 from diffaug.images import encode_png
 from diffaug.params.filtering import Audit
 from diffaug.records import Record, make_record
-from diffaug.scoring.audit import audit, failures, trusted_classes
+from diffaug.scoring import audit as module
+from diffaug.scoring.audit import audit, failures, measure, trusted_classes
 
 CAT, DOG = 0, 1
 FIRST, SECOND = (10.0, 10.0, 20.0, 20.0), (60.0, 40.0, 20.0, 10.0)
@@ -106,6 +111,7 @@ def test_a_class_is_trusted_by_its_recall_in_val() -> None:
     assert trusted == {CAT, DOG}  # four of five each; of the third class there is none
     stricter = CHECKS.model_copy(update={"min_recall": 0.81})
     assert trusted_classes(val, [*seen, *once_missed], 3, stricter) == frozenset()
+    assert trusted_classes(val[:4], seen + seen[:1], 3, CHECKS) == frozenset()  # four objects say too little
 
 
 def test_a_sure_detection_that_nothing_explains_is_a_new_object() -> None:
@@ -146,3 +152,32 @@ def test_thresholds(change: dict, reason: list[str]) -> None:
     assert [what for what, fails in failures(row, CHECKS) if fails] == reason
     kept = CHECKS.model_copy(update={"new_objects": "ignore"})
     assert not any(fails for what, fails in failures(row, kept) if what == "new object")
+
+
+def test_every_scene_is_held_against_its_own_photograph(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two photographs, a scene of each; the second scene has lost its cat, the first has a new dog."""
+    monkeypatch.chdir(tmp_path)
+    new = (80.0, 5.0, 10.0, 10.0)
+
+    def named(id: str, *objects: tuple[Box, int], **columns: Any) -> Record:
+        return replace(scene(*objects, **columns), id=id)
+
+    photographs = [named("t0", (FIRST, CAT)), named("t1", (SECOND, CAT))]
+    synthetic = {"origin": "synthetic", "mode": "img2img"}
+    scenes = [
+        named("g0", (FIRST, CAT), source_id="t0", **synthetic),
+        named("g1", (SECOND, CAT), source_id="t1", **synthetic),
+    ]
+    seen = {"t0": found((FIRST, CAT, 0.9)), "t1": found((SECOND, CAT, 0.9)), "v0": found()}
+    seen |= {"g0": found((FIRST, CAT, 0.9), (new, DOG, 0.8)), "g1": found()}
+    monkeypatch.setattr(module, "load_detector", lambda folder: (folder, {"image_size": 64}))
+    monkeypatch.setattr(module, "detect", lambda model, records, size, device: [seen[record.id] for record in records])
+    val = [replace(named("v0", (FIRST, DOG)), split="val")]
+    columns = measure(write_material(tmp_path, scenes, train=photographs, val=val, task="det"), CHECKS)
+    assert columns["box_iou"] == pytest.approx([1.0, 0.0])
+    assert columns["boxes_judged"] == [1, 1]
+    assert columns["new_object"] == pytest.approx([0.8, 0.0])
+    assert json.loads(columns["new_boxes"][0]) == [[*new, 0.8]] and columns["new_boxes"][1] == ""
+    assert "can judge 2 of 2 boxes, and new ones of 0 of 2 classes" in capsys.readouterr().out

@@ -11,7 +11,7 @@ from diffaug.errors import UserError
 from diffaug.params.filtering import ClsChecks, DetChecks
 from diffaug.scoring import degenerate, hashes
 from diffaug.scoring.material import Material
-from diffaug.scoring.scores import ORDER, active, measure_all, score_module
+from diffaug.scoring.scores import ORDER, _local_files, active, measure_all, score_module
 
 DEGENERATE = {"min_std": 8.0, "min_entropy": 0.0, "min_sharpness": 0.0, "flagged": "reject"}
 FAR = {"min_train": 3.0, "min_heldout": 4.0, "min_generated": 2.0}
@@ -61,6 +61,24 @@ def test_without_its_section_a_score_is_gone_and_the_others_stay(calls: list[str
     assert calls == []
     assert rows == [{key: value for key, value in row.items() if not key.startswith("hash")} for row in whole]
     assert measure_all(ClsChecks(), material(tmp_path), tmp_path) == [{}, {}, {}]
+
+
+def test_weights_of_this_disk_are_known_by_their_bytes(tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    for name in ("head.safetensors", "model/weights.bin"):
+        (tmp_path / name).write_bytes(b"old")
+    settings = {
+        "model": {"name": str(tmp_path / "model"), "revision": None},
+        "head": str(tmp_path / "head.safetensors"),
+    }
+    before = list(_local_files(settings))
+    assert len(before) == 2
+    for name in ("head.safetensors", "model/weights.bin"):
+        (tmp_path / name).write_bytes(b"new")
+        after = list(_local_files(settings))
+        assert after != before
+        before = after
+    assert list(_local_files({"model": {"name": "openai/clip", "revision": "0" * 40}, "prompt": "a {class}"})) == []
 
 
 def test_every_section_has_its_module() -> None:
