@@ -7,7 +7,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from diffaug.detector.networks import build, save_detector
-from diffaug.detector.predicting import detect, load_detector
+from diffaug.detector.predicting import detect, embed, load_detector
 from diffaug.detector.training import train_detector
 from diffaug.errors import UserError
 from diffaug.export import write_data_yaml, write_yolo
@@ -79,6 +79,9 @@ def test_trains_saves_and_loads_in_ultralytics(tmp_path: Path, capfd: pytest.Cap
     for one in found:
         assert one.boxes.shape == (len(one.scores), 4)
         assert np.all((one.boxes >= 0) & (one.boxes <= 64))
+    features = embed(yolo, [record.open().convert("RGB") for record in scenes(3)], 64, CPU)
+    assert features.shape[0] == 3 and features.ndim == 2 and features.shape[1] > 16
+    assert len(features.unique(dim=0)) > 1
     # Quiet, and nothing pickled is left anywhere.
     assert "Ultralytics" not in capfd.readouterr().out
     assert not list(tmp_path.rglob("*.pt"))
