@@ -60,8 +60,9 @@ class Material:
 
     def progress(self, score: str, records: Sequence[Record] | None = None) -> Iterator[Record]:
         """The synthetic images (or `records`) one by one, with a progress bar."""
-        chosen: Iterable[Record] = self.generated.records if records is None else records
-        yield from tqdm(chosen, desc=f"filter: {self.task}: {score}", unit="image", mininterval=1.0, leave=False)
+        chosen: Sequence[Record] = self.generated.records if records is None else records
+        label = f"filter: {self.task}: {score}"
+        yield from tqdm(chosen, desc=label, unit="image", mininterval=1.0, leave=False, disable=not chosen)
 
 
 def select(images: ImageSet, ids: Iterable[str]) -> list[Record]:
