@@ -91,9 +91,7 @@ def _refuse_changes() -> None:
             "`dvc repro`, then `git commit -a`"
         )
     if not _git("ls-files", "dvc.lock"):
-        raise UserError(
-            "study: dvc.lock is not committed; run `dvc repro`, `git add dvc.lock metrics/metrics.json` and `git commit`"
-        )
+        raise UserError("study: dvc.lock is not committed; run `dvc repro`, then commit it and metrics/metrics.json")
 
 
 def _metrics(run: Run) -> dict[str, Any] | None:
