@@ -12,6 +12,7 @@ import torch
 from tqdm import tqdm
 
 from diffaug.device import choose_device
+from diffaug.errors import UserError
 from diffaug.files import file_sha256
 from diffaug.records import ImageSet, Record, read_set
 
@@ -43,8 +44,14 @@ class Material:
 
     @cached_property
     def sources(self) -> list[Record]:
-        """The photograph that each synthetic image is made from. Raises KeyError where one has none."""
+        """The photograph that each synthetic image is made from. Raises UserError where train has none."""
         photographs = {record.id: record for record in self.real["train"]}
+        for record in self.generated:
+            if record.source_id not in photographs:
+                raise UserError(
+                    f"data/generated/{self.task}: {record.id} is made from {record.source_id}, which is no real train "
+                    "image; run `dvc repro generate`"
+                )
         return [photographs[record.source_id or ""] for record in self.generated]
 
     @cached_property

@@ -31,19 +31,22 @@ _FOLDS = 5
 
 
 def write_quality(folder: Path, material: Material, kept: Collection[str], params: Quality) -> None:
-    """Write `quality.json`: the network, and `compare`'s numbers against real train images of the kept synthetic ones
-    and, to read them by, of real val images; of all and, for classification, of every class."""
+    """Write `quality.json`: the network, and `compare`'s numbers against real train images of kept synthetic ones and,
+    to read them by, of as many real val images; of all and, for classification, of every class."""
     network = open_network(params.network, material, f"filter.{material.task}.quality.network")
     train = list(material.real["train"])
     sets = {"synthetic": select(material.generated, kept), "real_val": list(material.real["val"])}
     content: dict[str, Any] = {"network": params.model_dump(mode="json")["network"], "nearest": params.nearest}
-    content |= {name: {} for name in sets}
+    content |= {name: {"all": {}, "classes": {}} for name in sets}
     for label in (None, *range(len(material.names) if material.task == "cls" else 0)):
         parts = [[one for one in some if label in (None, one.label)] for some in (train, *sets.values())]
         count = min(len(part) for part in parts[1:])
         for name, records in zip(sets, parts[1:]):
             numbers = _compare_records(parts[0], _drawn(records, count), network, params.nearest)
-            content[name]["all" if label is None else material.names[label]] = numbers
+            if label is None:
+                content[name]["all"] = numbers
+            else:
+                content[name]["classes"][material.names[label]] = numbers
     with atomic_path(folder / QUALITY) as temporary:
         temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 

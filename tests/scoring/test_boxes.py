@@ -8,6 +8,7 @@ from PIL import Image
 from scoring.sets import write_material
 
 from diffaug.compose import Box
+from diffaug.errors import UserError
 from diffaug.images import encode_png
 from diffaug.params.filtering import Boxes
 from diffaug.records import Record, make_record
@@ -85,3 +86,10 @@ def _columns(record: Record) -> dict[str, Any]:
 def test_thresholds(change: dict, reason: list[str]) -> None:
     row = {"changed": 0.1, "box_side": 5.0, "box_outside": 1.0} | change
     assert [what for what, fails in failures(row, CHECKS) if fails] == reason
+
+
+def test_a_scene_of_no_photograph_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    stale = make_record("g0", SOURCE.image, "train", origin="synthetic", source_id="gone")
+    with pytest.raises(UserError, match="g0 is made from gone, which is no real train image; run `dvc repro generate`"):
+        measure(write_material(tmp_path, [stale], train=[SOURCE], task="det"), CHECKS)
