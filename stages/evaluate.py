@@ -10,36 +10,45 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-
 from diffaug.classifier import load_classifier, predict_logits, to_tensors
 from diffaug.detector.predicting import detect, load_detector
 from diffaug.device import choose_device
 from diffaug.diffusion.licence import licence_warning
 from diffaug.evaluation.classification import (
     ClsPredictions,
-    per_class_accuracy,
     resample_classification,
     score_classification,
 )
+from diffaug.evaluation.comparison import Answer, Measured, compare
+from diffaug.evaluation.corruptions import draw_images, list_conditions
 from diffaug.evaluation.detection import DetPredictions, match, resample_detection, score_detection
+from diffaug.evaluation.robustness import (
+    Models,
+    Robustness,
+    Runs,
+    Trial,
+    classify_corrupted,
+    curve_rows,
+    detect_corrupted,
+    summarize,
+    with_corrupted,
+)
 from diffaug.files import atomic_path
 from diffaug.params import Params
-from diffaug.params.training import EvaluateParams
+from diffaug.params.training import EvaluateParams, RobustnessParams
 from diffaug.records import ImageSet, read_set
 from diffaug.report.cards import write_cards
+from diffaug.report.classified import write_classification
 from diffaug.report.page import PAGE, write_page
 from diffaug.report.tables import ARMS, per_class, training_curves, write_csv
-from diffaug.report.task import CHANGED, TaskReport, build_task_report
+from diffaug.report.task import ROBUSTNESS, TaskReport, build_task_report
 from diffaug.report.verdict import METRICS
 from diffaug.sampling import read_treatment
 from diffaug.stage import run_stage
-from diffaug.statistics import changed_sides, image_weights, paired_difference
+from diffaug.statistics import image_weights
 
 PLOTS, CARDS = Path("metrics/plots"), Path("metrics/cards")
 CURVES = {"cls": "val_accuracy", "det": "val_mAP50_95"}
-Runs = Mapping[str, Sequence[Any]]
 
 
 def evaluate(params: Params, work: Path) -> Mapping[str, float]:
@@ -53,6 +62,7 @@ def evaluate(params: Params, work: Path) -> Mapping[str, float]:
         "test_images": {},
         "real": {},
         "delta": {},
+        "robustness": {},
     }
     reports: dict[str, TaskReport] = {}
     PLOTS.mkdir(parents=True, exist_ok=True)
@@ -66,7 +76,11 @@ def evaluate(params: Params, work: Path) -> Mapping[str, float]:
         treatment = read_treatment(Path(f"data/merged/{task}/train"))
         metrics["recipe"][task], metrics["added"][task] = treatment.recipe, treatment.added
         metrics["test_images"][task] = len(test)
-        metrics["real"][task], metrics[task], metrics["delta"][task] = run_task(test, params)
+        answer, corrupted = run_task(test, params)
+        if corrupted:
+            metrics["robustness"][task] = asdict(corrupted)
+            answer = with_corrupted(answer, corrupted)
+        metrics["real"][task], metrics[task], metrics["delta"][task] = answer.real, answer.merged, answer.delta
         curves = training_curves(Path("models") / task, params.seeds, CURVES[task])
         write_csv(PLOTS / f"{task}_training.csv", ["step", *ARMS], curves)
         reports[task] = build_task_report(task, params.evaluate, PLOTS)
@@ -83,85 +97,73 @@ def evaluate(params: Params, work: Path) -> Mapping[str, float]:
     return {"images": sum(metrics["test_images"].values())}
 
 
-def _classification(test: ImageSet, params: Params) -> tuple[dict, dict, dict]:
+def _classification(test: ImageSet, params: Params) -> tuple[Answer, Robustness | None]:
     device = choose_device()
-    runs: dict[str, list[ClsPredictions]] = {arm: [] for arm in ARMS}
-    for arm in ARMS:
-        for seed in params.seeds:
-            model, facts = load_classifier(Path(f"models/cls/{arm}-{seed}"), device)
-            tensors = to_tensors(test, facts["image_size"], device)
-            probabilities = predict_logits(model, tensors.images).softmax(dim=1)
-            runs[arm].append(ClsPredictions(probabilities.cpu(), tensors.labels.cpu()))
-        confusion = [
-            [test.names[int(label)], test.names[int(predicted)]]
-            for run in runs[arm]
-            for label, predicted in zip(run.labels, run.predicted)
-        ]
-        write_csv(PLOTS / f"cls_confusion_{arm}.csv", ["actual", "predicted"], confusion)
-    by_class = {arm: [per_class_accuracy(run).tolist() for run in runs[arm]] for arm in ARMS}
-    write_csv(PLOTS / "cls_per_class_accuracy.csv", ["class", *ARMS], per_class(test.names, by_class))
+    networks, size = _networks("cls", lambda folder: load_classifier(folder, device), params.seeds)
+    tensors = to_tensors(test, size, device)
+    labels = tensors.labels.cpu()
+    runs = {
+        arm: [ClsPredictions(predict_logits(one, tensors.images).softmax(dim=1).cpu(), labels) for one in networks[arm]]
+        for arm in ARMS
+    }
+    write_classification(PLOTS, runs, test, params.seeds)
     weights = image_weights(len(test), params.evaluate.resamples, params.evaluate.seed)
-    scores = {arm: [score_classification(run) for run in runs[arm]] for arm in ARMS}
-    resampled = {arm: [resample_classification(run, weights) for run in runs[arm]] for arm in ARMS}
-    sides = [
-        {"seed": seed, **asdict(changed_sides(first.hits, second.hits))}
-        for seed, first, second in zip(params.seeds, runs["real"], runs["merged"])
-    ]
-    write_csv(PLOTS / "cls_changed_sides.csv", list(sides[0]), [list(row.values()) for row in sides])
-    write_csv(
-        PLOTS / CHANGED, ["id", *(f"{arm}_{what}" for arm in ARMS for what in ("right", "seen"))], _images(runs, test)
+    measured = {
+        arm: [Measured(score_classification(run), resample_classification(run, weights)) for run in runs[arm]]
+        for arm in ARMS
+    }
+    answer = compare(measured, params.evaluate.confidence)
+    if params.evaluate.robustness is None:
+        return answer, None
+    trial = _trial(test, params.evaluate, params.evaluate.robustness)
+    return answer, _corrupted(
+        "cls", classify_corrupted(networks, trial, size, device), trial, params.evaluate.confidence
     )
-    return _compare(scores, resampled, params.evaluate)
 
 
-def _images(runs: Mapping[str, Sequence[ClsPredictions]], test: ImageSet) -> list[list[object]]:
-    """For every test image and arm, how many seeds' models are right, and the class that most of them see."""
-    columns: list[Sequence[object]] = [[record.id for record in test]]
-    for arm in ARMS:
-        seen = torch.stack([run.predicted for run in runs[arm]]).mode(dim=0).values
-        columns += [
-            np.sum([run.hits for run in runs[arm]], axis=0).tolist(),
-            [test.names[label] for label in seen.tolist()],
-        ]
-    return [list(row) for row in zip(*columns)]
-
-
-def _detection(test: ImageSet, params: Params) -> tuple[dict, dict, dict]:
+def _detection(test: ImageSet, params: Params) -> tuple[Answer, Robustness | None]:
     device = choose_device()
-    runs: dict[str, list[DetPredictions]] = {arm: [] for arm in ARMS}
-    for arm in ARMS:
-        for seed in params.seeds:
-            yolo, facts = load_detector(Path(f"models/det/{arm}-{seed}"))
-            found = detect(yolo, test.records, facts["image_size"], device)
-            runs[arm].append(DetPredictions(found, test.records, len(test.names)))
+    networks, size = _networks("det", load_detector, params.seeds)
+    runs = {
+        arm: [
+            DetPredictions(detect(yolo, test.records, size, device), test.records, len(test.names))
+            for yolo in networks[arm]
+        ]
+        for arm in ARMS
+    }
     scored = {arm: [score_detection(run) for run in runs[arm]] for arm in ARMS}
     by_class = {arm: [values.tolist() for _, values in scored[arm]] for arm in ARMS}
     write_csv(PLOTS / "det_per_class_mAP50_95.csv", ["class", *ARMS], per_class(test.names, by_class))
     weights = image_weights(len(test), params.evaluate.resamples, params.evaluate.seed)
-    scores = {arm: [points for points, _ in scored[arm]] for arm in ARMS}
     resampled = {arm: [resample_detection(match(run), weights) for run in runs[arm]] for arm in ARMS}
-    return _compare(scores, resampled, params.evaluate)
-
-
-def _compare(scores: Runs, resampled: Runs, params: EvaluateParams) -> tuple[dict, dict, dict]:
-    """Mean over seeds of both arms, and every metric's paired difference with its interval."""
-    names = list(scores["real"][0])
-    real, merged = ({name: _mean([run[name] for run in scores[arm]]) for name in names} for arm in ARMS)
-    delta = {
-        name: asdict(
-            paired_difference(
-                [(first[name], second[name]) for first, second in zip(scores["real"], scores["merged"])],
-                [(first[name], second[name]) for first, second in zip(resampled["real"], resampled["merged"])],
-                params.confidence,
-            )
-        )
-        for name in names
+    measured = {
+        arm: [Measured(points, under) for (points, _), under in zip(scored[arm], resampled[arm])] for arm in ARMS
     }
-    return real, merged, delta
+    answer = compare(measured, params.evaluate.confidence)
+    if params.evaluate.robustness is None:
+        return answer, None
+    trial = _trial(test, params.evaluate, params.evaluate.robustness)
+    found = detect_corrupted(networks, trial, len(test.names), size, device)
+    return answer, _corrupted("det", found, trial, params.evaluate.confidence)
 
 
-def _mean(values: Sequence[float]) -> float:
-    return float(torch.tensor(values, dtype=torch.float64).mean())
+def _networks(task: str, load: Callable[[Path], Any], seeds: Sequence[int]) -> tuple[Models, int]:
+    """By arm, the networks of all seeds; and the side in pixels that they see images at."""
+    loaded = {arm: [load(Path(f"models/{task}/{arm}-{seed}")) for seed in seeds] for arm in ARMS}
+    networks = {arm: [network for network, _ in of_arm] for arm, of_arm in loaded.items()}
+    return networks, loaded["real"][0][1]["image_size"]
+
+
+def _trial(test: ImageSet, params: EvaluateParams, robustness: RobustnessParams) -> Trial:
+    records = draw_images(test.records, robustness, params.seed)
+    weights = image_weights(len(records), params.resamples, params.seed)
+    return Trial(records, list_conditions(robustness), weights, params.seed)
+
+
+def _corrupted(task: str, runs: Runs, trial: Trial, confidence: float) -> Robustness:
+    header = ["corruption", "severity", "metric", *(f"{arm}{end}" for arm in ARMS for end in ("", "_low", "_high"))]
+    write_csv(PLOTS / f"{task}_{ROBUSTNESS}", header, curve_rows(runs, trial.conditions, confidence))
+    return summarize(runs, trial, confidence)
 
 
 def _generators(tasks: Iterable[str]) -> list[tuple[str, str | None]]:

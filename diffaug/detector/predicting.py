@@ -19,6 +19,7 @@ from ultralytics.utils import LOGGER
 
 from diffaug.detections import MAX_DETECTIONS, Detections
 from diffaug.detector.networks import open_detector
+from diffaug.images import to_rgb_array
 from diffaug.records import Record
 
 MIN_CONFIDENCE = 0.001
@@ -39,17 +40,29 @@ def load_detector(folder: Path) -> tuple[Model, dict[str, Any]]:
 
 def detect(yolo: Model, records: Sequence[Record], image_size: int, device: torch.device) -> list[Detections]:
     """Every image's detections down to a confidence of 0.001, at most 100 an image, in the image's own pixels."""
-    found = []
-    for record in tqdm(records, desc="detecting", unit="image", mininterval=1.0, leave=False):
-        bgr = np.ascontiguousarray(np.asarray(record.open().convert("RGB"))[..., ::-1])
-        boxes = yolo.predict(
-            bgr, imgsz=image_size, conf=MIN_CONFIDENCE, max_det=MAX_DETECTIONS, device=device.type, verbose=False
-        )[0].boxes.cpu()
-        found.append(Detections(boxes.xyxy.numpy(), boxes.conf.numpy(), boxes.cls.numpy().astype(np.int64)))
-    return found
+    bar = tqdm(records, desc="detecting", unit="image", mininterval=1.0, leave=False)
+    return [detect_batch(yolo, [to_rgb_array(record.open())], image_size, device)[0] for record in bar]
+
+
+def detect_batch(yolo: Model, images: Sequence[np.ndarray], image_size: int, device: torch.device) -> list[Detections]:
+    """The same of RGB pixels, uint8 (H, W, 3), all of one size, in one batch."""
+    found = yolo.predict(
+        [_bgr(one) for one in images],
+        imgsz=image_size,
+        conf=MIN_CONFIDENCE,
+        max_det=MAX_DETECTIONS,
+        device=device.type,
+        verbose=False,
+    )
+    every = [one.boxes.cpu() for one in found]
+    return [Detections(one.xyxy.numpy(), one.conf.numpy(), one.cls.numpy().astype(np.int64)) for one in every]
+
+
+def _bgr(pixels: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(pixels[..., ::-1])
 
 
 def embed(yolo: Model, images: Sequence[Image.Image], image_size: int, device: torch.device) -> torch.Tensor:
     """Features float32 (N, D) of RGB images: the network's last layer before its head, averaged over the picture."""
-    bgr = [np.ascontiguousarray(np.asarray(image)[..., ::-1]) for image in images]
+    bgr = [_bgr(np.asarray(image)) for image in images]
     return torch.stack([yolo.embed(one, imgsz=image_size, device=device.type, verbose=False)[0].cpu() for one in bgr])

@@ -1,5 +1,6 @@
 """Accuracy, macro F1 and calibration of a classifier: by torchmetrics, and under resampling weights."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,12 +33,13 @@ class ClsPredictions:
 
 
 def score_classification(run: ClsPredictions) -> dict[str, float]:
-    """accuracy, macro_f1 and ece (expected calibration error, 15 bins), each in 0-1."""
+    """accuracy, macro_f1, ece (expected calibration error, 15 bins) and mean_confidence, each in 0-1."""
     classes = run.probabilities.shape[1]
     return {
         "accuracy": float(multiclass_accuracy(run.probabilities, run.labels, classes, average="micro")),
         "macro_f1": float(multiclass_f1_score(run.probabilities, run.labels, classes, average="macro")),
         "ece": float(multiclass_calibration_error(run.probabilities, run.labels, classes, n_bins=BINS)),
+        "mean_confidence": float(run.probabilities.max(dim=1).values.mean()),
     }
 
 
@@ -59,9 +61,29 @@ def resample_classification(run: ClsPredictions, weights: np.ndarray) -> dict[st
     marks = weights @ (eye[labels] + eye[predicted])
     with np.errstate(invalid="ignore"):
         f1 = np.nanmean(2 * hits / marks, axis=1)
+    confidence = run.probabilities.max(dim=1).values.numpy()
+    gaps = weights @ (np.eye(BINS + 1)[_bins(run)] * (correct - confidence)[:, None])
+    return {
+        "accuracy": weights @ correct / total,
+        "macro_f1": f1,
+        "ece": np.abs(gaps).sum(axis=1) / total,
+        "mean_confidence": weights @ confidence / total,
+    }
+
+
+def _bins(run: ClsPredictions) -> np.ndarray:
+    """The bin of each image's confidence. As in torchmetrics, a confidence of exactly 1 has a bin of its own."""
     confidence = run.probabilities.max(dim=1).values
     edges = torch.linspace(0, 1, BINS + 1, dtype=confidence.dtype)
-    # As in torchmetrics, a confidence of exactly 1 has a bin of its own.
-    bins = (torch.bucketize(confidence, edges, right=True) - 1).numpy()
-    gaps = weights @ (np.eye(BINS + 1)[bins] * (correct - confidence.numpy())[:, None])
-    return {"accuracy": weights @ correct / total, "macro_f1": f1, "ece": np.abs(gaps).sum(axis=1) / total}
+    return (torch.bucketize(confidence, edges, right=True) - 1).numpy()
+
+
+def reliability(runs: Sequence[ClsPredictions]) -> list[list[float]]:
+    """For each bin of confidence that is not empty, all seeds together: mean confidence, accuracy, share of images."""
+    bins = np.concatenate([np.minimum(_bins(run), BINS - 1) for run in runs])
+    confidence = np.concatenate([run.probabilities.max(dim=1).values.numpy() for run in runs])
+    hits = np.concatenate([run.hits for run in runs])
+    return [
+        [float(confidence[bins == one].mean()), float(hits[bins == one].mean()), float((bins == one).mean())]
+        for one in np.unique(bins)
+    ]

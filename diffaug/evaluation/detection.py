@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from diffaug.detections import MAX_DETECTIONS, Detections
 from diffaug.records import Record
 
 _RECALLS = np.linspace(0.0, 1.0, 101)
+_AT_ONCE = 4_000_000  # resamples times detections that stand in memory
 
 
 @dataclass(frozen=True)
@@ -122,22 +124,29 @@ def _collect(images: Sequence[dict | None]) -> ClassMatches:
 
 def resample_detection(matches: Sequence[ClassMatches], weights: np.ndarray) -> dict[str, np.ndarray]:
     """mAP50_95 and mAP50 for every resample, (R,) each; `weights` (R, N) says how often it drew an image."""
-    values = np.array([[average_precision(one, row) for one in matches] for row in weights])
-    with np.errstate(invalid="ignore"):
+    most = max(len(one.image) for one in matches)
+    parts = np.array_split(weights, -(-len(weights) * most // _AT_ONCE) or 1)
+    values = np.concatenate([np.stack([average_precision(one, part) for one in matches], axis=1) for part in parts])
+    with warnings.catch_warnings(action="ignore", category=RuntimeWarning):  # a resample without any object: NaN
         return {"mAP50_95": np.nanmean(values, axis=(1, 2)), "mAP50": np.nanmean(values[:, :, 0], axis=1)}
 
 
 def average_precision(matches: ClassMatches, weights: np.ndarray) -> np.ndarray:
-    """COCO's 101-point average precision at the ten IoUs (10,), every image counted `weights` (N,) times; NaN
+    """COCO's 101-point average precision at the ten IoUs (R, 10), every image counted `weights` (R, N) times; NaN
     without an object."""
-    objects = float(weights @ matches.objects)
-    if objects == 0:
-        return np.full(10, np.nan)
-    drawn = weights[matches.image]
-    hits = np.cumsum(matches.hit * drawn, axis=1)
-    recall = hits / objects
-    precision = hits / np.maximum(np.cumsum(drawn), np.spacing(1))
-    envelope = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
-    padded = np.concatenate([envelope, np.zeros((10, 1))], axis=1)
-    places = [np.searchsorted(row, _RECALLS, side="left") for row in recall]
-    return np.array([row[place].mean() for row, place in zip(padded, places)])
+    objects = weights @ matches.objects
+    # Recall rises, and precision has its peaks, at hits alone: the many misses between them only count as drawn.
+    places = np.flatnonzero(matches.hit.any(axis=0))
+    drawn = np.cumsum(weights[:, matches.image], axis=1)[:, places]
+    ours = weights[:, matches.image[places]]
+    values = np.zeros((len(weights), len(matches.hit)))
+    for column, hit in enumerate(matches.hit[:, places]):
+        hits = np.cumsum(ours * hit, axis=1)
+        precision = hits / np.maximum(drawn, np.spacing(1))
+        envelope = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
+        recall = hits / np.maximum(objects, 1)[:, None]
+        # How many of the 101 recalls each hit is the first to reach; recall 0 is reached by the first, hit or not.
+        reached = np.searchsorted(_RECALLS, recall, side="right")
+        values[:, column] = (envelope * np.diff(reached, axis=1, prepend=0)).sum(axis=1) / len(_RECALLS)
+    values[objects == 0] = np.nan
+    return values

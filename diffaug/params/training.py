@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from diffaug.params.base import Count, Fraction, Positive, Rate, Section, Seed
 
@@ -62,8 +62,46 @@ class TrainDetParams(Section):
         return self
 
 
+Corruption = Literal[
+    "gaussian_noise",
+    "shot_noise",
+    "impulse_noise",
+    "defocus_blur",
+    "glass_blur",
+    "motion_blur",
+    "zoom_blur",
+    "snow",
+    "frost",
+    "fog",
+    "brightness",
+    "contrast",
+    "elastic_transform",
+    "pixelate",
+    "jpeg_compression",
+    "speckle_noise",
+    "gaussian_blur",
+    "spatter",
+    "saturate",
+]
+
+
+def _once(values: list) -> list:
+    if len(set(values)) < len(values):
+        raise ValueError("must name each once")
+    return values
+
+
+class RobustnessParams(Section):
+    """Both arms on at most `images` test images a task, under every corruption at every severity."""
+
+    corruptions: Annotated[list[Corruption], Field(min_length=1), AfterValidator(_once)]
+    severities: Annotated[list[Annotated[int, Field(ge=1, le=5)]], Field(min_length=1), AfterValidator(_once)]
+    images: Positive
+
+
 class EvaluateParams(Section):
     resamples: Annotated[int, Field(ge=100)]
     confidence: Annotated[float, Field(gt=0.5, lt=1)]
     seed: Seed
     sheet_rows: Annotated[int, Field(ge=1, le=20)]
+    robustness: RobustnessParams | None = None

@@ -70,6 +70,54 @@ def confusion(tables: Mapping[str, Path], names: Sequence[str]) -> str:
     return _svg(figure)
 
 
+def reliability(table: Path) -> str:
+    """Accuracy over confidence, bin by bin, from a CSV of arm, confidence, accuracy, share (the dot's size)."""
+    rows = _read(table)
+    figure = matplotlib.figure.Figure(figsize=(4.5, 4), layout="constrained")
+    axes = figure.subplots()
+    axes.plot([0, 1], [0, 1], color="black", linewidth=0.8)
+    for arm in ARMS:
+        columns = [
+            [float(row[name]) for row in rows if row["arm"] == arm] for name in ("confidence", "accuracy", "share")
+        ]
+        axes.plot(columns[0], columns[1], color=_COLORS[arm], linewidth=1)
+        axes.scatter(columns[0], columns[1], [8 + 300 * share for share in columns[2]], color=_COLORS[arm], label=arm)
+    axes.set_xlim(0, 1.03)
+    axes.set_ylim(0, 1.03)
+    axes.set_xlabel("confidence")
+    axes.set_ylabel("accuracy")
+    axes.legend(markerscale=0.5)
+    axes.grid(alpha=0.3)
+    return _svg(figure)
+
+
+def robustness(table: Path, metric: str, clean: str) -> str:
+    """Both arms over the severities of each corruption, with their intervals, from a CSV of `curve_rows`; severity 0
+    is `clean`, the images as they are."""
+    rows = [row for row in _read(table) if row["metric"] == metric]
+    names = list(dict.fromkeys(row["corruption"] for row in rows if row["corruption"] != clean))
+    across = min(5, len(names))
+    down = -(-len(names) // across)
+    figure = matplotlib.figure.Figure(figsize=(0.8 + 1.7 * across, 0.6 + 1.9 * down), layout="constrained")
+    panels = figure.subplots(down, across, squeeze=False, sharey=True)
+    for axes in panels.flat[len(names) :]:
+        axes.remove()
+    for axes, name in zip(panels.flat, names):
+        shown = sorted(
+            (row for row in rows if row["corruption"] in (clean, name)), key=lambda row: int(row["severity"])
+        )
+        severity = [int(row["severity"]) for row in shown]
+        for arm in ARMS:
+            mean, low, high = ([100 * float(row[arm + end]) for row in shown] for end in ("", "_low", "_high"))
+            axes.plot(severity, mean, color=_COLORS[arm], label=arm)
+            axes.fill_between(severity, low, high, color=_COLORS[arm], alpha=0.15, linewidth=0)
+        axes.set_title(name, fontsize=9)
+        axes.grid(alpha=0.3)
+    figure.supxlabel("severity", fontsize=9)
+    panels[0, 0].legend(fontsize=8)
+    return _svg(figure)
+
+
 def per_class(table: Path) -> str:
     """Every class's number in both arms, the most mended class on top and, of very many, as many from either end;
     differences of single classes have no interval here, so none is to be read as a finding. Classes without a test

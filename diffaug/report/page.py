@@ -4,7 +4,7 @@ import base64
 import io
 import json
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,11 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
+from diffaug.evaluation.corruptions import ALL, CLEAN
 from diffaug.files import atomic_path
 from diffaug.report import figures
-from diffaug.report.task import TaskReport
+from diffaug.report.tables import ARMS
+from diffaug.report.task import RELIABILITY, ROBUSTNESS, TaskReport
 from diffaug.report.verdict import TITLES, verdict_header, verdict_rows
 
 PAGE = Path("metrics/report.html")
@@ -102,6 +104,7 @@ def _task(task: str, report: TaskReport, metrics: dict[str, Any], plots: Path) -
         ),
     ]
     if task == "cls":
+        shown.append((figures.reliability(plots / RELIABILITY), _confidence(metrics)))
         tables = {arm: plots / f"cls_confusion_{arm}.csv" for arm in ("real", "merged")}
         shown.append((figures.confusion(tables, report.names), "What is taken for what, all seeds together"))
     return {
@@ -109,7 +112,38 @@ def _task(task: str, report: TaskReport, metrics: dict[str, Any], plots: Path) -
         "figures": [{"svg": svg, "caption": caption} for svg, caption in shown],
         "pictures": [{"data": _encoded(sheet), "caption": _CAPTIONS[name]} for name, sheet in report.sheets.items()],
         "quality": _quality(report.quality),
+        "robustness": _robustness(task, metrics, plots),
     }
+
+
+def _confidence(metrics: dict[str, Any]) -> str:
+    means = [
+        f"{arm} {100 * values['mean_confidence']:.1f} % sure and {100 * values['accuracy']:.1f} % right"
+        for arm, values in (("real", metrics["real"]["cls"]), ("merged", metrics["cls"]))
+    ]
+    return f"Is its confidence to be trusted? On the line it is right as often as it says; {', '.join(means)}"
+
+
+def _robustness(task: str, metrics: dict[str, Any], plots: Path) -> dict[str, Any] | None:
+    found = metrics["robustness"].get(task)
+    if found is None:
+        return None
+    corruptions = found["corruptions"]
+    names = list(corruptions[ALL]["delta"])
+    return {
+        "svg": figures.robustness(plots / f"{task}_{ROBUSTNESS}", names[0], CLEAN),
+        "metric": names[0],
+        "images": found["images"],
+        "header": ["corruption", *(f"{name} {what}" for name in names for what in ("real", "merged", "difference"))],
+        "rows": [[name, *_corruption(one, names)] for name, one in corruptions.items()],
+    }
+
+
+def _corruption(found: dict[str, Any], names: Sequence[str]) -> Iterator[str]:
+    for name in names:
+        delta = found["delta"][name]
+        yield from (f"{100 * found[arm][name]:.1f}" for arm in ARMS)
+        yield f"{100 * delta['mean']:+.1f} ({100 * delta['low']:+.1f} to {100 * delta['high']:+.1f})"
 
 
 def _encoded(image: Image.Image) -> str:

@@ -17,6 +17,8 @@ from diffaug.report.tables import ARMS
 from diffaug.scoring.ledger import Entry, read_ledger
 
 CHANGED = "cls_changed_images.csv"
+RELIABILITY = "cls_reliability.csv"
+ROBUSTNESS = "robustness.csv"
 _QUALITY = "quality.json"
 
 

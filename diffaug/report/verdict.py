@@ -12,8 +12,10 @@ TITLES = {
     ("cls", "accuracy"): "classifier accuracy",
     ("cls", "macro_f1"): "classifier macro F1",
     ("cls", "ece"): "classifier ECE (lower is better)",
+    ("cls", "corrupted_accuracy"): "classifier accuracy, corrupted",
     ("det", "mAP50_95"): "detector mAP50-95",
     ("det", "mAP50"): "detector mAP50",
+    ("det", "corrupted_mAP50_95"): "detector mAP50-95, corrupted",
 }
 _HEADER = ("test metric (x 100)", "real", "merged", "difference", "visible from", "p", "verdict")
 

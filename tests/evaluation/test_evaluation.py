@@ -97,7 +97,7 @@ def test_detection_under_equal_weights_is_torchmetrics() -> None:
     for name, value in scores.items():
         assert resampled[name][0] == pytest.approx(value, abs=1e-5)
     assert np.isnan(by_class[3])
-    own = [average_precision(one, np.ones(40)).mean() for one in match(run)]
+    own = [average_precision(one, np.ones((1, 40))).mean() for one in match(run)]
     assert own[:3] == pytest.approx(by_class[:3].tolist(), abs=1e-5)
 
 
@@ -117,8 +117,8 @@ def test_average_precision_by_hand() -> None:
     # points) reach precision 1, those to 0.5 (25 points) 2/3, the rest none.
     hit = np.array([[True, False, True]] * 10)
     matches = ClassMatches(np.array([0, 1, 1]), hit, np.array([2, 2]))
-    assert average_precision(matches, np.ones(2)) == pytest.approx([(26 + 25 * 2 / 3) / 101] * 10)
-    assert np.isnan(average_precision(matches, np.zeros(2))).all()
+    assert average_precision(matches, np.ones((1, 2)))[0] == pytest.approx([(26 + 25 * 2 / 3) / 101] * 10)
+    assert np.isnan(average_precision(matches, np.zeros((1, 2)))).all()
 
 
 def test_a_model_that_finds_nothing_scores_zero() -> None:

@@ -27,6 +27,7 @@ QUALITY = {
     "synthetic": {"all": {"images": 2, "kid": 0.1, "fid": None}},
     "real_val": {"all": {"images": 5, "kid": 0.0, "fid": None}},
 }
+DELTA = METRICS["delta"]["cls"]["accuracy"]
 
 
 @pytest.fixture
@@ -38,12 +39,19 @@ def page(tmp_path: Path) -> Path:
         write_csv(tmp_path / f"{table}.csv", ["class", "real", "merged"], [[name, 0.5, 0.6] for name in NAMES])
     for arm in ("real", "merged"):
         write_csv(tmp_path / f"cls_confusion_{arm}.csv", ["actual", "predicted"], [[name, NAMES[0]] for name in NAMES])
+    write_csv(tmp_path / "cls_reliability.csv", ["arm", "confidence", "accuracy", "share"], RELIABILITY)
+    ends = [f"{arm}{end}" for arm in ("real", "merged") for end in ("", "_low", "_high")]
+    curves = [[name, severity, "accuracy", *[0.5] * 6] for name, severity in [("clean", 0), ("fog", 1), ("fog", 5)]]
+    write_csv(tmp_path / "cls_robustness.csv", ["corruption", "severity", "metric", *ends], curves)
     sheet = draw_sheet(changed_sides_tiles([picture("a", label=0)], NAMES, {"real": [0], "merged": [3]}, SEEN, 5))
     reports = {
         "cls": TaskReport(NAMES, LEDGER, {"changed": sheet}, QUALITY),
         "det": TaskReport(NAMES, LEDGER, {}, None),
     }
     metrics: dict[str, Any] = METRICS | {"notes": ["a <b>licence</b> forbids it"]}
+    sure = {"mean_confidence": 0.91}
+    metrics["cls"], metrics["robustness"] = METRICS["cls"] | sure, {"cls": ROBUSTNESS}
+    metrics["real"] = {"cls": METRICS["real"]["cls"] | sure}
     metrics["real"], metrics["det"] = metrics["real"] | {"det": {"mAP50_95": 0.5}}, {"mAP50_95": 0.49}
     metrics["delta"] = metrics["delta"] | {"det": {"mAP50_95": metrics["delta"]["det"]["mAP50"]}}
     write_page(tmp_path / "report.html", metrics, reports, tmp_path, ["models/generator"], "seeds: [0] # <&>")
@@ -53,6 +61,14 @@ def page(tmp_path: Path) -> Path:
     return tmp_path / "report.html"
 
 
+ROBUSTNESS = {
+    "images": 200,
+    "corruptions": {
+        name: {"real": {"accuracy": 0.5}, "merged": {"accuracy": 0.6}, "delta": {"accuracy": DELTA | {"mean": 0.1}}}
+        for name in ("clean", "fog", "all")
+    },
+}
+RELIABILITY = [["real", 0.9, 0.5, 1.0], ["merged", 0.6, 0.5, 0.4], ["merged", 0.9, 0.8, 0.6]]
 SEEN = {"real": ["dog & <friends>"], "merged": ["猫"]}
 
 
@@ -76,6 +92,8 @@ def test_the_page_says_it_in_words(page: Path) -> None:
         "Detector mAP50-95: 400 images (recipe duplicate) made no difference that this test can see: -1.0 points"
         in text
     )
+    assert "real 91.0 % sure and 75.0 % right, merged 91.0 % sure and 78.0 % right" in text
+    assert "200 of the real test images, corrupted" in text and "<td>+10.0 (+1.2 to +4.8)</td>" in text
     assert ">猫</text>" in text  # not a box that stands for a letter that a font lacks
     assert "a &lt;b&gt;licence&lt;/b&gt; forbids it" in text and "# &lt;&amp;&gt;" in text
 
@@ -94,7 +112,7 @@ def test_a_browser_opens_it_offline_without_a_word(page: Path, browser: Browser,
     assert [url for url in asked if not url.startswith("data:")] == [page.as_uri()]
     assert opened.evaluate("document.documentElement.scrollWidth") <= width
     assert opened.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
-    assert opened.locator("svg").count() == 1 + 4 + 3
+    assert opened.locator("svg").count() == 1 + 6 + 3
     assert opened.locator("h1").inner_text() == "Did it help? Recipe: duplicate, synthetic"
     opened.close()
 

@@ -1,0 +1,69 @@
+"""The standard corruptions of photographs (Hendrycks and Dietterich 2019; for detection Michaelis et al. 2019), by the
+library imagecorruptions."""
+
+import contextlib
+import inspect
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import imagecorruptions
+import numpy as np
+
+from diffaug.params.training import RobustnessParams
+from diffaug.records import Record
+
+CLEAN, ALL = "clean", "all"
+_LEAST = 32  # pixels a side, below which the library refuses an image
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A corruption at a severity of 1 to 5; the images as they are at 0."""
+
+    corruption: str
+    severity: int
+
+
+def list_conditions(params: RobustnessParams) -> list[Condition]:
+    """The images as they are, then every corruption at every severity."""
+    return [
+        Condition(CLEAN, 0),
+        *itertools.starmap(Condition, itertools.product(params.corruptions, params.severities)),
+    ]
+
+
+def draw_images(records: Sequence[Record], params: RobustnessParams, seed: int) -> list[Record]:
+    """At most `images` of the test images, drawn at random, in their order."""
+    if len(records) <= params.images:
+        return list(records)
+    drawn = np.random.default_rng(seed).choice(len(records), params.images, replace=False)
+    return [records[index] for index in sorted(drawn)]
+
+
+def corrupt(pixels: np.ndarray, condition: Condition, seed: Sequence[int]) -> np.ndarray:
+    """uint8 (H, W, 3) under the condition, of the same shape; the same for the same seed."""
+    if condition.severity == 0:
+        return pixels
+    number = int(np.random.default_rng([*seed, condition.severity, *condition.corruption.encode()]).integers(2**31))
+    # Only some of the library's functions take a seed; the others draw from numpy's global generator.
+    function = imagecorruptions.corruption_dict[condition.corruption]
+    named = {"seed": number} if "seed" in inspect.signature(function).parameters else {}
+    height, width = pixels.shape[:2]
+    wider = [(0, max(0, _LEAST - side)) for side in (height, width)]
+    padded = np.pad(pixels, [*wider, (0, 0)], mode="symmetric")
+    with _numpy_seed(number):
+        corrupted = imagecorruptions.corrupt(
+            padded, corruption_name=condition.corruption, severity=condition.severity, **named
+        )
+    return corrupted[:height, :width]
+
+
+@contextlib.contextmanager
+def _numpy_seed(seed: int) -> Iterator[None]:
+    state = np.random.get_state()
+    np.random.seed(seed)
+    try:
+        yield
+    finally:
+        np.random.set_state(state)

@@ -1,0 +1,169 @@
+"""Both arms' models on corrupted test images, and what the corruptions cost them.
+
+Images are corrupted at the size that the network sees, never at that of a large photograph: the severities are made for
+pictures of some hundred pixels, and what they do would vanish when the photograph is scaled down.
+"""
+
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from tqdm import tqdm
+
+from diffaug.classifier import predict_logits
+from diffaug.detections import Detections
+from diffaug.detector.predicting import detect_batch
+from diffaug.evaluation.classification import ClsPredictions, resample_classification, score_classification
+from diffaug.evaluation.comparison import Answer, Measured, compare, level
+from diffaug.evaluation.corruptions import ALL, CLEAN, Condition, corrupt
+from diffaug.evaluation.detection import DetPredictions, match, resample_detection
+from diffaug.images import to_rgb_array
+from diffaug.records import Record
+
+_KEPT = ("accuracy", "ece", "mAP50_95")
+_AT_ONCE = 10  # images whose versions a classifier sees together
+
+Models = Mapping[str, Sequence[Any]]  # by arm, the networks of all seeds
+
+
+Runs = Mapping[str, Sequence[Sequence[Measured]]]  # by arm, for every seed and condition
+
+
+@dataclass(frozen=True)
+class Trial:
+    """The test images, the conditions to see them under, and weights (R, N): how often each resample drew an image."""
+
+    records: Sequence[Record]
+    conditions: Sequence[Condition]
+    weights: np.ndarray
+    seed: int
+
+    def versions(self, record: Record, pixels: np.ndarray) -> list[np.ndarray]:
+        """The image's pixels, uint8 (H, W, 3), under every condition; the same for every model."""
+        return [corrupt(pixels, one, [self.seed, *record.sha256.encode()]) for one in self.conditions]
+
+
+def classify_corrupted(models: Models, trial: Trial, image_size: int, device: torch.device) -> Runs:
+    """Accuracy and calibration error of every classifier under every condition."""
+    labels = torch.tensor([record.label for record in trial.records])
+    found: dict[str, list[list[torch.Tensor]]] = {arm: [[] for _ in networks] for arm, networks in models.items()}
+    for some in _chunks(trial.records):
+        versions = [one for record in some for one in trial.versions(record, to_rgb_array(record.open(), image_size))]
+        pixels = torch.from_numpy(np.stack(versions)).permute(0, 3, 1, 2).contiguous().to(device)
+        for arm, networks in models.items():
+            for place, network in enumerate(networks):
+                probabilities = predict_logits(network, pixels).softmax(dim=1).cpu()
+                found[arm][place].append(probabilities.reshape(len(some), len(trial.conditions), -1))
+    return {
+        arm: [
+            [_classified(ClsPredictions(one, labels), trial.weights) for one in torch.cat(chunks).unbind(dim=1)]
+            for chunks in of_seeds
+        ]
+        for arm, of_seeds in found.items()
+    }
+
+
+def _chunks(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
+    with tqdm(total=len(records), desc="corrupted images", unit="image", mininterval=1.0, leave=False) as bar:
+        for start in range(0, len(records), _AT_ONCE):
+            some = records[start : start + _AT_ONCE]
+            yield some
+            bar.update(len(some))
+
+
+def _classified(run: ClsPredictions, weights: np.ndarray) -> Measured:
+    return _kept(score_classification(run), resample_classification(run, weights))
+
+
+def _kept(points: Mapping[str, float], resampled: Mapping[str, np.ndarray]) -> Measured:
+    names = [name for name in _KEPT if name in points]
+    return Measured({name: points[name] for name in names}, {name: resampled[name] for name in names})
+
+
+def detect_corrupted(models: Models, trial: Trial, classes: int, image_size: int, device: torch.device) -> Runs:
+    """mAP50-95 of every detector under every condition."""
+    found: dict[str, list[list[list[Detections]]]] = {arm: [[] for _ in networks] for arm, networks in models.items()}
+    for record in tqdm(trial.records, desc="corrupted scenes", unit="image", mininterval=1.0, leave=False):
+        image = record.open().convert("RGB")
+        size = image.size
+        image.thumbnail((image_size, image_size), Image.Resampling.LANCZOS)
+        scale = np.tile(np.divide(size, image.size), 2).astype(np.float32)
+        versions = trial.versions(record, np.asarray(image))
+        for arm, networks in models.items():
+            for place, network in enumerate(networks):
+                seen = detect_batch(network, versions, image_size, device)
+                found[arm][place].append([Detections(one.boxes * scale, one.scores, one.labels) for one in seen])
+    return {
+        arm: [
+            [_detected(DetPredictions(one, trial.records, classes), trial.weights) for one in zip(*of_images)]
+            for of_images in of_seeds
+        ]
+        for arm, of_seeds in found.items()
+    }
+
+
+def _detected(run: DetPredictions, weights: np.ndarray) -> Measured:
+    matches = match(run)
+    point = {name: float(values[0]) for name, values in resample_detection(matches, np.ones_like(weights[:1])).items()}
+    return _kept(point, resample_detection(matches, weights))
+
+
+@dataclass(frozen=True)
+class Robustness:
+    """How many test images were corrupted, and the arms' answer for each corruption, averaged over its severities, for
+    all of them together ("all"), and for the same images as they are ("clean")."""
+
+    images: int
+    corruptions: dict[str, Answer]
+
+
+def summarize(runs: Runs, trial: Trial, confidence: float) -> Robustness:
+    """The arms' answers, with intervals of this confidence."""
+    conditions = trial.conditions
+    flags = {one.corruption: [other.corruption == one.corruption for other in conditions] for one in conditions}
+    flags[ALL] = [one.corruption != CLEAN for one in conditions]
+    answers = {
+        name: compare(
+            {arm: [_average(itertools.compress(one, chosen)) for one in of_arm] for arm, of_arm in runs.items()},
+            confidence,
+        )
+        for name, chosen in flags.items()
+    }
+    return Robustness(len(trial.records), answers)
+
+
+def _average(measured: Iterable[Measured]) -> Measured:
+    some = list(measured)
+    return Measured(
+        {name: float(np.mean([one.points[name] for one in some])) for name in some[0].points},
+        {name: np.mean([one.resampled[name] for one in some], axis=0) for name in some[0].resampled},
+    )
+
+
+def curve_rows(runs: Runs, conditions: Sequence[Condition], confidence: float) -> list[list[object]]:
+    """Rows corruption, severity, metric, then for each arm the mean over seeds and the ends of its interval, in 0-1."""
+    rows: list[list[object]] = []
+    for place, condition in enumerate(conditions):
+        for name in runs["real"][0][place].points:
+            levels = [level([of_seed[place] for of_seed in of_arm], name, confidence) for of_arm in runs.values()]
+            ends = [end for one in levels for end in (one.mean, one.low, one.high)]
+            rows.append([condition.corruption, condition.severity, name, *ends])
+    return rows
+
+
+def with_corrupted(answer: Answer, robustness: Robustness) -> Answer:
+    """The answer, and that on all corrupted images as further metrics, corrupted_NAME."""
+    corrupted = robustness.corruptions[ALL]
+    return Answer(
+        answer.real | _renamed(corrupted.real),
+        answer.merged | _renamed(corrupted.merged),
+        answer.delta | _renamed(corrupted.delta),
+    )
+
+
+def _renamed(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {f"corrupted_{name}": value for name, value in values.items()}

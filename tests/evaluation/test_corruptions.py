@@ -1,0 +1,79 @@
+from typing import get_args
+
+import imagecorruptions
+import numpy as np
+import pytest
+from PIL import Image
+
+from diffaug.evaluation.corruptions import CLEAN, Condition, corrupt, draw_images, list_conditions
+from diffaug.images import encode_png
+from diffaug.params.training import Corruption, RobustnessParams
+from diffaug.records import make_record
+
+
+def photo(height: int = 40, width: int = 56) -> np.ndarray:
+    """A smooth picture with colours, which every corruption changes."""
+    y, x = np.mgrid[:height, :width]
+    channels = [80 + 2 * x, 60 + 3 * y, 40 + x + y]
+    return np.stack(channels, axis=-1).clip(0, 255).astype(np.uint8)
+
+
+def test_params_allow_what_the_library_has() -> None:
+    assert set(get_args(Corruption)) == set(imagecorruptions.get_corruption_names("all"))
+
+
+@pytest.mark.parametrize("name", get_args(Corruption))
+def test_every_corruption_is_the_same_twice(name: str) -> None:
+    np.random.seed(7)
+    expected = np.random.random()
+    np.random.seed(7)
+    for severity in (1, 5):
+        first, second = (corrupt(photo(), Condition(name, severity), [0, 1]) for _ in range(2))
+        assert first.dtype == np.uint8 and first.shape == photo().shape
+        assert np.array_equal(first, second)
+        assert not np.array_equal(first, photo())
+    assert np.random.random() == expected  # the caller's draws stay as they were
+
+
+@pytest.mark.parametrize("name", ["gaussian_noise", "impulse_noise", "glass_blur", "fog"])
+def test_images_have_draws_of_their_own(name: str) -> None:
+    first, second = (corrupt(photo(), Condition(name, 3), [0, number]) for number in range(2))
+    assert not np.array_equal(first, second)
+
+
+def test_more_severe_is_further_away() -> None:
+    distance = [
+        np.abs(corrupt(photo(), Condition("gaussian_noise", severity), [0]).astype(float) - photo()).mean()
+        for severity in range(6)
+    ]
+    assert distance[0] == 0 and distance == sorted(distance) and len(set(distance)) == 6
+
+
+@pytest.mark.parametrize("size", [(16, 16), (5, 40), (1, 1)])
+def test_images_that_the_library_refuses_are_padded(size: tuple[int, int]) -> None:
+    pixels = photo(*size)
+    with pytest.raises(AttributeError, match="at least 32"):
+        imagecorruptions.corrupt(pixels, corruption_name="contrast")
+    assert corrupt(pixels, Condition("contrast", 5), [0]).shape == pixels.shape
+
+
+def test_conditions_begin_with_the_images_as_they_are() -> None:
+    params = RobustnessParams(corruptions=["fog", "snow"], severities=[1, 4], images=3)
+    assert list_conditions(params) == [
+        Condition(CLEAN, 0),
+        Condition("fog", 1),
+        Condition("fog", 4),
+        Condition("snow", 1),
+        Condition("snow", 4),
+    ]
+
+
+def test_the_drawn_images_are_the_same_twice() -> None:
+    data = encode_png(Image.new("L", (1, 1)))
+    records = [make_record(f"{number:02d}", data, "test") for number in range(30)]
+    params = RobustnessParams(corruptions=["fog"], severities=[1], images=10)
+    drawn = draw_images(records, params, 0)
+    assert len({record.id for record in drawn}) == 10
+    assert drawn == sorted(drawn, key=lambda record: record.id) == draw_images(records, params, 0)
+    assert drawn != draw_images(records, params, 1)
+    assert draw_images(records[:10], params, 0) == records[:10]

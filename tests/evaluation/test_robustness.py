@@ -1,0 +1,121 @@
+"""What corruptions cost, with networks whose answers can be worked out by hand."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor, nn
+from ultralytics.engine.results import Results
+
+from diffaug.evaluation.comparison import Answer
+from diffaug.evaluation.corruptions import ALL, CLEAN, Condition
+from diffaug.evaluation.robustness import (
+    Trial,
+    classify_corrupted,
+    curve_rows,
+    detect_corrupted,
+    summarize,
+    with_corrupted,
+)
+from diffaug.images import encode_png
+from diffaug.records import Record, make_record
+from diffaug.statistics import image_weights
+
+CPU = torch.device("cpu")
+CONDITIONS = [Condition(CLEAN, 0), Condition("contrast", 5), Condition("brightness", 1), Condition("brightness", 5)]
+
+
+class Brightness(nn.Module):
+    """Class 1 where the mean of the normalized pixels is above a limit."""
+
+    def __init__(self, limit: float) -> None:
+        super().__init__()
+        self.limit = limit
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        # Back from ImageNet's normalization, whose mean and deviation are near 0.45 and 0.226, to 0-1.
+        level = 0.226 * pixels.mean(dim=(1, 2, 3)) + 0.449
+        return 100 * torch.stack([self.limit - level, level - self.limit], dim=1)
+
+
+def grey(levels: list[int], labels: list[int]) -> list[Record]:
+    return [
+        make_record(f"{number:02d}", encode_png(Image.new("RGB", (32, 32), (level,) * 3)), "test", label=label)
+        for number, (level, label) in enumerate(zip(levels, labels))
+    ]
+
+
+def trial(records: list[Record]) -> Trial:
+    return Trial(records, CONDITIONS, image_weights(len(records), 50, 0), 0)
+
+
+def test_a_classifier_by_hand() -> None:
+    # Brightness adds a tenth, then half of the range: 60 becomes 86, then 188, so dark images pass the limit of 128.
+    bench = trial(grey([60, 60, 200, 200] * 3, [0, 0, 1, 1] * 3))
+    models = {"real": [Brightness(0.5)] * 2, "merged": [Brightness(0.99)] * 2}
+    runs = classify_corrupted(models, bench, 32, CPU)
+    points = {arm: [one.points["accuracy"] for one in runs[arm][0]] for arm in models}
+    assert points == {"real": [1, 1, 1, 0.5], "merged": [0.5, 0.5, 0.5, 1 - 0.5 * (200 / 255 + 0.5 < 0.99)]}
+
+    found = summarize(runs, bench, 0.95)
+    assert found.images == 12
+    assert list(found.corruptions) == [CLEAN, "contrast", "brightness", ALL]
+    assert found.corruptions["brightness"].real["accuracy"] == pytest.approx(0.75)
+    assert found.corruptions[ALL].real["accuracy"] == pytest.approx((1 + 1 + 0.5) / 3)
+    delta = found.corruptions[CLEAN].delta["accuracy"]
+    assert delta["mean"] == pytest.approx(-0.5) and delta["low"] < -0.5 < delta["high"] < 0
+
+
+def test_every_model_sees_the_same_corrupted_images() -> None:
+    bench = Trial(grey([100, 150] * 4, [0, 1] * 4), [Condition("gaussian_noise", 5)], np.ones((2, 8)), 0)
+    runs = classify_corrupted({"real": [Brightness(0.5)], "merged": [Brightness(0.5)]}, bench, 32, CPU)
+    assert runs["real"][0][0].points == runs["merged"][0][0].points
+
+
+class Bright:
+    """Finds the one bright rectangle, as Ultralytics' wrapper answers."""
+
+    def predict(self, images: list[np.ndarray], imgsz: int, **options: object) -> list[SimpleNamespace | Results]:
+        found = []
+        for image in images:
+            assert max(image.shape) <= imgsz  # never corrupted at the size of a large photograph
+            rows, columns = np.nonzero(image[..., 0] > 128)
+            box = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1, 0.9, 0] if len(rows) else []
+            found.append(Results(image, "", {0: "square"}, boxes=torch.tensor(box, dtype=torch.float32).reshape(-1, 6)))
+        return found
+
+
+def test_a_detector_by_hand() -> None:
+    # The scene is twice the network's size; its boxes come back in the scene's own pixels.
+    image = Image.new("RGB", (128, 96))
+    image.paste((250, 250, 250), (32, 16, 80, 64))
+    record = make_record("a", encode_png(image), "test", bbox=((32.0, 16.0, 48.0, 48.0),), category=(0,))
+    bench = Trial([record, record], [Condition(CLEAN, 0), Condition("contrast", 5)], np.ones((5, 2)), 0)
+    runs = detect_corrupted({"real": [Bright()], "merged": [Bright()]}, bench, 1, 64, CPU)
+    clean, flat = runs["real"][0]
+    assert clean.points == {"mAP50_95": pytest.approx(1.0)}
+    assert flat.points == {"mAP50_95": 0.0}  # nothing bright is left
+    assert clean.resampled["mAP50_95"] == pytest.approx([1.0] * 5)
+
+
+def test_the_curves_have_a_row_for_every_condition_and_metric() -> None:
+    bench = trial(grey([60, 200] * 5, [0, 1] * 5))
+    runs = classify_corrupted({"real": [Brightness(0.5)] * 2, "merged": [Brightness(0.99)] * 2}, bench, 32, CPU)
+    rows = curve_rows(runs, bench.conditions, 0.95)
+    assert [row[:3] for row in rows[:2]] == [[CLEAN, 0, "accuracy"], [CLEAN, 0, "ece"]]
+    assert len(rows) == len(CONDITIONS) * 2
+    real, low, high, merged, merged_low, merged_high = rows[0][3:]
+    assert (real, low, high) == (1, 1, 1)  # always right
+    assert merged_low < merged == 0.5 < merged_high
+
+
+def test_the_average_over_all_joins_the_answer() -> None:
+    bench = trial(grey([60, 200] * 5, [0, 1] * 5))
+    runs = classify_corrupted({"real": [Brightness(0.5)] * 2, "merged": [Brightness(0.99)] * 2}, bench, 32, CPU)
+    found = summarize(runs, bench, 0.95)
+    answer = with_corrupted(Answer({"accuracy": 1.0}, {"accuracy": 0.5}, {"accuracy": {}}), found)
+    assert list(answer.real) == list(answer.merged) == list(answer.delta)
+    assert list(answer.real) == ["accuracy", "corrupted_accuracy", "corrupted_ece"]
+    assert answer.delta["corrupted_accuracy"] == found.corruptions[ALL].delta["accuracy"]
