@@ -40,8 +40,8 @@ def main() -> None:
     again = commands.add_parser("regenerate", help="make one generated image again, alone, and compare it")
     again.add_argument("id", help="such as img2img-000012, of the id column of data/generated")
     again.add_argument("--out", type=Path, help="the PNG to write (default: ID.png)")
-    use = commands.add_parser("use", help="put a recipe over params.yaml, such as recipes/bccd.yaml")
-    use.add_argument("recipe", type=Path, help="a YAML file with what params.yaml is to say otherwise")
+    use = commands.add_parser("use", help="put a preset over params.yaml, such as presets/bccd.yaml")
+    use.add_argument("preset", type=Path, help="a YAML file with what params.yaml is to say otherwise")
     use.add_argument("assignments", nargs="*", metavar="KEY=VALUE", help="such as train_det.steps=200")
     commands.add_parser("study", help="run every recipe and ratio of params.yaml as an experiment, and compare them")
     arguments = parser.parse_args()
@@ -60,9 +60,9 @@ def main() -> None:
             case "sheet":
                 draw_sheet(load_params(), arguments)
             case "use":
-                from diffaug.recipes import use_recipe
+                from diffaug.presets import use_preset
 
-                changed = use_recipe(arguments.recipe, arguments.assignments)
+                changed = use_preset(arguments.preset, arguments.assignments)
                 print(f"params.yaml: {len(changed)} changes: {', '.join(changed)}")
             case "study":
                 study(load_params())

@@ -1,4 +1,4 @@
-"""Recipes: what params.yaml says otherwise for a case, put over it with its comments kept."""
+"""Presets: what params.yaml says otherwise for a case, put over it with its comments kept."""
 
 import io
 from pathlib import Path
@@ -14,13 +14,13 @@ from diffaug.files import atomic_path
 from diffaug.params import load_params
 
 
-def use_recipe(recipe: Path, assignments: list[str], params: Path = Path("params.yaml")) -> list[str]:
-    """Put the recipe, then the `KEY=VALUE` assignments, over params.yaml, and return the keys that changed.
+def use_preset(preset: Path, assignments: list[str], params: Path = Path("params.yaml")) -> list[str]:
+    """Put the preset, then the `KEY=VALUE` assignments, over params.yaml, and return the keys that changed.
 
     A mapping with another `source` replaces the old one, others are merged key by key. The file stays as it was where
     the result is no valid params.yaml. Raises UserError.
     """
-    base, over = _read(params), _read(recipe)
+    base, over = _read(params), _read(preset)
     changed = _put(base, over, "")
     for assignment in assignments:
         changed += _put(base, _assigned(assignment), "")
@@ -31,7 +31,7 @@ def use_recipe(recipe: Path, assignments: list[str], params: Path = Path("params
     try:
         load_params(checked)
     except UserError as error:
-        raise UserError(str(error).replace(str(checked), f"{params} with {recipe}")) from None
+        raise UserError(str(error).replace(str(checked), f"{params} with {preset}")) from None
     finally:
         checked.unlink()
     with atomic_path(params) as temporary:
@@ -107,7 +107,7 @@ def _comment_after(base: CommentedMap, key: str) -> str:
 
 
 def _in_one_line(value: Any) -> Any:
-    """The value without the recipe's own comments."""
+    """The value without the preset's own comments."""
     if isinstance(value, dict):
         mapping = CommentedMap({key: _in_one_line(item) for key, item in value.items()})
         mapping.fa.set_flow_style()

@@ -7,9 +7,9 @@ from import_graph import ROOT
 
 from diffaug.errors import UserError
 from diffaug.params import load_params
-from diffaug.recipes import use_recipe
+from diffaug.presets import use_preset
 
-RECIPES = sorted((ROOT / "recipes").glob("*.yaml"))
+PRESETS = sorted((ROOT / "presets").glob("*.yaml"))
 
 
 @pytest.fixture
@@ -17,22 +17,22 @@ def params(tmp_path: Path) -> Path:
     return Path(shutil.copy(ROOT / "params.yaml", tmp_path / "params.yaml"))
 
 
-def recipe(folder: Path, text: str) -> Path:
-    (folder / "recipe.yaml").write_text(text)
-    return folder / "recipe.yaml"
+def preset(folder: Path, text: str) -> Path:
+    (folder / "preset.yaml").write_text(text)
+    return folder / "preset.yaml"
 
 
-@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
-def test_every_recipe_gives_valid_params(path: Path, params: Path) -> None:
-    assert use_recipe(path, [], params)
+@pytest.mark.parametrize("path", PRESETS, ids=lambda path: path.stem)
+def test_every_preset_gives_valid_params(path: Path, params: Path) -> None:
+    assert use_preset(path, [], params)
     load_params(params)
-    assert use_recipe(path, [], params) == []  # a second time there is nothing to change
+    assert use_preset(path, [], params) == []  # a second time there is nothing to change
 
 
-def test_only_what_the_recipe_says_changes_and_comments_stay(params: Path, tmp_path: Path) -> None:
+def test_only_what_the_preset_says_changes_and_comments_stay(params: Path, tmp_path: Path) -> None:
     before = params.read_text().splitlines()
-    changed = use_recipe(
-        recipe(tmp_path, "merge: {ratio: 2.5}"), ["train_det.steps=120", "train_cls.weights=null"], params
+    changed = use_preset(
+        preset(tmp_path, "merge: {ratio: 2.5}"), ["train_det.steps=120", "train_cls.weights=null"], params
     )
     after = params.read_text().splitlines()
     assert changed == ["merge.ratio", "train_det.steps"]
@@ -44,7 +44,7 @@ def test_only_what_the_recipe_says_changes_and_comments_stay(params: Path, tmp_p
 
 def test_another_source_replaces_the_old_one(params: Path, tmp_path: Path) -> None:
     text = "download: {det: {source: folder, path: photos, val_fraction: 0.2, test_fraction: 0.2}}"
-    use_recipe(recipe(tmp_path, text), [], params)
+    use_preset(preset(tmp_path, text), [], params)
     det = yaml.safe_load(params.read_text())["download"]["det"]
     assert det == {"source": "folder", "path": "photos", "val_fraction": 0.2, "test_fraction": 0.2}
 
@@ -54,16 +54,16 @@ def test_what_goes_takes_no_comment_of_what_comes_next(params: Path) -> None:
         return [line.strip() for line in params.read_text().splitlines() if line.strip().startswith("#")]
 
     before = notes()
-    use_recipe(ROOT / "recipes/bccd.yaml", [], params)
+    use_preset(ROOT / "presets/bccd.yaml", [], params)
     assert notes() == before
 
 
 @pytest.mark.parametrize(
     ("text", "assignments", "message"),
     [
-        ("merge: {ratio: -1}", [], r"params\.yaml with .*recipe\.yaml: merge\.ratio"),
+        ("merge: {ratio: -1}", [], r"params\.yaml with .*preset\.yaml: merge\.ratio"),
         ("merge: {ratoi: 1}", [], "ratoi"),
-        ("merge: [", [], r"recipe\.yaml: not readable as YAML"),
+        ("merge: [", [], r"preset\.yaml: not readable as YAML"),
         ("hello", [], "expected sections of params.yaml"),
         ("merge: {ratio: 1.0}", ["train_det.steps"], "is not KEY=VALUE"),
     ],
@@ -73,7 +73,7 @@ def test_what_would_not_be_valid_changes_nothing(
 ) -> None:
     before = params.read_bytes()
     with pytest.raises(UserError, match=message) as caught:
-        use_recipe(recipe(tmp_path, text), assignments, params)
+        use_preset(preset(tmp_path, text), assignments, params)
     assert "\n" not in str(caught.value)
     assert params.read_bytes() == before
-    assert {path.name for path in tmp_path.iterdir()} == {"params.yaml", "recipe.yaml"}
+    assert {path.name for path in tmp_path.iterdir()} == {"params.yaml", "preset.yaml"}
