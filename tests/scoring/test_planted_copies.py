@@ -13,10 +13,13 @@ from PIL import Image, ImageOps
 from scoring.sets import made, real, write_material
 from shared_data import shared
 
-from diffaug.params.filtering import ClsChecks
+from diffaug.params.data import BoxFolder
+from diffaug.params.filtering import ClsChecks, DetChecks
 from diffaug.scoring.ledger import Entry
 from diffaug.scoring.policy import judge
-from diffaug.scoring.scores import measure_all
+from diffaug.scoring.scores import measure_all, measured
+from diffaug.sources.box_folder import box_folder
+from diffaug.sources.labelled import to_real_data
 
 PLANTED, OTHERS = 20, 300
 LEAK = {"copy of val or test", "shifted copy of val or test"}
@@ -50,7 +53,10 @@ def photographs() -> dict[str, list[Image.Image]]:
     return found
 
 
-@pytest.mark.parametrize("change", [jpeg, shifted, ImageOps.mirror, all_three])
+CHANGES = [jpeg, shifted, ImageOps.mirror, all_three]
+
+
+@pytest.mark.parametrize("change", CHANGES)
 def test_planted_test_images_are_caught(
     change: Callable[[Image.Image], Image.Image],
     photographs: dict[str, list[Image.Image]],
@@ -74,3 +80,33 @@ def test_planted_test_images_are_caught(
     accused = [one.id for one in judged if one.id.startswith("other") and one.reason in LEAK]
     assert len(caught) == PLANTED
     assert len(accused) <= 0.01 * OTHERS
+
+
+@pytest.fixture(scope="module")
+def scenes() -> dict[str, list[Image.Image]]:
+    """Photographs of blood cells at 64 pixels, where a shift by one is much, as their authors split them."""
+    folder = BoxFolder(source="folder", path=str(shared("bccd")), val_fraction=0.2, test_fraction=0.2)
+    splits = to_real_data(box_folder(folder), folder, 0, strict=False).splits
+    return {split: [record.open().resize((64, 64)) for record in splits[split]] for split in ("train", "test")}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_planted_test_scenes_are_caught(
+    change: Callable[[Image.Image], Image.Image],
+    scenes: dict[str, list[Image.Image]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By the default's hash alone, which is enough for scenes: no other photograph comes near."""
+    monkeypatch.chdir(tmp_path)
+    raw = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["filter"]["det"]
+    checks = DetChecks.model_validate({"hash": raw["hash"]})
+    copies = [change(image) for image in scenes["test"][:PLANTED]]
+    generated = [made(f"copy-{number:02d}", image, None) for number, image in enumerate(copies)]
+    generated += [made(f"other-{number:03d}", image, None) for number, image in enumerate(scenes["train"])]
+    test = [real(f"{number:02d}", image, "test", None) for number, image in enumerate(scenes["test"])]
+    columns = measured("hash", checks.hash, write_material(tmp_path, generated, test=test, task="det"), tmp_path)
+    rows = [{name: values[index] for name, values in columns.items()} for index in range(len(generated))]
+    judged = [judge(Entry(record.id, "", row), checks) for record, row in zip(generated, rows)]
+    caught = [one.id for one in judged if one.reason == "copy of val or test"]
+    assert len(caught) == PLANTED and all(id.startswith("copy") for id in caught)
