@@ -10,6 +10,7 @@ from diffaug.errors import UserError
 from diffaug.params import Params, load_params
 from diffaug.params.base import GENERATOR, is_local
 from diffaug.params.data import Crops, Hub
+from diffaug.params.filtering import FilterParams, TorchvisionNetwork
 
 
 def main() -> None:
@@ -20,7 +21,9 @@ def main() -> None:
     commands.add_parser("verdict", help="print the verdict's table again")
     export = commands.add_parser("export", help="write an image set as plain files, to look into it")
     export.add_argument(
-        "set", type=Path, help="such as data/real/cls (all its splits), data/generated/det or data/merged/cls/train"
+        "set",
+        type=Path,
+        help="such as data/real/cls (all its splits), data/merged/cls/train, or data/filtered/cls (by reason)",
     )
     export.add_argument(
         "folder", type=Path, help="a new or empty folder: an ImageFolder, or a YOLO folder where the set has boxes"
@@ -85,8 +88,19 @@ def check(params: Params) -> None:
         classifier.build(params.train_cls.model_copy(update={"weights": None}) if named else params.train_cls, 2)
     if params.download.det is not None:
         detector.build(params.train_det, ("one", "two"))
+    _check_networks(params.filter)
     _check_images(params)
     print("params.yaml: fine")
+
+
+def _check_networks(params: FilterParams) -> None:
+    """Raises UserError where the filter names a network that torchvision does not have."""
+    from diffaug.scoring.networks import check_torchvision
+
+    for task, checks in (("cls", params.cls), ("det", params.det)):
+        for name, section in (("embedding", checks.embedding), ("quality", checks.quality)):
+            if section is not None and isinstance(section.network, TorchvisionNetwork):
+                check_torchvision(section.network, f"filter.{task}.{name}.network")
 
 
 def _check_images(params: Params) -> None:

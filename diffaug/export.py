@@ -41,9 +41,11 @@ def write_yolo(images: ImageSet, folder: Path, split: str) -> None:
 
 
 def write_data_yaml(folder: Path, names: tuple[str, ...], splits: Mapping[str, str]) -> Path:
-    """Write FOLDER/data.yaml, as Ultralytics reads it, and return its path; `splits`: where each of its splits lies."""
+    """Write FOLDER/data.yaml, as Ultralytics reads it, and return its path; `splits`: where each of its splits lies.
+
+    It names no `path`, so that the folder may be moved: without one, Ultralytics begins where the file lies.
+    """
     content = {
-        "path": str(folder.resolve()),
         **{key: f"images/{split}" for key, split in splits.items()},
         "names": dict(enumerate(names)),
     }

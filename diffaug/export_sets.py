@@ -5,11 +5,15 @@ from pathlib import Path
 from diffaug.errors import UserError
 from diffaug.export import write_data_yaml, write_image_folder, write_yolo
 from diffaug.export_coco import write_coco
-from diffaug.records import SPLITS, ImageSet, read_set
+from diffaug.records import SPLITS, ImageSet, Record, read_set
+from diffaug.scoring.ledger import LEDGER, read_ledger
+
+KEPT = "kept"
 
 
 def export_set(source: Path, folder: Path, format: str | None = None) -> None:
-    """Write the set `source`, or the sets train, val and test in it, to a new folder.
+    """Write the set `source`, or the sets train, val and test in it, to a new folder; of data/filtered/TASK the
+    generated images, kept ones and rejected ones apart, by their reasons.
 
     format: image_folder (a set's CLASS/*, several sets' SPLIT/CLASS/*), yolo or coco; by what the set has if None.
     Raises UserError where the folder is not empty, or the format not for this set.
@@ -38,7 +42,9 @@ def export_set(source: Path, folder: Path, format: str | None = None) -> None:
 
 
 def _sets(source: Path) -> dict[str, ImageSet]:
-    """By split, the sets in the folder or, where it is one itself, that one."""
+    """By split, the sets in the folder or, where it is one itself, that one; by reason, what the filter judged."""
+    if (source / LEDGER).is_file():
+        return _judged(source)
     inside = {split: read_set(source / split) for split in SPLITS if (source / split).is_dir()}
     if inside:
         return inside
@@ -46,8 +52,19 @@ def _sets(source: Path) -> dict[str, ImageSet]:
     return {images.records[0].split if len(images) else "train": images}
 
 
+def _judged(source: Path) -> dict[str, ImageSet]:
+    generated = read_set(Path("data/generated") / source.name)
+    reasons = {entry.id: entry.reason or KEPT for entry in read_ledger(source)}
+    if set(reasons) != {record.id for record in generated}:
+        raise UserError(f"{source / LEDGER}: is not about data/generated/{source.name}; run `dvc repro filter`")
+    found: dict[str, tuple[Record, ...]] = dict.fromkeys([KEPT, *sorted(set(reasons.values()))], ())
+    for record in generated:
+        found[reasons[record.id]] += (record,)
+    return {reason: ImageSet(generated.names, records) for reason, records in found.items()}
+
+
 def _data_yaml(folder: Path, sets: dict[str, ImageSet]) -> None:
-    splits = {split: split for split in sets}
+    splits = {split: split for split in sets if split in SPLITS}
     # Ultralytics opens no folder without train and val; a name that no image has would be refused as well.
     first = next(iter(sets))
     names = next(iter(sets.values())).names

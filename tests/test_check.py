@@ -83,3 +83,13 @@ def test_what_is_downloaded_is_not_looked_at(tmp_path: Path, capsys: pytest.Capt
     check(params(tmp_path, {"source": "crops", "context": 1.0, "min_side": 8}, {"source": "bccd"}))
     assert capsys.readouterr().out == "params.yaml: fine\n"
     assert not (tmp_path / "work").exists()
+
+
+def test_networks_of_the_filter_are_known_to_torchvision(tmp_path: Path) -> None:
+    root = WRITERS["yolo"](tmp_path / "photos", two_hundred())
+    chosen = params(tmp_path, None, {"source": "folder", "path": str(root), **FRACTIONS})
+    raw = chosen.model_dump(exclude_unset=True)
+    raw["filter"]["det"]["quality"] = {"network": {"torchvision": "mobilenetv2", "weights": "DEFAULT"}, "nearest": 5}
+    message = r"filter\.det\.quality\.network: torchvision has no classifier 'mobilenetv2'; there are mobilenet_v2"
+    with pytest.raises(UserError, match=message):
+        check(Params.model_validate(raw))

@@ -5,6 +5,7 @@ import pytest
 import yaml
 from PIL import Image
 from sources import photos
+from ultralytics.data.utils import check_det_dataset
 
 from diffaug.errors import UserError
 from diffaug.export import write_data_yaml, write_image_folder, write_yolo
@@ -12,6 +13,7 @@ from diffaug.export_coco import write_coco
 from diffaug.export_sets import export_set
 from diffaug.images import encode_png
 from diffaug.records import ImageSet, make_record, write_set
+from diffaug.scoring.ledger import Entry, write_ledger
 
 PIXELS = [encode_png(Image.new("L", (40, 20), shade)) for shade in range(4)]
 
@@ -119,3 +121,38 @@ def test_splits_of_classes_are_folders(tmp_path: Path) -> None:
     export_set(tmp_path / "cls", tmp_path / "out")
     found = sorted(path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.png"))
     assert found == ["train/cat/000000-train.png", "val/cat/000000-val.png"]
+
+
+def test_a_yolo_folder_may_be_moved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ultralytics itself finds the images, also by a relative path."""
+    record = make_record("a", PIXELS[0], "train", bbox=((0.0, 0.0, 4.0, 4.0),), category=(0,))
+    write_set(tmp_path / "set", ("cat",), [record])
+    export_set(tmp_path / "set", tmp_path / "out")
+    (tmp_path / "out").rename(tmp_path / "moved")
+    monkeypatch.chdir(tmp_path)
+    for name in (tmp_path / "moved/data.yaml", Path("moved/data.yaml")):
+        assert (
+            Path(check_det_dataset(str(name), autodownload=False)["train"]).resolve() == tmp_path / "moved/images/train"
+        )
+
+
+@pytest.mark.parametrize("task", ["cls", "det"])
+def test_what_the_filter_judged_stands_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, task: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    columns = {"label": 0} if task == "cls" else {"bbox": ((0.0, 0.0, 4.0, 4.0),), "category": (0,)}
+    write_set(
+        Path(f"data/generated/{task}"), ("cat",), [make_record(id, PIXELS[0], "train", **columns) for id in "abc"]
+    )
+    reasons = {"a": "", "b": "too blurred", "c": ""}
+    write_ledger(Path(f"data/filtered/{task}"), [Entry(id, "cat", {}, reason) for id, reason in reasons.items()])
+    export_set(Path(f"data/filtered/{task}"), tmp_path / "out")
+    found = sorted(path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.png"))
+    expected = ["kept/cat/000000-a.png", "kept/cat/000001-c.png", "too blurred/cat/000000-b.png"]
+    if task == "det":
+        expected = ["images/kept/000000-a.png", "images/kept/000001-c.png", "images/too blurred/000000-b.png"]
+        assert yaml.safe_load((tmp_path / "out/data.yaml").read_text())["train"] == "images/kept"
+    assert found == expected
+
+    write_ledger(Path(f"data/filtered/{task}"), [Entry("a", "cat", {}, "")])
+    with pytest.raises(UserError, match="is not about data/generated"):
+        export_set(Path(f"data/filtered/{task}"), tmp_path / "other")

@@ -1,5 +1,6 @@
 """Networks that turn images into features: the control's own, one of torchvision, or one of the hub."""
 
+import difflib
 import json
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -66,9 +67,16 @@ def _detector(material: Material) -> Callable[[list[Image.Image]], Tensor]:
     return lambda images: embed(model, images, facts["image_size"], material.device)
 
 
+def check_torchvision(params: TorchvisionNetwork, key: str) -> None:
+    """Raises UserError where torchvision has no such classifier."""
+    known = torchvision.models.list_models(torchvision.models)
+    if params.torchvision not in known:
+        near = ", ".join(difflib.get_close_matches(params.torchvision, known, 3)) or "resnet50, mobilenet_v2, ..."
+        raise UserError(f"params.yaml: {key}: torchvision has no classifier {params.torchvision!r}; there are {near}")
+
+
 def _torchvision(params: TorchvisionNetwork, device: torch.device, key: str) -> Callable[[list[Image.Image]], Tensor]:
-    if params.torchvision not in torchvision.models.list_models(torchvision.models):
-        raise UserError(f"params.yaml: {key}: torchvision has no classifier {params.torchvision!r}")
+    check_torchvision(params, key)
     model = torchvision.models.get_model(params.torchvision, weights=None)
     load_matching(model, given_weights(params.torchvision, params.weights, key), params.weights, key)
     for head in _HEADS:
