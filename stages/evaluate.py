@@ -37,7 +37,7 @@ from diffaug.files import atomic_path
 from diffaug.params import Params
 from diffaug.params.training import EvaluateParams, RobustnessParams
 from diffaug.records import ImageSet, read_set
-from diffaug.report.cards import write_cards
+from diffaug.report.cards import write_cards, write_seeds
 from diffaug.report.classified import write_classification
 from diffaug.report.page import PAGE, write_page
 from diffaug.report.tables import ARMS, per_class, training_curves, write_csv
@@ -92,7 +92,7 @@ def evaluate(params: Params, work: Path) -> Mapping[str, float]:
     generators = [f"{name} (licence: {licence or 'not stated'})" for name, licence in models]
     for task, report in reports.items():
         source = getattr(params.download, task).source
-        write_cards(CARDS, task, metrics, source, report.names, generators)
+        write_cards(CARDS, task, metrics, source, report.names, generators, PLOTS)
     write_page(PAGE, metrics, reports, PLOTS, generators, Path("params.yaml").read_text(encoding="utf-8"))
     return {"images": sum(metrics["test_images"].values())}
 
@@ -112,6 +112,7 @@ def _classification(test: ImageSet, params: Params) -> tuple[Answer, Robustness 
         arm: [Measured(score_classification(run), resample_classification(run, weights)) for run in runs[arm]]
         for arm in ARMS
     }
+    write_seeds(PLOTS, "cls", measured, params.seeds)
     answer = compare(measured, params.evaluate.confidence)
     if params.evaluate.robustness is None:
         return answer, None
@@ -139,6 +140,7 @@ def _detection(test: ImageSet, params: Params) -> tuple[Answer, Robustness | Non
     measured = {
         arm: [Measured(points, under) for (points, _), under in zip(scored[arm], resampled[arm])] for arm in ARMS
     }
+    write_seeds(PLOTS, "det", measured, params.seeds)
     answer = compare(measured, params.evaluate.confidence)
     if params.evaluate.robustness is None:
         return answer, None

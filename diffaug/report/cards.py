@@ -1,28 +1,51 @@
 """Model and dataset cards in the hub's format, from the same numbers as the report."""
 
-from collections.abc import Sequence
+import csv
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from huggingface_hub import DatasetCardData, EvalResult, ModelCardData
 
+from diffaug.evaluation.comparison import Measured
 from diffaug.files import atomic_path
-from diffaug.report.verdict import verdict_header, verdict_rows
+from diffaug.report.tables import write_csv
+from diffaug.report.verdict import TITLES, verdict_header, verdict_rows
 
 _TASKS = {"cls": "image-classification", "det": "object-detection"}
+_SEEDS = "seeds.csv"
 _LIBRARIES = {"cls": "torchvision", "det": "ultralytics"}
 
 
-def write_cards(
-    folder: Path, task: str, metrics: dict[str, Any], source: str, names: Sequence[str], generators: Sequence[str]
-) -> None:
-    """Write `model-TASK.md` and `dataset-TASK.md`, to be the README.md beside the task's merged model or images.
+def write_seeds(plots: Path, task: str, measured: Mapping[str, Sequence[Measured]], seeds: Sequence[int]) -> None:
+    """Write every model's own numbers."""
+    names = list(measured["real"][0].points)
+    rows = [
+        [arm, seed, *(one.points[name] for name in names)]
+        for arm, of_arm in measured.items()
+        for seed, one in zip(seeds, of_arm)
+    ]
+    write_csv(plots / f"{task}_{_SEEDS}", ["arm", "seed", *names], rows)
 
-    source: where the real images come from; generators: the models that drew, with their licences.
+
+def write_cards(
+    folder: Path,
+    task: str,
+    metrics: dict[str, Any],
+    source: str,
+    names: Sequence[str],
+    generators: Sequence[str],
+    plots: Path,
+) -> None:
+    """Write `model-TASK.md` and `dataset-TASK.md`, to be the README.md beside the task's merged model (of the first
+    seed) or images.
+
+    source: where the real images come from; generators: the models that drew, with their licences; plots: where
+    `write_seeds` wrote.
     """
     folder.mkdir(parents=True, exist_ok=True)
     texts = {
-        "model": _model_card(task, metrics, source, names),
+        "model": _model_card(task, metrics, source, names, plots),
         "dataset": _dataset_card(task, metrics, source, names, generators),
     }
     for kind, text in texts.items():
@@ -30,7 +53,14 @@ def write_cards(
             temporary.write_text(text, encoding="utf-8")
 
 
-def _model_card(task: str, metrics: dict[str, Any], source: str, names: Sequence[str]) -> str:
+def _own(plots: Path, task: str) -> dict[str, str]:
+    """The row of the model that the card is for: merged, of the first seed."""
+    with (plots / f"{task}_{_SEEDS}").open(newline="", encoding="utf-8") as handle:
+        return next(row for row in csv.DictReader(handle) if row["arm"] == "merged")
+
+
+def _model_card(task: str, metrics: dict[str, Any], source: str, names: Sequence[str], plots: Path) -> str:
+    own = _own(plots, task)
     results = [
         EvalResult(
             task_type=_TASKS[task],
@@ -38,10 +68,11 @@ def _model_card(task: str, metrics: dict[str, Any], source: str, names: Sequence
             dataset_name=source,
             dataset_split="test",
             metric_type=name,
-            metric_name=f"{name}, mean of {metrics['seeds']} seeds",
-            metric_value=round(value, 4),
+            metric_name=name,
+            metric_value=round(float(own[name]), 4),
         )
-        for name, value in metrics[task].items()
+        for kind, name in TITLES
+        if kind == task and name in own
     ]
     data = ModelCardData(
         model_name=f"diffaug-{task}",
@@ -55,6 +86,8 @@ def _model_card(task: str, metrics: dict[str, Any], source: str, names: Sequence
         data,
         f"A model trained by diffaug on real images ({source}) and {_added(task, metrics)}.",
         f"Classes: {', '.join(names)}.",
+        f"The numbers in the head of this card are those of this one model (seed {own['seed']}); below are the means of "
+        "all seeds.",
         "## Did they help?",
         f"{metrics['test_images'][task]} real test images, {metrics['seeds']} seeds an arm, points of 100; real: the "
         "same model without them. The interval is for other test images and other seeds, not for another draw of the "

@@ -4,21 +4,28 @@ import pytest
 from huggingface_hub import DatasetCard, ModelCard
 from report.test_report import METRICS
 
-from diffaug.report.cards import write_cards
+from diffaug.evaluation.comparison import Measured
+from diffaug.report.cards import write_cards, write_seeds
+
+OWN = {"real": 0.7, "merged": 0.8}
 
 
 @pytest.fixture
 def cards(tmp_path: Path) -> Path:
     metrics = METRICS | {"notes": ["the licence of x forbids it"]}
     for task in ("cls", "det"):
-        write_cards(tmp_path, task, metrics, "folder", ("cat", "狗"), ["x (licence: not stated)"])
+        name = {"cls": "accuracy", "det": "mAP50"}[task]
+        arms = {arm: [Measured({name: value}, {}), Measured({name: 0.1}, {})] for arm, value in OWN.items()}
+        write_seeds(tmp_path, task, arms, [3, 4])
+        write_cards(tmp_path, task, metrics, "folder", ("cat", "狗"), ["x (licence: not stated)"], tmp_path)
     return tmp_path
 
 
 def test_the_hub_reads_the_models_numbers(cards: Path) -> None:
     card = ModelCard.load(cards / "model-cls.md")
     found = {result.metric_type: result.metric_value for result in card.data.eval_results or []}
-    assert found == {"accuracy": 0.78, "ece": 0.12}
+    assert found == {"accuracy": 0.8}
+    assert "this one model (seed 3)" in card.text
     assert card.data.pipeline_tag == "image-classification"
     assert "| classifier accuracy | 75.0 | 78.0 | +3.0 | +1.2 to +4.8 |" in card.text
     assert "detector" not in card.text
@@ -36,5 +43,5 @@ def test_the_hub_finds_the_splits(cards: Path) -> None:
 
 def test_the_same_numbers_are_the_same_bytes(cards: Path, tmp_path: Path) -> None:
     before = (cards / "model-cls.md").read_bytes()
-    write_cards(cards, "cls", METRICS | {"notes": ["the licence of x forbids it"]}, "folder", ("cat", "狗"), [])
+    write_cards(cards, "cls", METRICS | {"notes": ["the licence of x forbids it"]}, "folder", ("cat", "狗"), [], cards)
     assert (cards / "model-cls.md").read_bytes() == before
