@@ -86,7 +86,7 @@ def _model_card(task: str, metrics: dict[str, Any], source: str, names: Sequence
         data,
         f"A model trained by diffaug on real images ({source}) and {_added(task, metrics)}.",
         f"Classes: {', '.join(names)}.",
-        f"The numbers in the head of this card are those of this one model (seed {own['seed']}); below are the means of "
+        f"The numbers in the head of this card are those of this one model (seed {own['seed']}); below are means of "
         "all seeds.",
         "## Did they help?",
         f"{metrics['test_images'][task]} real test images, {metrics['seeds']} seeds an arm, points of 100; real: the "
