@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
 from pydantic import ValidationError
 
 from diffaug.errors import UserError
 from diffaug.params import Params
 from diffaug.params.messages import one_line
 from diffaug.report.verdict import METRICS
+
+_PIPELINE = ("dvc.yaml", "dvc.lock", "diffaug", "stages", "prompts")  # and params.yaml
 
 
 @dataclass(frozen=True)
@@ -95,13 +98,21 @@ def _refuse_changes() -> None:
 
 
 def _metrics(run: Run) -> dict[str, Any] | None:
-    """What the experiment of this name wrote, if it ran from the commit that is checked out."""
-    head = _git("rev-parse", "HEAD").strip()
-    reference = f"refs/exps/{head[:2]}/{head[2:]}/{run.name}"
-    shown = subprocess.run(
-        ["git", "show", f"{reference}:{METRICS.as_posix()}"], capture_output=True, text=True, check=False
-    )
-    return json.loads(shown.stdout) if shown.returncode == 0 else None
+    """What the experiment of this name wrote, if it began from the commit that is checked out, or from another with the
+    same pipeline: a commit of other files, or of further runs to the study, does not undo what is done."""
+    for line in _git("for-each-ref", "--format=%(refname)", "refs/exps").splitlines():
+        # refs/exps/FIRST 2 DIGITS/THE OTHER 38/NAME, of the commit that it began from
+        parts = line.split("/")
+        if len(parts) == 5 and parts[4] == run.name and _same_pipeline(parts[2] + parts[3]):
+            return json.loads(_git("show", f"{line}:{METRICS.as_posix()}"))
+    return None
+
+
+def _same_pipeline(commit: str) -> bool:
+    if _git("diff", "--name-only", commit, "HEAD", "--", *_PIPELINE):
+        return False
+    then, now = (yaml.safe_load(_git("show", f"{one}:params.yaml")) for one in (commit, "HEAD"))
+    return all(then.get(key) == now.get(key) for key in then.keys() | now.keys() if key != "study")
 
 
 def _git(*arguments: str) -> str:

@@ -86,6 +86,32 @@ def test_what_is_done_stays_done_and_the_rest_is_run(project: Path, monkeypatch:
     assert started == [["--name", left.name, *left.changes]]
 
 
+def change(project: Path, name: str, text: str) -> None:
+    (project / name).write_text(text)
+    git(project, "add", name)
+    git(project, "commit", "-qm", name)
+
+
+def test_a_commit_that_leaves_the_pipeline_alone_undoes_nothing(project: Path) -> None:
+    """Another recipe to run, or a note, is no reason to train everything again; another parameter is."""
+    done = Run("duplicate", 4.0)
+    finish(project, done, {"ratio": 4.0})
+    change(project, "README.md", "notes")
+    change(project, "params.yaml", "study: {classic: [4.0]}\n")
+    assert run_study([done], PARAMS) == [(done, {"ratio": 4.0})]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("params.yaml", "seeds: [1]\n"), ("dvc.lock", "{a: 1}\n"), ("dvc.yaml", "stages: {}\n")]
+)
+def test_another_pipeline_is_run_anew(project: Path, monkeypatch: pytest.MonkeyPatch, name: str, text: str) -> None:
+    finish(project, Run("duplicate", 4.0), {"ratio": 4.0})
+    change(project, name, text)
+    monkeypatch.setattr(study.sys, "executable", "/bin/false")
+    with pytest.raises(UserError, match="study-duplicate-4 failed"):
+        run_study([Run("duplicate", 4.0)], PARAMS)
+
+
 def test_weights_below_the_project_come_along(project: Path) -> None:
     (project / "w.safetensors").write_bytes(b"")
     for name, wanted in (("w.safetensors", ["w.safetensors"]), (str(project / "w.safetensors"), []), ("DEFAULT", [])):
