@@ -1,4 +1,5 @@
-"""What 1,000 resamples of mAP cost when images are matched once, against scoring every drawn test set anew.
+"""What 1,000 resamples of mAP cost when images are matched once, against scoring every drawn test set anew by
+torchmetrics.
 
 python benchmarks/resample.py [--resamples 1000] [--plain 3]
 """
@@ -43,7 +44,7 @@ def main() -> None:
     plain = (time.perf_counter() - start) / asked.plain * asked.resamples
 
     print(f"{len(test)} images, {sum(len(one.scores) for one in found)} detections, {run.classes} classes")
-    print("| resamples | matching once, seconds | resampling, seconds | scoring each anew, seconds (extrapolated) |")
+    print("| resamples | matching once, seconds | resampling, seconds | torchmetrics on each, seconds (extrapolated) |")
     print(f"|---|---|---|---|\n| {asked.resamples} | {matched:.2f} | {resampled:.2f} | {plain:.0f} |")
 
 

@@ -10,7 +10,7 @@ from diffaug.errors import UserError
 from diffaug.params import Params, load_params
 from diffaug.params.base import GENERATOR, is_local
 from diffaug.params.data import Crops, Hub
-from diffaug.params.filtering import FilterParams, TorchvisionNetwork
+from diffaug.params.filtering import TorchvisionNetwork
 
 
 def main() -> None:
@@ -88,18 +88,20 @@ def check(params: Params) -> None:
         classifier.build(params.train_cls.model_copy(update={"weights": None}) if named else params.train_cls, 2)
     if params.download.det is not None:
         detector.build(params.train_det, ("one", "two"))
-    _check_networks(params.filter)
+    _check_networks(params)
     _check_images(params)
     print("params.yaml: fine")
 
 
-def _check_networks(params: FilterParams) -> None:
+def _check_networks(params: Params) -> None:
     """Raises UserError where the filter names a network that torchvision does not have."""
     from diffaug.scoring.networks import check_torchvision
 
-    for task, checks in (("cls", params.cls), ("det", params.det)):
+    for task in ("cls", "det"):
+        checks = getattr(params.filter, task)
         for name, section in (("embedding", checks.embedding), ("quality", checks.quality)):
-            if section is not None and isinstance(section.network, TorchvisionNetwork):
+            named = section is not None and isinstance(section.network, TorchvisionNetwork)
+            if named and getattr(params.download, task) is not None:
                 check_torchvision(section.network, f"filter.{task}.{name}.network")
 
 

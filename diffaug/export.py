@@ -15,11 +15,11 @@ def write_image_folder(images: ImageSet, folder: Path) -> None:
 
     Raises UserError where two classes would share a folder.
     """
-    if len({_plain(name) for name in images.names}) < len(images.names):
+    if len({plain(name) for name in images.names}) < len(images.names):
         raise UserError(f"{folder}: two classes would share a folder ({', '.join(images.names)}); rename one")
     for number, record in enumerate(images):
         name = images.names[record.label] if record.label is not None else "unlabelled"
-        place = folder / _plain(name)
+        place = folder / plain(name)
         place.mkdir(parents=True, exist_ok=True)
         (place / file_name(number, record)).write_bytes(record.image)
 
@@ -57,8 +57,9 @@ def write_data_yaml(folder: Path, names: tuple[str, ...], splits: Mapping[str, s
 def file_name(number: int, record: Record) -> str:
     """The name of the set's n-th image: its number and what its id ends with."""
     suffix = ".jpg" if record.image.startswith(b"\xff\xd8") else ".png"
-    return f"{number:06d}-{_plain(Path(record.id).stem)}{suffix}"
+    return f"{number:06d}-{plain(Path(record.id).stem)}{suffix}"
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
+    """A name that is a folder's or file's own, never a path."""
     return "".join("_" if letter in '/\\:*?"<>|' else letter for letter in name).strip(". ") or "_"

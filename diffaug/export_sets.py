@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from diffaug.errors import UserError
-from diffaug.export import write_data_yaml, write_image_folder, write_yolo
+from diffaug.export import plain, write_data_yaml, write_image_folder, write_yolo
 from diffaug.export_coco import write_coco
+from diffaug.merging import paint_over
 from diffaug.records import SPLITS, ImageSet, Record, read_set
 from diffaug.scoring.ledger import LEDGER, read_ledger
 
@@ -53,13 +54,14 @@ def _sets(source: Path) -> dict[str, ImageSet]:
 
 
 def _judged(source: Path) -> dict[str, ImageSet]:
-    generated = read_set(Path("data/generated") / source.name)
-    reasons = {entry.id: entry.reason or KEPT for entry in read_ledger(source)}
-    if set(reasons) != {record.id for record in generated}:
-        raise UserError(f"{source / LEDGER}: is not about data/generated/{source.name}; run `dvc repro filter`")
+    images = source.resolve().parents[1] / "generated" / source.name
+    generated, ledger = read_set(images), {entry.id: entry for entry in read_ledger(source)}
+    if set(ledger) != {record.id for record in generated}:
+        raise UserError(f"{source / LEDGER}: is not about {images}; run `dvc repro filter`")
+    reasons = {id: plain(entry.reason or KEPT) for id, entry in ledger.items()}
     found: dict[str, tuple[Record, ...]] = dict.fromkeys([KEPT, *sorted(set(reasons.values()))], ())
     for record in generated:
-        found[reasons[record.id]] += (record,)
+        found[reasons[record.id]] += (paint_over(record, ledger[record.id].ignored),)
     return {reason: ImageSet(generated.names, records) for reason, records in found.items()}
 
 

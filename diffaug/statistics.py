@@ -7,7 +7,7 @@ from typing import TypeVar
 import numpy as np
 from scipy import stats
 
-LOWER_IS_BETTER = frozenset({"ece"})
+LOWER_IS_BETTER = frozenset({"ece", "corrupted_ece"})
 POWER = 0.8
 _NOTHING = 1e-18  # a variance that is only rounding
 

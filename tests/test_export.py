@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -153,6 +154,17 @@ def test_what_the_filter_judged_stands_apart(tmp_path: Path, monkeypatch: pytest
         assert yaml.safe_load((tmp_path / "out/data.yaml").read_text())["train"] == "images/kept"
     assert found == expected
 
+    # A table from elsewhere: no path of the disk comes of what it says, and doubtful objects are grey as in training.
+    hostile = [Entry("a", "cat", {}, str(tmp_path / "mine")), Entry("b", "cat", {}, "../.."), Entry("c", "cat", {}, "")]
+    hostile[2] = replace(hostile[2], ignored=((10.0, 10.0, 5.0, 5.0),))
+    (tmp_path / "mine").mkdir()
+    write_ledger(Path(f"data/filtered/{task}"), hostile)
+    export_set(Path(f"data/filtered/{task}"), tmp_path / "safe")
+    assert (tmp_path / "mine").is_dir()
+    assert sum(1 for _ in (tmp_path / "safe").rglob("*.png")) == 3
+    (kept,) = (tmp_path / "safe").rglob("*-c.png")
+    assert Image.open(kept).getpixel((12, 12)) != Image.open(kept).getpixel((30, 5))
+
     write_ledger(Path(f"data/filtered/{task}"), [Entry("a", "cat", {}, "")])
-    with pytest.raises(UserError, match="is not about data/generated"):
+    with pytest.raises(UserError, match="ledger.csv: is not about .*data/generated/"):
         export_set(Path(f"data/filtered/{task}"), tmp_path / "other")

@@ -9,6 +9,8 @@ import numpy as np
 from diffaug.report.tables import ARMS
 from diffaug.statistics import Difference, paired_difference
 
+CLEAN, ALL = "clean", "all"  # among corruptions: none, and the average over every one
+
 
 @dataclass(frozen=True)
 class Measured:

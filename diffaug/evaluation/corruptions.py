@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import imagecorruptions
 import numpy as np
 
+from diffaug.evaluation.comparison import CLEAN
 from diffaug.params.training import RobustnessParams
 from diffaug.records import Record
 
-CLEAN, ALL = "clean", "all"
 _LEAST = 32  # pixels a side, below which the library refuses an image
 
 
@@ -50,13 +50,13 @@ def corrupt(pixels: np.ndarray, condition: Condition, seed: Sequence[int]) -> np
     function = imagecorruptions.corruption_dict[condition.corruption]
     named = {"seed": number} if "seed" in inspect.signature(function).parameters else {}
     height, width = pixels.shape[:2]
-    wider = [(0, max(0, _LEAST - side)) for side in (height, width)]
-    padded = np.pad(pixels, [*wider, (0, 0)], mode="symmetric")
+    top, left = ((max(0, _LEAST - side) + 1) // 2 for side in (height, width))
+    padded = np.pad(pixels, [(top, top), (left, left), (0, 0)], mode="symmetric")
     with _numpy_seed(number):
         corrupted = imagecorruptions.corrupt(
             padded, corruption_name=condition.corruption, severity=condition.severity, **named
         )
-    return corrupted[:height, :width]
+    return corrupted[top : top + height, left : left + width]
 
 
 @contextlib.contextmanager

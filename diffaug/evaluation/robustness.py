@@ -1,7 +1,7 @@
 """Both arms' models on corrupted test images, and what the corruptions cost them.
 
-Images are corrupted at the size that the network sees, never at that of a large photograph: the severities are made for
-pictures of some hundred pixels, and what they do would vanish when the photograph is scaled down.
+Images are corrupted at the size that the network sees, not at that of the photograph: the severities are made for
+pictures of some hundred pixels, and what they do would vanish when a large photograph is scaled down.
 """
 
 import itertools
@@ -9,27 +9,28 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
-from PIL import Image
 from tqdm import tqdm
 
 from diffaug.classifier import predict_logits
 from diffaug.detections import Detections
 from diffaug.detector.predicting import detect_batch
 from diffaug.evaluation.classification import ClsPredictions, resample_classification, score_classification
-from diffaug.evaluation.comparison import Answer, Measured, compare, level
-from diffaug.evaluation.corruptions import ALL, CLEAN, Condition, corrupt
+from diffaug.evaluation.comparison import ALL, CLEAN, Answer, Measured, compare, level
+from diffaug.evaluation.corruptions import Condition, corrupt
 from diffaug.evaluation.detection import DetPredictions, match, resample_detection
 from diffaug.images import to_rgb_array
 from diffaug.records import Record
 
 _KEPT = ("accuracy", "ece", "mAP50_95")
-_AT_ONCE = 10  # images whose versions a classifier sees together
+_CLS_BATCH = 256  # versions of images that a classifier sees together
+# Ultralytics gives up on the boxes of a batch after two seconds and a twentieth more for each image, without a word; in
+# a small batch none comes near that.
+_DET_BATCH = 8
 
 Models = Mapping[str, Sequence[Any]]  # by arm, the networks of all seeds
-
-
 Runs = Mapping[str, Sequence[Sequence[Measured]]]  # by arm, for every seed and condition
 
 
@@ -51,7 +52,7 @@ def classify_corrupted(models: Models, trial: Trial, image_size: int, device: to
     """Accuracy and calibration error of every classifier under every condition."""
     labels = torch.tensor([record.label for record in trial.records])
     found: dict[str, list[list[torch.Tensor]]] = {arm: [[] for _ in networks] for arm, networks in models.items()}
-    for some in _chunks(trial.records):
+    for some in _chunks(trial.records, max(1, _CLS_BATCH // len(trial.conditions))):
         versions = [one for record in some for one in trial.versions(record, to_rgb_array(record.open(), image_size))]
         pixels = torch.from_numpy(np.stack(versions)).permute(0, 3, 1, 2).contiguous().to(device)
         for arm, networks in models.items():
@@ -67,10 +68,10 @@ def classify_corrupted(models: Models, trial: Trial, image_size: int, device: to
     }
 
 
-def _chunks(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
+def _chunks(records: Sequence[Record], size: int) -> Iterator[Sequence[Record]]:
     with tqdm(total=len(records), desc="corrupted images", unit="image", mininterval=1.0, leave=False) as bar:
-        for start in range(0, len(records), _AT_ONCE):
-            some = records[start : start + _AT_ONCE]
+        for start in range(0, len(records), size):
+            some = records[start : start + size]
             yield some
             bar.update(len(some))
 
@@ -88,14 +89,14 @@ def detect_corrupted(models: Models, trial: Trial, classes: int, image_size: int
     """mAP50-95 of every detector under every condition."""
     found: dict[str, list[list[list[Detections]]]] = {arm: [[] for _ in networks] for arm, networks in models.items()}
     for record in tqdm(trial.records, desc="corrupted scenes", unit="image", mininterval=1.0, leave=False):
-        image = record.open().convert("RGB")
-        size = image.size
-        image.thumbnail((image_size, image_size), Image.Resampling.LANCZOS)
-        scale = np.tile(np.divide(size, image.size), 2).astype(np.float32)
-        versions = trial.versions(record, np.asarray(image))
+        pixels = to_rgb_array(record.open())
+        seen_as = _as_seen(pixels, image_size)
+        scale = np.tile(np.divide(pixels.shape[1::-1], seen_as.shape[1::-1]), 2).astype(np.float32)
+        versions = trial.versions(record, seen_as)
+        parts = [versions[start : start + _DET_BATCH] for start in range(0, len(versions), _DET_BATCH)]
         for arm, networks in models.items():
             for place, network in enumerate(networks):
-                seen = detect_batch(network, versions, image_size, device)
+                seen = [one for part in parts for one in detect_batch(network, part, image_size, device)]
                 found[arm][place].append([Detections(one.boxes * scale, one.scores, one.labels) for one in seen])
     return {
         arm: [
@@ -104,6 +105,14 @@ def detect_corrupted(models: Models, trial: Trial, classes: int, image_size: int
         ]
         for arm, of_seeds in found.items()
     }
+
+
+def _as_seen(pixels: np.ndarray, side: int) -> np.ndarray:
+    """Scaled as Ultralytics scales an image to a network of this size: its longer side, with linear interpolation."""
+    height, width = pixels.shape[:2]
+    ratio = side / max(height, width)
+    size = max(1, round(width * ratio)), max(1, round(height * ratio))
+    return pixels if size == (width, height) else cv2.resize(pixels, size, interpolation=cv2.INTER_LINEAR)
 
 
 def _detected(run: DetPredictions, weights: np.ndarray) -> Measured:

@@ -96,7 +96,7 @@ class RobustnessParams(Section):
 
     corruptions: Annotated[list[Corruption], Field(min_length=1), AfterValidator(_once)]
     severities: Annotated[list[Annotated[int, Field(ge=1, le=5)]], Field(min_length=1), AfterValidator(_once)]
-    images: Positive
+    images: Annotated[int, Field(ge=50)]
 
 
 class EvaluateParams(Section):

@@ -10,7 +10,7 @@ from huggingface_hub import DatasetCardData, EvalResult, ModelCardData
 from diffaug.evaluation.comparison import Measured
 from diffaug.files import atomic_path
 from diffaug.report.tables import write_csv
-from diffaug.report.verdict import TITLES, verdict_header, verdict_rows
+from diffaug.report.verdict import TITLES, corrupted_note, verdict_header, verdict_rows
 
 _TASKS = {"cls": "image-classification", "det": "object-detection"}
 _SEEDS = "seeds.csv"
@@ -93,6 +93,7 @@ def _model_card(task: str, metrics: dict[str, Any], source: str, names: Sequence
         "same model without them. The interval is for other test images and other seeds, not for another draw of the "
         "synthetic images; p is corrected for all metrics of the run.",
         _markdown([verdict_header(metrics), *rows]),
+        *corrupted_note(metrics, [task]),
         *_notes(metrics),
         "## Limits",
         "The numbers hold for test images like those, from the same source. No licence is stated here: look at that of "

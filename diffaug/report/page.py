@@ -12,7 +12,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
-from diffaug.evaluation.corruptions import ALL, CLEAN
+from diffaug.evaluation.comparison import ALL, CLEAN
 from diffaug.files import atomic_path
 from diffaug.report import figures
 from diffaug.report.tables import ARMS
@@ -25,6 +25,7 @@ _TASKS = {"cls": "The classifier", "det": "The detector"}
 _CURVES = {"cls": "accuracy on real val", "det": "mAP50-95 on real val"}
 _PER_CLASS = {"cls": "cls_per_class_accuracy.csv", "det": "det_per_class_mAP50_95.csv"}
 _HEADLINE = {"cls": "accuracy", "det": "mAP50_95"}
+_NAMES = {"ece": "ECE (lower is better),"}
 _CAPTIONS = {
     "sheet": "Real images, and synthetic ones that were kept and rejected, with the reason",
     "nearest": "The nearest pairs: is anything a copy?",
@@ -134,7 +135,10 @@ def _robustness(task: str, metrics: dict[str, Any], plots: Path) -> dict[str, An
         "svg": figures.robustness(plots / f"{task}_{ROBUSTNESS}", names[0], CLEAN),
         "metric": names[0],
         "images": found["images"],
-        "header": ["corruption", *(f"{name} {what}" for name in names for what in ("real", "merged", "difference"))],
+        "header": [
+            "corruption",
+            *(f"{_NAMES.get(name, name)} {what}" for name in names for what in ("real", "merged", "difference")),
+        ],
         "rows": [[name, *_corruption(one, names)] for name, one in corruptions.items()],
     }
 

@@ -1,10 +1,12 @@
 """The verdict as a table."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from diffaug.errors import UserError
+from diffaug.evaluation.comparison import ALL, CLEAN
 from diffaug.statistics import Difference, holm, verdict
 
 METRICS = Path("metrics/metrics.json")
@@ -69,8 +71,19 @@ def verdict_table(metrics: dict[str, Any]) -> str:
     recipes = metrics["recipe"]
     added = ", ".join(f"{count} images ({recipes[task]}) to {task}" for task, count in metrics["added"].items())
     lines.append(f"Real test images: {sizes}; {metrics['seeds']} seeds an arm. Merged adds {added}.")
+    lines += corrupted_note(metrics, list(metrics["test_images"]))
     lines += [f"Note: {note}." for note in metrics.get("notes", [])]
     return "\n".join(line.rstrip() for line in lines)
+
+
+def corrupted_note(metrics: dict[str, Any], tasks: Sequence[str]) -> list[str]:
+    """What the corrupted lines of these tasks rest on, if there are any."""
+    found = {task: one for task, one in metrics.get("robustness", {}).items() if task in tasks}
+    if not found:
+        return []
+    sizes = " and ".join(f"{one['images']} {task}" for task, one in found.items())
+    names = [name for name in next(iter(found.values()))["corruptions"] if name not in (CLEAN, ALL)]
+    return [f"Corrupted: {sizes} images of these under {', '.join(names)}, averaged over severities."]
 
 
 def _align(cell: str, width: int, column: int) -> str:

@@ -4,8 +4,10 @@ import imagecorruptions
 import numpy as np
 import pytest
 from PIL import Image
+from pydantic import ValidationError
 
-from diffaug.evaluation.corruptions import CLEAN, Condition, corrupt, draw_images, list_conditions
+from diffaug.evaluation.comparison import CLEAN
+from diffaug.evaluation.corruptions import Condition, corrupt, draw_images, list_conditions
 from diffaug.images import encode_png
 from diffaug.params.training import Corruption, RobustnessParams
 from diffaug.records import make_record
@@ -58,7 +60,7 @@ def test_images_that_the_library_refuses_are_padded(size: tuple[int, int]) -> No
 
 
 def test_conditions_begin_with_the_images_as_they_are() -> None:
-    params = RobustnessParams(corruptions=["fog", "snow"], severities=[1, 4], images=3)
+    params = RobustnessParams(corruptions=["fog", "snow"], severities=[1, 4], images=50)
     assert list_conditions(params) == [
         Condition(CLEAN, 0),
         Condition("fog", 1),
@@ -70,10 +72,32 @@ def test_conditions_begin_with_the_images_as_they_are() -> None:
 
 def test_the_drawn_images_are_the_same_twice() -> None:
     data = encode_png(Image.new("L", (1, 1)))
-    records = [make_record(f"{number:02d}", data, "test") for number in range(30)]
-    params = RobustnessParams(corruptions=["fog"], severities=[1], images=10)
+    records = [make_record(f"{number:03d}", data, "test") for number in range(80)]
+    params = RobustnessParams(corruptions=["fog"], severities=[1], images=50)
     drawn = draw_images(records, params, 0)
-    assert len({record.id for record in drawn}) == 10
+    assert len({record.id for record in drawn}) == 50
     assert drawn == sorted(drawn, key=lambda record: record.id) == draw_images(records, params, 0)
     assert drawn != draw_images(records, params, 1)
-    assert draw_images(records[:10], params, 0) == records[:10]
+    assert draw_images(records[:50], params, 0) == records[:50]
+
+
+def test_small_pictures_are_zoomed_around_their_middle() -> None:
+    pixels = np.zeros((16, 16, 3), np.uint8)
+    pixels[4:8, 4:8] = 255  # around 5.5, near the middle, so that it hardly moves
+    columns = corrupt(pixels, Condition("zoom_blur", 5), [0])[..., 0].sum(axis=0)
+    assert abs(np.average(np.arange(16), weights=columns) - 5.5) < 0.5
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"images": 10}, "greater than or equal to 50"),
+        ({"corruptions": ["rain"]}, "'gaussian_noise', 'shot_noise'"),
+        ({"corruptions": ["fog", "fog"]}, "must name each once"),
+        ({"severities": [0]}, "greater than or equal to 1"),
+        ({"severities": []}, "at least 1 item"),
+    ],
+)
+def test_params_that_make_no_sense_are_refused(change: dict[str, object], words: str) -> None:
+    with pytest.raises(ValidationError, match=words):
+        RobustnessParams.model_validate({"corruptions": ["fog"], "severities": [1], "images": 50} | change)

@@ -112,6 +112,15 @@ def test_detection_weights_are_copies() -> None:
         assert resampled[name][0] == pytest.approx(value, abs=0.01)
 
 
+def test_resamples_that_do_not_fit_into_memory_are_taken_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = detections()
+    weights = np.random.default_rng(1).integers(3, size=(7, 40)).astype(float)
+    whole = resample_detection(match(run), weights)
+    monkeypatch.setattr("diffaug.evaluation.detection._AT_ONCE", 100)
+    for name, values in resample_detection(match(run), weights).items():
+        assert values.tolist() == whole[name].tolist()
+
+
 def test_average_precision_by_hand() -> None:
     # Four objects; hit, miss, hit: precision 1, 1/2, 2/3 at recall 1/4, 1/4, 1/2. Recalls 0 to 0.25 (26 of the 101
     # points) reach precision 1, those to 0.5 (25 points) 2/3, the rest none.

@@ -7,12 +7,14 @@ import pytest
 import torch
 from PIL import Image
 from torch import Tensor, nn
+from ultralytics.data.augment import LetterBox
 from ultralytics.engine.results import Results
 
-from diffaug.evaluation.comparison import Answer
-from diffaug.evaluation.corruptions import ALL, CLEAN, Condition
+from diffaug.evaluation.comparison import ALL, CLEAN, Answer
+from diffaug.evaluation.corruptions import Condition
 from diffaug.evaluation.robustness import (
     Trial,
+    _as_seen,
     classify_corrupted,
     curve_rows,
     detect_corrupted,
@@ -119,3 +121,30 @@ def test_the_average_over_all_joins_the_answer() -> None:
     assert list(answer.real) == list(answer.merged) == list(answer.delta)
     assert list(answer.real) == ["accuracy", "corrupted_accuracy", "corrupted_ece"]
     assert answer.delta["corrupted_accuracy"] == found.corruptions[ALL].delta["accuracy"]
+
+
+@pytest.mark.parametrize("size", [(101, 67), (67, 101), (64, 64), (30, 20), (300, 2)])
+def test_detectors_are_shown_what_ultralytics_would_show_them(size: tuple[int, int]) -> None:
+    """Larger and smaller than the network's 64 pixels: the library's own scaling, without the grey around it."""
+    pixels = np.random.default_rng(0).integers(256, size=(*size, 3), dtype=np.uint8)
+    seen = _as_seen(pixels, 64)
+    boxed = LetterBox((64, 64), auto=False)(image=pixels)
+    top, left = ((64 - side) // 2 for side in seen.shape[:2])
+    # An odd number of grey rows or columns goes above or below by the library's rounding.
+    places = [boxed[y : y + seen.shape[0], x : x + seen.shape[1]] for y in (top, top + 1) for x in (left, left + 1)]
+    assert any(np.array_equal(one, seen) for one in places)
+
+
+def test_a_batch_is_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ultralytics gives up on the boxes of a large batch that takes its time."""
+    sizes = []
+
+    class Counting(Bright):
+        def predict(self, images: list[np.ndarray], imgsz: int, **options: object) -> list[SimpleNamespace | Results]:
+            sizes.append(len(images))
+            return super().predict(images, imgsz, **options)
+
+    record = make_record("a", encode_png(Image.new("RGB", (64, 64), (200, 0, 0))), "test")
+    bench = Trial([record], [Condition("contrast", 1)] * 19, np.ones((2, 1)), 0)
+    detect_corrupted({"real": [Counting()], "merged": []}, bench, 1, 64, CPU)
+    assert sum(sizes) == 19 and max(sizes) <= 8

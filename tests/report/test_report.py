@@ -41,6 +41,10 @@ def test_the_verdict_table() -> None:
         ["detector mAP50", "50.0", "49.0", "-1.0", "-3.0 to +1.0", "2.8", "0.300", "no difference"],
     ]
     assert "2000 cls images and 300 det images; 3 seeds" in verdict_table(METRICS)
+    assert "Corrupted" not in verdict_table(METRICS)
+    robustness = {"cls": {"images": 500, "corruptions": {name: {} for name in ("clean", "fog", "snow", "all")}}}
+    said = "Corrupted: 500 cls images of these under fog, snow, averaged over severities."
+    assert said in verdict_table(METRICS | {"robustness": robustness})
 
 
 def test_no_metrics_say_what_to_do(tmp_path: Path) -> None:
