@@ -166,5 +166,5 @@ def test_what_the_filter_judged_stands_apart(tmp_path: Path, monkeypatch: pytest
     assert Image.open(kept).getpixel((12, 12)) != Image.open(kept).getpixel((30, 5))
 
     write_ledger(Path(f"data/filtered/{task}"), [Entry("a", "cat", {}, "")])
-    with pytest.raises(UserError, match="ledger.csv: is not about .*data/generated/"):
+    with pytest.raises(UserError, match=r"ledger\.csv: is not about .*data/generated/"):
         export_set(Path(f"data/filtered/{task}"), tmp_path / "other")

@@ -69,6 +69,19 @@ def test_train_det_leaves_generation_and_classification_alone(finished: Path, tm
     assert ran <= {"train_det@real-0", "train_det@merged-0", "filter", "merge", "evaluate"}
 
 
+def test_without_its_section_nothing_is_corrupted(finished: Path, tmp_path: Path) -> None:
+    project = copy_of(finished, tmp_path / "project")
+    before = json.loads((project / "metrics/metrics.json").read_text(encoding="utf-8"))
+    assert list(before["robustness"]["det"]["corruptions"]) == ["clean", "contrast", "all"]
+    assert "corrupted_accuracy" in before["delta"]["cls"] and "corrupted_mAP50_95" in before["det"]
+    change(project, {"evaluate": {"robustness": None}})
+    assert repro(project) == {"evaluate"}
+    after = json.loads((project / "metrics/metrics.json").read_text(encoding="utf-8"))
+    assert after["robustness"] == {} and "corrupted_accuracy" not in after["delta"]["cls"]
+    assert after["delta"]["cls"]["accuracy"] == before["delta"]["cls"]["accuracy"]
+    assert "On corrupted test images" not in (project / "metrics/report.html").read_text(encoding="utf-8")
+
+
 def test_another_seed_trains_that_seed_alone(finished: Path, tmp_path: Path) -> None:
     project = copy_of(finished, tmp_path / "project")
     change(project, {"seeds": [0, 1]})
