@@ -72,19 +72,24 @@ def study_table(rows: Sequence[Row]) -> str:
 
 def worth(rows: Sequence[Row], task: str) -> str | None:
     """How many further real images would have done what the synthetic ones did, from the lower to the upper end of
-    their interval, by the curve of `real_more`, straight between its points; None where either was not run, or where
-    the synthetic ones did not help."""
+    their interval, by the curve of `real_more`, straight between its points; at most how many, where they made no
+    visible difference; None where either was not run, or where the synthetic ones hurt."""
     mine = [row for row in rows if row.task == task]
     curve = sorted((row.added, row.difference.mean) for row in mine if row.run.recipe == "real_more")
-    helped = [row for row in mine if row.run.recipe == "synthetic" and row.verdict == "helped"]
-    if not curve or not helped:
+    synthetic = [row for row in mine if row.run.recipe == "synthetic"]
+    if not curve or not synthetic:
         return None
-    most = max(helped, key=lambda row: row.added)
+    most = max(synthetic, key=lambda row: row.added)
+    if most.verdict == "hurt":
+        return None
     numbers = [0.0, *(float(number) for number, _ in curve)]
     # A curve of means wobbles; more real images are taken to help no less than fewer.
     gains = np.maximum.accumulate([0.0, *(gain for _, gain in curve)])
     low, high = (_number(gain, numbers, gains) for gain in (most.difference.low, most.difference.high))
-    return f"{_TITLES[task]}: {most.added} synthetic images did what {low} to {high} further real ones did"
+    what = f"{_TITLES[task]}: {most.added} synthetic images"
+    if most.verdict == "helped":
+        return f"{what} did what {low} to {high} further real ones did"
+    return f"{what} made no visible difference; at most they did what {high} further real ones did"
 
 
 def _number(gain: float, numbers: Sequence[float], gains: np.ndarray) -> str:
@@ -109,7 +114,7 @@ def write_study(rows: Sequence[Row], table: Path, plot: Path) -> None:
     figure = matplotlib.figure.Figure(figsize=(5.6 * len(tasks), height), layout="constrained")
     for axes, task in zip(figure.subplots(1, len(tasks), squeeze=False)[0], tasks):
         _draw(axes, [row for row in rows if row.task == task])
-        axes.set_title(f"{_TITLES[task]}: difference to the control, points")
+        axes.set_title(f"{_TITLES[task]}: difference to the control, points", fontsize=10)
     with atomic_path(plot) as temporary:
         figure.savefig(temporary, format="png", dpi=110, metadata={"Software": None})
 

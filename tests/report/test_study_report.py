@@ -60,7 +60,12 @@ def test_what_the_synthetic_images_were_worth() -> None:
     much = study_rows([(Run("synthetic", 4.0), metrics("synthetic", 800, 0.09, 0.001)), *RESULTS[2:]])
     assert (worth(much, "cls") or "").endswith("did what 700 to more than 800 further real ones did")
     none = study_rows([(Run("synthetic", 4.0), metrics("synthetic", 800, 0.01, 0.5)), *RESULTS[2:]])
-    assert worth(none, "cls") is None  # what may be nothing is worth nothing that can be said
+    assert worth(none, "cls") == (
+        "classifier accuracy: 800 synthetic images made no visible difference; at most they did what 300 further real "
+        "ones did"
+    )
+    worse = study_rows([(Run("synthetic", 4.0), metrics("synthetic", 800, -0.1, 0.001)), *RESULTS[2:]])
+    assert worth(worse, "cls") is None
 
 
 def test_the_table_and_the_plot(tmp_path: Path) -> None:
