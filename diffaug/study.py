@@ -49,7 +49,9 @@ def plan_study(params: Params) -> list[Run]:
         try:
             Params.model_validate(changed)
         except ValidationError as error:
-            raise UserError(f"study: {run.recipe} at {run.ratio:g}: {one_line(Path('params.yaml'), error)}") from None
+            raise UserError(
+                f"study: {run.recipe} at {run.ratio:g}: {one_line(Path('params.yaml'), error, Params)}"
+            ) from None
     return runs
 
 

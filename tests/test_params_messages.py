@@ -50,6 +50,20 @@ def test_a_renamed_key_is_named_with_what_it_was_meant_for(tmp_path: Path, secti
     assert "missing" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        ("filter.cls.lable", "did you mean label?"),  # an optional section, which is not missing
+        ("evaluate.robustness.severity", "did you mean severities?"),
+        ("filter.det.label", "allowed are degenerate, hash, pixels, embedding, best, quality, boxes, audit, aesthetic"),
+        ("download.det.backgrounds", "download.det.backgrounds: unknown key (value 1); allowed are source"),
+        ("colours", "allowed are seeds, download, train_gen"),
+    ],
+)
+def test_an_unknown_key_names_those_that_are_allowed(tmp_path: Path, key: str, words: str) -> None:
+    assert words in message(tmp_path, key, 1)
+
+
 @pytest.mark.parametrize("key", ["generate.det.per_real", "merge.ratio", "train_gen.scratch.vae.kl_weight"])
 def test_infinity_is_no_number_to_work_with(tmp_path: Path, key: str) -> None:
     assert f"{key}: found inf" in message(tmp_path, key, float("inf"))

@@ -118,4 +118,4 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
     try:
         return Params.model_validate(raw)
     except ValidationError as error:
-        raise UserError(one_line(path, error)) from None
+        raise UserError(one_line(path, error, Params)) from None

@@ -2,9 +2,9 @@
 
 import difflib
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 _SHOWN = 3
 # What Stable Diffusion WebUI and Ultralytics call our keys.
@@ -25,15 +25,17 @@ _ELSEWHERE = {
 }
 
 
-def one_line(path: Path, error: ValidationError) -> str:
-    """The first problems, unknown keys before all: the key, the value found, what is allowed; and how many more."""
+def one_line(path: Path, error: ValidationError, model: type[BaseModel]) -> str:
+    """The first problems of what should be a `model`, unknown keys before all: the key, the value found, what is
+    allowed; and how many more."""
     errors = sorted(error.errors(include_url=False), key=lambda problem: problem["type"] != "extra_forbidden")
     missing = {problem["loc"] for problem in errors if problem["type"] == "missing"}
     unknown = [problem["loc"] for problem in errors if problem["type"] == "extra_forbidden"]
-    meant = {key: _meant(key, missing) for key in unknown}
+    allowed = {key: _allowed(model, key[:-1]) for key in unknown}
+    meant = {key: _meant(key, missing, allowed[key]) for key in unknown}
     # A missing key is no problem of its own where an unknown one was meant for it.
     problems = [
-        _describe(problem, meant.get(problem["loc"]))
+        _describe(problem, meant.get(problem["loc"]), allowed.get(problem["loc"], []))
         for problem in errors
         if problem["type"] != "missing" or problem["loc"][-1] not in meant.values()
     ]
@@ -41,17 +43,40 @@ def one_line(path: Path, error: ValidationError) -> str:
     return f"{path}: {'; '.join(problems[:_SHOWN])}{more}"
 
 
-def _meant(key: tuple[int | str, ...], missing: set[tuple[int | str, ...]]) -> str | None:
+def _allowed(model: type[BaseModel], place: tuple[int | str, ...]) -> list[str]:
+    """The keys of the section at a place in the model."""
+    models = [model]
+    for part in place:
+        fields = [one.model_fields[part].annotation for one in models if part in one.model_fields]
+        # What is no field is a union's branch, named by its source, or a key or place in a mapping or list.
+        branch = [one for one in models if part in get_args(_annotation(one, "source"))]
+        models = [found for one in fields for found in _models(one)] or branch or models
+    return [name for one in models for name in one.model_fields]
+
+
+def _annotation(model: type[BaseModel], field: str) -> Any:
+    return model.model_fields[field].annotation if field in model.model_fields else None
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    """The sections in a field's type, such as those of a union."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [found for one in get_args(annotation) for found in _models(one)]
+
+
+def _meant(key: tuple[int | str, ...], missing: set[tuple[int | str, ...]], allowed: list[str]) -> str | None:
     """The key that an unknown one was probably meant for: another tool's name for it, or a slip of the pen."""
     name = str(key[-1])
     beside = [str(one[-1]) for one in missing if one[:-1] == key[:-1]]
     elsewhere = _ELSEWHERE.get(name.lower())
     if elsewhere is not None and (elsewhere in beside or not beside):
         return elsewhere
-    return next(iter(difflib.get_close_matches(name, beside, n=1, cutoff=0.6)), None)
+    near = [*difflib.get_close_matches(name, beside, n=1), *difflib.get_close_matches(name, allowed, n=1)]
+    return next(iter(near), None)
 
 
-def _describe(problem: Any, meant: str | None) -> str:
+def _describe(problem: Any, meant: str | None, allowed: list[str]) -> str:
     # A union's branch name ("fashion_mnist") stands in the location, though it is no key of the file.
     branches = {"bccd", "crops", "fashion_mnist", "folder", "hf", "oxford_iiit_pet", "scenes", "torchvision"}
     key = (
@@ -60,7 +85,7 @@ def _describe(problem: Any, meant: str | None) -> str:
     )
     match problem["type"]:
         case "extra_forbidden":
-            advice = f"did you mean {meant}?" if meant else "see the comments in params.yaml for the allowed ones"
+            advice = f"did you mean {meant}?" if meant else f"allowed are {', '.join(allowed)}"
             return f"{key}: unknown key (value {problem['input']!r}); {advice}"
         case "missing":
             return f"{key}: missing; every key must be given, see the params.yaml that came with the project"
