@@ -59,10 +59,10 @@ def _judged(source: Path) -> dict[str, ImageSet]:
     if set(ledger) != {record.id for record in generated}:
         raise UserError(f"{source / LEDGER}: is not about {images}; run `dvc repro filter`")
     reasons = {id: plain(entry.reason or KEPT) for id, entry in ledger.items()}
-    found: dict[str, tuple[Record, ...]] = dict.fromkeys([KEPT, *sorted(set(reasons.values()))], ())
+    found: dict[str, list[Record]] = {reason: [] for reason in [KEPT, *sorted(set(reasons.values()))]}
     for record in generated:
-        found[reasons[record.id]] += (paint_over(record, ledger[record.id].ignored),)
-    return {reason: ImageSet(generated.names, records) for reason, records in found.items()}
+        found[reasons[record.id]].append(paint_over(record, ledger[record.id].ignored))
+    return {reason: ImageSet(generated.names, tuple(records)) for reason, records in found.items()}
 
 
 def _data_yaml(folder: Path, sets: dict[str, ImageSet]) -> None:

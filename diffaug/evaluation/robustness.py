@@ -159,7 +159,7 @@ def curve_rows(runs: Runs, conditions: Sequence[Condition], confidence: float) -
     for place, condition in enumerate(conditions):
         for name in runs["real"][0][place].points:
             levels = [level([of_seed[place] for of_seed in of_arm], name, confidence) for of_arm in runs.values()]
-            ends = [end for one in levels for end in (one.mean, one.low, one.high)]
+            ends = [end for one in levels for end in (one.mean, max(one.low, 0.0), min(one.high, 1.0))]
             rows.append([condition.corruption, condition.severity, name, *ends])
     return rows
 
