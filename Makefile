@@ -26,7 +26,7 @@ setup: .venv/installed
 .venv/installed: requirements.lock pyproject.toml
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'Python 3.11 or newer is needed, found ' + sys.version.split()[0] + '; set PYTHON=/path/to/python3.11')"
 	$(PYTHON) -m venv .venv
-	@echo "Installing the packages of requirements.lock: about 6 GB, some minutes"
+	@echo "Installing the packages of requirements.lock: about 8 GB, some minutes"
 	$(BIN)/python -m pip install --quiet --quiet --no-deps -r requirements.lock
 	$(BIN)/python -m pip install --quiet --quiet --no-deps --no-build-isolation -e .
 	@touch $@

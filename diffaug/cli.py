@@ -1,6 +1,7 @@
 """The `diffaug` command: what is not a stage."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -73,6 +74,9 @@ def main() -> None:
                 regenerate(load_params(), arguments.id, arguments.out or Path(f"{arguments.id}.png"))
     except UserError as error:
         sys.exit(f"diffaug: {error}")
+    except BrokenPipeError:  # the reader has seen enough, as `head` has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except OSError as error:
         sys.exit(f"diffaug: {error.filename or 'a file'}: {error.strerror or error}")
 
@@ -107,7 +111,7 @@ def _check_networks(params: Params) -> None:
 
 def _check_images(params: Params) -> None:
     """Read what lies on the disk as `download` would. Raises UserError."""
-    from diffaug.sources.real import check_classes, check_disjoint, describe
+    from diffaug.sources.real import check_classes, check_disjoint, describe, remarks
     from diffaug.sources.tasks import NOTHING, is_local, read_cls, read_det
     from diffaug.stage import work_folder
 
@@ -124,6 +128,9 @@ def _check_images(params: Params) -> None:
         check_classes(data, f"download.{task}")
         splits += list(data.splits.items())
         print(f"{_place(source)}: fine: {describe(data)}")
+        side = (params.train_cls if task == "cls" else params.train_det).image_size
+        for remark in remarks(data, side, f"train_{task}.image_size"):
+            print(f"{_place(source)}: note: {remark}")
     check_disjoint(splits)
     _check_prompts(params, cls.names, det.names)
 

@@ -85,7 +85,7 @@ def _put(base: CommentedMap, over: dict[str, Any], where: str) -> list[str]:
         if isinstance(value, dict) and isinstance(old, CommentedMap) and _same_source(old, value):
             changed += _put(old, value, f"{name}.")
         elif value != old:
-            after = _comment_after(base, key)
+            after = _comment_after(base, key) if key in base else _take_comment_below(base)
             base[key] = _in_one_line(value)
             if after:
                 base.ca.items[key] = [None, None, CommentToken(after, CommentMark(0), None), None]
@@ -104,6 +104,22 @@ def _comment_after(base: CommentedMap, key: str) -> str:
     tokens = base.ca.items.get(key)
     text = tokens[2].value if tokens and tokens[2] else ""
     return "\n" + text.partition("\n")[2] if block and text else text
+
+
+def _take_comment_below(base: CommentedMap) -> str:
+    """What stands below the mapping's last value, taken away from it: it is about what comes next, below a new key."""
+    key = list(base)[-1] if base else ""
+    while isinstance(base.get(key), CommentedMap) and base[key] and not base[key].fa.flow_style():
+        base = base[key]
+        key = list(base)[-1]
+    tokens = base.ca.items.get(key)
+    if not tokens or not tokens[2]:
+        return ""
+    own, newline, below = tokens[2].value.partition("\n")
+    if not below.strip():
+        return ""
+    tokens[2].value = own + newline
+    return newline + below
 
 
 def _in_one_line(value: Any) -> Any:

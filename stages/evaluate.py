@@ -10,6 +10,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from diffaug.classifier import load_classifier, predict_logits, to_tensors
 from diffaug.detector.predicting import detect, load_detector
 from diffaug.device import choose_device
@@ -27,6 +29,7 @@ from diffaug.evaluation.robustness import (
     Robustness,
     Runs,
     Trial,
+    as_seen,
     classify_corrupted,
     curve_rows,
     detect_corrupted,
@@ -34,14 +37,17 @@ from diffaug.evaluation.robustness import (
     with_corrupted,
 )
 from diffaug.files import atomic_path
+from diffaug.images import to_rgb_array
 from diffaug.params import Params
 from diffaug.params.training import EvaluateParams, RobustnessParams
 from diffaug.records import ImageSet, read_set
 from diffaug.report.cards import write_cards, write_seeds
 from diffaug.report.classified import write_classification
+from diffaug.report.corrupted import corrupted_sheet
 from diffaug.report.page import PAGE, write_page
+from diffaug.report.sheet import save_png
 from diffaug.report.tables import ARMS, per_class, training_curves, write_csv
-from diffaug.report.task import ROBUSTNESS, TaskReport, build_task_report
+from diffaug.report.task import CORRUPTED, ROBUSTNESS, TaskReport, build_task_report
 from diffaug.report.verdict import METRICS
 from diffaug.sampling import read_treatment
 from diffaug.stage import run_stage
@@ -117,9 +123,9 @@ def _classification(test: ImageSet, params: Params) -> tuple[Answer, Robustness 
     if params.evaluate.robustness is None:
         return answer, None
     trial = _trial(test, params.evaluate, params.evaluate.robustness)
-    return answer, _corrupted(
-        "cls", classify_corrupted(networks, trial, size, device), trial, params.evaluate.confidence
-    )
+    found = classify_corrupted(networks, trial, size, device)
+    first = to_rgb_array(trial.records[0].open(), size)
+    return answer, _corrupted("cls", found, trial, first, params.evaluate.confidence)
 
 
 def _detection(test: ImageSet, params: Params) -> tuple[Answer, Robustness | None]:
@@ -146,7 +152,8 @@ def _detection(test: ImageSet, params: Params) -> tuple[Answer, Robustness | Non
         return answer, None
     trial = _trial(test, params.evaluate, params.evaluate.robustness)
     found = detect_corrupted(networks, trial, len(test.names), size, device)
-    return answer, _corrupted("det", found, trial, params.evaluate.confidence)
+    first = as_seen(to_rgb_array(trial.records[0].open()), size)
+    return answer, _corrupted("det", found, trial, first, params.evaluate.confidence)
 
 
 def _networks(task: str, load: Callable[[Path], Any], seeds: Sequence[int]) -> tuple[Models, int]:
@@ -162,7 +169,10 @@ def _trial(test: ImageSet, params: EvaluateParams, robustness: RobustnessParams)
     return Trial(records, list_conditions(robustness), weights, params.seed)
 
 
-def _corrupted(task: str, runs: Runs, trial: Trial, confidence: float) -> Robustness:
+def _corrupted(task: str, runs: Runs, trial: Trial, pixels: np.ndarray, confidence: float) -> Robustness:
+    """Write the curves, and what the corruptions do to the first image, whose `pixels` are as the network sees them."""
+    versions = trial.versions(trial.records[0], pixels)
+    save_png(corrupted_sheet(versions, trial.conditions), PLOTS / f"{task}_{CORRUPTED}")
     header = ["corruption", "severity", "metric", *(f"{arm}{end}" for arm in ARMS for end in ("", "_low", "_high"))]
     write_csv(PLOTS / f"{task}_{ROBUSTNESS}", header, curve_rows(runs, trial.conditions, confidence))
     return summarize(runs, trial, confidence)

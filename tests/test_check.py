@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import yaml
 from import_graph import ROOT
+from PIL import Image
 from sources.photos import NAMES, WRITERS, read, two_hundred
 
 from diffaug import classifier
@@ -93,3 +94,16 @@ def test_networks_of_the_filter_are_known_to_torchvision(tmp_path: Path) -> None
     message = r"filter\.det\.quality\.network: torchvision has no classifier 'mobilenetv2'; there are mobilenet_v2"
     with pytest.raises(UserError, match=message):
         check(Params.model_validate(raw))
+
+
+def test_what_is_seldom_meant_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Photographs of 640 pixels for a network of 32, and a handful of test images."""
+    for name in ("cat", "dog"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for number in range(20):
+            shade = (number, 7, 3 if name == "cat" else 9)
+            Image.new("RGB", (640, 480), shade).save(tmp_path / "photos" / name / f"{number}.png")
+    check(params(tmp_path, {"source": "folder", "path": str(tmp_path / "photos"), **FRACTIONS}, None))
+    out = capsys.readouterr().out
+    assert "note: the photographs are some 640 pixels long, train_cls.image_size is 32" in out
+    assert "note: of 8 test images a difference below some 44 points of accuracy will hardly be seen" in out

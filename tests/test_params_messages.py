@@ -64,6 +64,11 @@ def test_an_unknown_key_names_those_that_are_allowed(tmp_path: Path, key: str, w
     assert words in message(tmp_path, key, 1)
 
 
+def test_a_whole_section_is_not_printed(tmp_path: Path) -> None:
+    said = message(tmp_path, "filters", {"cls": {"hash": dict.fromkeys("abcdefghijklmnopqrstuvwxyz", 1)}})
+    assert "filters: unknown key" in said and "did you mean filter?" in said and len(said) < 200
+
+
 @pytest.mark.parametrize("key", ["generate.det.per_real", "merge.ratio", "train_gen.scratch.vae.kl_weight"])
 def test_infinity_is_no_number_to_work_with(tmp_path: Path, key: str) -> None:
     assert f"{key}: found inf" in message(tmp_path, key, float("inf"))

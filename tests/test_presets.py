@@ -56,6 +56,9 @@ def test_what_goes_takes_no_comment_of_what_comes_next(params: Path) -> None:
     before = notes()
     use_preset(ROOT / "presets/bccd.yaml", [], params)
     assert notes() == before
+    lines = params.read_text().splitlines()
+    banner = next(number for number, line in enumerate(lines) if line.startswith("# Which synthetic images"))
+    assert any(line.strip().startswith("inpaint_object:") for line in lines[:banner])  # a new key, above what follows
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,7 @@ def detect_corrupted(models: Models, trial: Trial, classes: int, image_size: int
     found: dict[str, list[list[list[Detections]]]] = {arm: [[] for _ in networks] for arm, networks in models.items()}
     for record in tqdm(trial.records, desc="corrupted scenes", unit="image", mininterval=1.0, leave=False):
         pixels = to_rgb_array(record.open())
-        seen_as = _as_seen(pixels, image_size)
+        seen_as = as_seen(pixels, image_size)
         scale = np.tile(np.divide(pixels.shape[1::-1], seen_as.shape[1::-1]), 2).astype(np.float32)
         versions = trial.versions(record, seen_as)
         parts = [versions[start : start + _DET_BATCH] for start in range(0, len(versions), _DET_BATCH)]
@@ -107,8 +107,8 @@ def detect_corrupted(models: Models, trial: Trial, classes: int, image_size: int
     }
 
 
-def _as_seen(pixels: np.ndarray, side: int) -> np.ndarray:
-    """Scaled as Ultralytics scales an image to a network of this size: its longer side, with linear interpolation."""
+def as_seen(pixels: np.ndarray, side: int) -> np.ndarray:
+    """uint8 (H, W, 3) as Ultralytics scales an image to a network of this size: its longer side, linearly."""
     height, width = pixels.shape[:2]
     ratio = side / max(height, width)
     size = max(1, round(width * ratio)), max(1, round(height * ratio))

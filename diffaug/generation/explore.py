@@ -80,7 +80,10 @@ def first_job(plan: Plan, task: str, mode: str | None, class_name: str | None) -
         if mode in (None, job.mode) and label in (None, job.label):
             return job
     modes = ", ".join(sorted({job.mode for job in jobs})) or "none"
-    raise UserError(f"--mode {mode}, --class {class_name}: {task} has no such image to draw; its modes are {modes}")
+    wanted = " and ".join(f"--{name} {value}" for name, value in (("mode", mode), ("class", class_name)) if value)
+    raise UserError(
+        f"{wanted or task}: generate.{task} draws no such image, but of modes: {modes}; add it to generate.{task}.modes"
+    )
 
 
 def sheet(

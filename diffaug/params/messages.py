@@ -2,11 +2,12 @@
 
 import difflib
 from pathlib import Path
+from textwrap import shorten
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
-_SHOWN = 3
+_SHOWN, _LONGEST = 3, 60  # problems; letters of a value
 # What Stable Diffusion WebUI and Ultralytics call our keys.
 _ELSEWHERE = {
     "steps": "num_inference_steps",
@@ -86,7 +87,8 @@ def _describe(problem: Any, meant: str | None, allowed: list[str]) -> str:
     match problem["type"]:
         case "extra_forbidden":
             advice = f"did you mean {meant}?" if meant else f"allowed are {', '.join(allowed)}"
-            return f"{key}: unknown key (value {problem['input']!r}); {advice}"
+            value = shorten(repr(problem["input"]), _LONGEST, placeholder=" ...")
+            return f"{key}: unknown key (value {value}); {advice}"
         case "missing":
             return f"{key}: missing; every key must be given, see the params.yaml that came with the project"
         case "value_error":

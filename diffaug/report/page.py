@@ -18,6 +18,7 @@ from diffaug.report import figures
 from diffaug.report.tables import ARMS
 from diffaug.report.task import RELIABILITY, ROBUSTNESS, TaskReport
 from diffaug.report.verdict import TITLES, verdict_header, verdict_rows
+from diffaug.scoring.ledger import Entry
 
 PAGE = Path("metrics/report.html")
 _LIBRARIES = ("torch", "torchvision", "diffusers", "transformers", "ultralytics-opencv-headless", "dvc", "torchmetrics")
@@ -25,10 +26,11 @@ _TASKS = {"cls": "The classifier", "det": "The detector"}
 _CURVES = {"cls": "accuracy on real val", "det": "mAP50-95 on real val"}
 _PER_CLASS = {"cls": "cls_per_class_accuracy.csv", "det": "det_per_class_mAP50_95.csv"}
 _HEADLINE = {"cls": "accuracy", "det": "mAP50_95"}
-_NAMES = {"ece": "ECE (lower is better),"}
+_NAMES = {"ece": "ECE (lower is better),", "mAP50_95": "mAP50-95"}
 _CAPTIONS = {
+    "corrupted": "What the corruptions do to one test image",
     "sheet": "Real images, and synthetic ones that were kept and rejected, with the reason",
-    "nearest": "The nearest pairs: is anything a copy?",
+    "nearest": "The nearest pairs: is anything a copy? A scene's own photograph is left out",
     "changed": "Test images that changed sides: how many seeds' models are right, and what the wrong ones see",
 }
 
@@ -54,7 +56,7 @@ def write_page(
         else f"Did it help? Recipe: {', '.join(sorted(set(metrics['recipe'].values())))}",
         sentences=[_sentence(task, metrics, rows) for task in tasks],
         notes=metrics.get("notes", []),
-        table=[verdict_header(metrics), *rows.values()],
+        table=[_verdict_first(row) for row in (verdict_header(metrics), *rows.values())],
         intervals=figures.intervals(intervals),
         tasks=[_task(task, report, metrics, plots) for task, report in tasks.items()],
         generators=list(generators) or ["none"],
@@ -65,6 +67,12 @@ def write_page(
     )
     with atomic_path(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
+
+
+def _verdict_first(row: Sequence[str]) -> list[str]:
+    """What a phone's screen holds of the row is what matters: the verdict and the difference, then all else."""
+    title, real, merged, difference, interval, visible, p, said = row
+    return [title, said, difference, interval, real, merged, visible, p]
 
 
 def _sentence(task: str, metrics: dict[str, Any], rows: Mapping[Any, Sequence[str]]) -> dict[str, str]:
@@ -96,7 +104,7 @@ def _task(task: str, report: TaskReport, metrics: dict[str, Any], plots: Path) -
     shown = [
         (
             figures.funnel(report.ledger, metrics["added"][task] if _drawn(task, metrics) else None),
-            "Synthetic images: made, rejected for what, kept",
+            f"Synthetic images: made, rejected for what, kept{_blind(report.ledger)}",
         ),
         (figures.curves(plots / f"{task}_training.csv", _CURVES[task]), "Training, mean of the seeds"),
         (
@@ -113,8 +121,17 @@ def _task(task: str, report: TaskReport, metrics: dict[str, Any], plots: Path) -
         "figures": [{"svg": svg, "caption": caption} for svg, caption in shown],
         "pictures": [{"data": _encoded(sheet), "caption": _CAPTIONS[name]} for name, sheet in report.sheets.items()],
         "quality": _quality(report.quality),
-        "robustness": _robustness(task, metrics, plots),
+        "robustness": _robustness(task, metrics, plots, len(report.names)),
     }
+
+
+def _blind(ledger: Sequence[Entry]) -> str:
+    """What the audit could not see, as the end of a sentence."""
+    audited = [entry.scores for entry in ledger if "boxes_judged" in entry.scores]
+    if not audited:
+        return ""
+    judged, boxes = (sum(int(one[name]) for one in audited) for name in ("boxes_judged", "boxes"))
+    return f"; the audit could judge {judged} of {boxes} boxes, the others pass unseen"
 
 
 def _confidence(metrics: dict[str, Any]) -> str:
@@ -122,10 +139,13 @@ def _confidence(metrics: dict[str, Any]) -> str:
         f"{arm} {100 * values['mean_confidence']:.1f} % sure and {100 * values['accuracy']:.1f} % right"
         for arm, values in (("real", metrics["real"]["cls"]), ("merged", metrics["cls"]))
     ]
-    return f"Is its confidence to be trusted? On the line it is right as often as it says; {', '.join(means)}"
+    question = (
+        "Is its confidence to be trusted? On the line it is right as often as it says; large dots are many images"
+    )
+    return f"{question}. {', '.join(means)}"
 
 
-def _robustness(task: str, metrics: dict[str, Any], plots: Path) -> dict[str, Any] | None:
+def _robustness(task: str, metrics: dict[str, Any], plots: Path, classes: int) -> dict[str, Any] | None:
     found = metrics["robustness"].get(task)
     if found is None:
         return None
@@ -133,7 +153,8 @@ def _robustness(task: str, metrics: dict[str, Any], plots: Path) -> dict[str, An
     names = list(corruptions[ALL]["delta"])
     return {
         "svg": figures.robustness(plots / f"{task}_{ROBUSTNESS}", names[0], CLEAN),
-        "metric": names[0],
+        "metric": _NAMES.get(names[0], names[0]),
+        "floor": f"{100 / classes:.1f}, which is chance" if task == "cls" else "0",
         "images": found["images"],
         "header": [
             "corruption",

@@ -46,14 +46,20 @@ def captioned(records: Sequence[Record], names: Sequence[str], reasons: dict[str
     return tiles
 
 
-def draw_sheet(sections: Sequence[tuple[str, Sequence[Tile]]], columns: int = COLUMNS) -> Image.Image:
-    """The sections under each other, each a title and rows of so many tiles; boxes in a colour of each class."""
+def draw_sheet(
+    sections: Sequence[tuple[str, Sequence[Tile]]], columns: int = COLUMNS, names: Sequence[str] = ()
+) -> Image.Image:
+    """The sections under each other, each a title and rows of so many tiles; boxes in a colour of each class, which a
+    line on top says by its name."""
     side = (_WIDTH - _GAP) // columns - _GAP
     cell = (side + _GAP, side + _CAPTION + _GAP)
     heights = [_TITLE + cell[1] * max(1, -(-len(tiles) // columns)) for _, tiles in sections]
-    sheet = Image.new("RGB", (_WIDTH, sum(heights) + _GAP), "white")
+    boxed = sorted({category for _, tiles in sections for tile in tiles for category in tile.record.category})
+    legend = _legend([(names[category], _color(category)) for category in boxed if category < len(names)])
+    sheet = Image.new("RGB", (_WIDTH, sum(heights) + _GAP + legend.height), "white")
+    sheet.paste(legend, (0, 0))
     pen = ImageDraw.Draw(sheet)
-    top = _GAP
+    top = _GAP + legend.height
     for (title, tiles), height in zip(sections, heights):
         pen.text((_GAP, top + 4), title, fill="black", font=ImageFont.load_default(16))
         if not tiles:
@@ -67,6 +73,28 @@ def draw_sheet(sections: Sequence[tuple[str, Sequence[Tile]]], columns: int = CO
     return sheet
 
 
+def _legend(entries: Sequence[tuple[str, str]]) -> Image.Image:
+    """Lines of squares in the classes' colours, each with its name; of no height where there is none."""
+    font = ImageFont.load_default(14)
+    places, left, top = [], _GAP, _GAP
+    for name, _ in entries:
+        width = 18 + round(font.getlength(name)) + 18
+        if left > _GAP and left + width > _WIDTH:
+            left, top = _GAP, top + _TITLE
+        places.append((left, top))
+        left += width
+    picture = Image.new("RGB", (_WIDTH, top + _TITLE if entries else 0), "white")
+    pen = ImageDraw.Draw(picture)
+    for (name, color), (left, top) in zip(entries, places):
+        pen.rectangle([left, top + 3, left + 12, top + 15], fill=color)
+        pen.text((left + 18, top), name, fill="black", font=font)
+    return picture
+
+
+def _color(category: int) -> str:
+    return _COLORS[category % len(_COLORS)]
+
+
 def _picture(record: Record, side: int) -> Image.Image:
     image = record.open().convert("RGB")
     scale = side / max(image.size)
@@ -76,7 +104,7 @@ def _picture(record: Record, side: int) -> Image.Image:
     for (x, y, width, height), category in zip(record.bbox, record.category):
         left, top = x * scale, y * scale
         corners = [left, top, max(left + 1, left + width * scale - 1), max(top + 1, top + height * scale - 1)]
-        pen.rectangle(corners, outline=_COLORS[category % len(_COLORS)], width=2)
+        pen.rectangle(corners, outline=_color(category), width=2)
     square = Image.new("RGB", (side, side), "#dddddd")
     square.paste(picture, (0, 0))
     return square
@@ -103,6 +131,7 @@ def task_sheet(
             (f"synthetic, rejected ({len(rejected)})", captioned(sample(rejected, count, seed), names, reasons)),
         ],
         columns,
+        names,
     )
 
 

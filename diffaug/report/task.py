@@ -18,7 +18,7 @@ from diffaug.scoring.ledger import Entry, read_ledger
 
 CHANGED = "cls_changed_images.csv"
 RELIABILITY = "cls_reliability.csv"
-ROBUSTNESS = "robustness.csv"
+ROBUSTNESS, CORRUPTED = "robustness.csv", "corrupted.png"
 _QUALITY = "quality.json"
 
 
@@ -44,13 +44,16 @@ def build_task_report(task: str, params: EvaluateParams, plots: Path) -> TaskRep
     everything = {record.id: record for images in real.values() for record in images}
     pairs = nearest_pairs(ledger, {record.id: record for record in made}, everything, columns)
     if pairs:
-        sheets["nearest"] = draw_sheet(pairs, columns)
+        sheets["nearest"] = draw_sheet(pairs, columns, names)
     if task == "cls":
         right, seen = _changed(plots / CHANGED)
         changed = changed_sides_tiles(real["test"].records, names, right, seen, params.sheet_rows * COLUMNS)
         sheets["changed"] = draw_sheet(changed)
     for name, sheet in sheets.items():
         save_png(sheet, plots / f"{task}_{name}.png")
+    corrupted = plots / f"{task}_{CORRUPTED}"
+    if corrupted.exists():
+        sheets["corrupted"] = Image.open(corrupted)
     quality = folder / _QUALITY
     content = json.loads(quality.read_text(encoding="utf-8")) if quality.exists() else None
     return TaskReport(names, ledger, sheets, content)

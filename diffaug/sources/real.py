@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,7 @@ from diffaug.records import Record
 from diffaug.sources.faults import Dropped
 
 _NOTHING_DROPPED = Dropped()
+_LOOKED_AT, _MUCH, _FEW_TESTS = 100, 4, 200
 _KEPT_FIRST = ("test", "val", "train", "pool")
 
 
@@ -36,6 +37,19 @@ def describe(data: RealData) -> str:
             text += f" ({counts}; {sum(not record.category for record in records)} without a box)"
         parts.append(text)
     return f"{len(data.names)} classes; {', '.join(parts)}"
+
+
+def remarks(data: RealData, side: int, key: str) -> Iterator[str]:
+    """What is no fault, but seldom meant: photographs much larger than the network's `side` in pixels, which the
+    parameter `key` sets, and a test set that hardly shows a difference."""
+    longest = float(np.median([max(record.open().size) for record in data.splits["train"][:_LOOKED_AT]]))
+    if longest >= _MUCH * side:
+        yield f"the photographs are some {longest:.0f} pixels long, {key} is {side}: is what matters still to be seen?"
+    tests = len(data.splits["test"])
+    if tests < _FEW_TESTS:
+        # A McNemar test of two models that disagree on a fifth of the images: 1.96 + 0.84 standard errors.
+        points = 100 * 2.8 * (0.2 / tests) ** 0.5
+        yield f"of {tests} test images a difference below some {points:.0f} points of accuracy will hardly be seen"
 
 
 def check_classes(data: RealData, where: str) -> None:

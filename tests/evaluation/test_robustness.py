@@ -14,7 +14,7 @@ from diffaug.evaluation.comparison import ALL, CLEAN, Answer
 from diffaug.evaluation.corruptions import Condition
 from diffaug.evaluation.robustness import (
     Trial,
-    _as_seen,
+    as_seen,
     classify_corrupted,
     curve_rows,
     detect_corrupted,
@@ -127,7 +127,7 @@ def test_the_average_over_all_joins_the_answer() -> None:
 def test_detectors_are_shown_what_ultralytics_would_show_them(size: tuple[int, int]) -> None:
     """Larger and smaller than the network's 64 pixels: the library's own scaling, without the grey around it."""
     pixels = np.random.default_rng(0).integers(256, size=(*size, 3), dtype=np.uint8)
-    seen = _as_seen(pixels, 64)
+    seen = as_seen(pixels, 64)
     boxed = LetterBox((64, 64), auto=False)(image=pixels)
     top, left = ((64 - side) // 2 for side in seen.shape[:2])
     # An odd number of grey rows or columns goes above or below by the library's rounding.

@@ -218,7 +218,7 @@ def test_a_sheet_has_a_picture_for_every_pair(project: Path, random_pipeline: Pa
     ]:
         with pytest.raises(UserError, match=message):
             Axis.parse(text)
-    with pytest.raises(UserError, match=r"its modes are img2img, inpaint, txt2img"):
+    with pytest.raises(UserError, match=r"but of modes: img2img, inpaint, txt2img; add it to generate"):
         first_job(drawing.plan, "cls", "controlnet", None)
     with pytest.raises(UserError, match=r"there is no such class"):
         first_job(drawing.plan, "cls", "img2img", "cow")

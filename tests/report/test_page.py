@@ -22,6 +22,7 @@ BROWSER = next(
 )
 NAMES = ("猫", "dog & <friends>")
 LEDGER = [Entry(f"s{number}", "cat", {}, "" if number else "blank") for number in range(3)]
+AUDITED = [replace(entry, scores={"boxes": 2, "boxes_judged": 1 if entry.reason == "" else 0}) for entry in LEDGER]
 QUALITY = {
     "network": "control",
     "synthetic": {"all": {"images": 2, "kid": 0.1, "fid": None}},
@@ -46,7 +47,7 @@ def page(tmp_path: Path) -> Path:
     sheet = draw_sheet(changed_sides_tiles([picture("a", label=0)], NAMES, {"real": [0], "merged": [3]}, SEEN, 5))
     reports = {
         "cls": TaskReport(NAMES, LEDGER, {"changed": sheet}, QUALITY),
-        "det": TaskReport(NAMES, LEDGER, {}, None),
+        "det": TaskReport(NAMES, AUDITED, {}, None),
     }
     metrics: dict[str, Any] = METRICS | {"notes": ["a <b>licence</b> forbids it"]}
     sure = {"mean_confidence": 0.91}
@@ -93,6 +94,8 @@ def test_the_page_says_it_in_words(page: Path) -> None:
         in text
     )
     assert "real 91.0 % sure and 75.0 % right, merged 91.0 % sure and 78.0 % right" in text
+    assert "Where both arms are near 50.0, which is chance, a line says nothing of either" in text
+    assert "the audit could judge 2 of 6 boxes" in text
     assert "200 of the real test images, corrupted" in text and "<td>+10.0 (+1.2 to +4.8)</td>" in text
     assert ">猫</text>" in text  # not a box that stands for a letter that a font lacks
     assert "a &lt;b&gt;licence&lt;/b&gt; forbids it" in text and "# &lt;&amp;&gt;" in text

@@ -1,12 +1,15 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from diffaug.errors import UserError
+from diffaug.evaluation.corruptions import Condition
 from diffaug.images import encode_png
 from diffaug.records import make_record
+from diffaug.report.corrupted import corrupted_sheet
 from diffaug.report.sheet import COLUMNS, Tile, draw_sheet, sample, task_sheet
 from diffaug.report.tables import per_class, training_curves, write_csv
 from diffaug.report.verdict import read_metrics, verdict_table
@@ -92,3 +95,26 @@ def test_tables(tmp_path: Path) -> None:
     table = per_class(["cat", "dog"], {"real": [[0.2, 0.4], [0.4, 0.6]], "merged": [[1.0, 0.0], [1.0, 0.0]]})
     assert [row[0] for row in table] == ["cat", "dog"]
     assert [row[1:] for row in table] == [pytest.approx([0.3, 1.0]), pytest.approx([0.5, 0.0])]
+
+
+def test_a_sheet_of_scenes_says_which_colour_is_which_class() -> None:
+    scene = picture("a", bbox=((2.0, 2.0, 9.0, 9.0),), category=(1,))
+    sections = [("scenes", [Tile(scene, "a")])]
+    plain, named = draw_sheet(sections), draw_sheet(sections, names=("cat", "dog"))
+    legend = named.crop((0, 0, named.width, named.height - plain.height))
+    assert legend.height > 0
+    colors = {color for _, color in legend.getcolors(1 << 16)}
+    assert (60, 180, 75) in colors and (230, 25, 75) not in colors  # the dog's, and no cat is in the picture
+    many = [picture(str(n), bbox=((2.0, 2.0, 9.0, 9.0),), category=(n,)) for n in range(60)]
+    wrapped = draw_sheet([("scenes", [Tile(one, "") for one in many])], names=[f"class number {n}" for n in range(60)])
+    assert wrapped.width == named.width
+
+
+def test_a_sheet_of_corruptions_has_a_row_for_each(tmp_path: Path) -> None:
+    conditions = [Condition("clean", 0), *(Condition(name, n) for name in ("fog", "snow") for n in (1, 3, 5))]
+    versions = [np.full((20, 30, 3), 30 * place, np.uint8) for place in range(7)]
+    sheet = corrupted_sheet(versions, conditions)
+    one = draw_sheet([("fog", [Tile(picture("a"), "")] * 4)], 4)
+    assert sheet.width == one.width and sheet.height == 2 * one.height - 4
+    shades = {color for _, color in sheet.getcolors(1 << 16)}
+    assert {(30 * place,) * 3 for place in range(7)} <= shades
