@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
-Font = ImageFont.ImageFont | ImageFont.FreeTypeFont
+from diffaug.report.fonts import Font, font_for
 
 _GAP, _LINE, _LEFT = 6, 18, 150
 
@@ -20,18 +20,19 @@ def draw_grid(
     height = 3 * _LINE + len(rows) * (cell + _LINE + _GAP) + _GAP
     sheet = Image.new("RGB", (width, height), "white")
     pen = ImageDraw.Draw(sheet)
-    bold, small = ImageFont.load_default(14), ImageFont.load_default(11)
-    pen.text((_GAP, _GAP), title, fill="black", font=bold)
+    pen.text((_GAP, _GAP), title, fill="black", font=font_for(title, 14))
     for column, label in enumerate(columns):
-        pen.text((_LEFT + column * (cell + _GAP), 2 * _LINE), _shorten(pen, label, bold, cell), fill="black", font=bold)
+        font = font_for(label, 14)
+        pen.text((_LEFT + column * (cell + _GAP), 2 * _LINE), _shorten(pen, label, font, cell), fill="black", font=font)
     for row, (label, cells) in enumerate(rows):
         top = 3 * _LINE + _GAP + row * (cell + _LINE + _GAP)
-        for number, line in enumerate(_wrap(pen, label, bold, _LEFT - 2 * _GAP)):
-            pen.text((_GAP, top + number * _LINE), line, fill="black", font=bold)
+        font = font_for(label, 14)
+        for number, line in enumerate(_wrap(pen, label, font, _LEFT - 2 * _GAP)):
+            pen.text((_GAP, top + number * _LINE), line, fill="black", font=font)
         for column, (picture, text) in enumerate(cells):
             left = _LEFT + column * (cell + _GAP)
             sheet.paste(_fit(picture, cell), (left, top))
-            pen.text((left, top + cell + 2), text, fill="#555555", font=small)
+            pen.text((left, top + cell + 2), text, fill="#555555", font=font_for(text, 11))
     return sheet
 
 

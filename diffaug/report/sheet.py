@@ -9,6 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from diffaug.files import atomic_path
 from diffaug.records import Record
+from diffaug.report.fonts import font_for
 from diffaug.scoring.ledger import Entry
 
 COLUMNS, SCENE_COLUMNS = 10, 5  # scenes have small objects
@@ -61,24 +62,23 @@ def draw_sheet(
     pen = ImageDraw.Draw(sheet)
     top = _GAP + legend.height
     for (title, tiles), height in zip(sections, heights):
-        pen.text((_GAP, top + 4), title, fill="black", font=ImageFont.load_default(16))
+        pen.text((_GAP, top + 4), title, fill="black", font=font_for(title, 16))
         if not tiles:
             pen.text((_GAP, top + _TITLE + 4), "none", fill="gray", font=ImageFont.load_default(12))
         for number, tile in enumerate(tiles):
             left = _GAP + number % columns * cell[0]
             place = top + _TITLE + number // columns * cell[1]
             sheet.paste(_picture(tile.record, side), (left, place))
-            pen.text((left, place + side), tile.caption, fill="black", font=ImageFont.load_default(11))
+            pen.text((left, place + side), tile.caption, fill="black", font=font_for(tile.caption, 11))
         top += height
     return sheet
 
 
 def _legend(entries: Sequence[tuple[str, str]]) -> Image.Image:
     """Lines of squares in the classes' colours, each with its name; of no height where there is none."""
-    font = ImageFont.load_default(14)
     places, left, top = [], _GAP, _GAP
     for name, _ in entries:
-        width = 18 + round(font.getlength(name)) + 18
+        width = 18 + round(font_for(name, 14).getlength(name)) + 18
         if left > _GAP and left + width > _WIDTH:
             left, top = _GAP, top + _TITLE
         places.append((left, top))
@@ -87,7 +87,7 @@ def _legend(entries: Sequence[tuple[str, str]]) -> Image.Image:
     pen = ImageDraw.Draw(picture)
     for (name, color), (left, top) in zip(entries, places):
         pen.rectangle([left, top + 3, left + 12, top + 15], fill=color)
-        pen.text((left + 18, top), name, fill="black", font=font)
+        pen.text((left + 18, top), name, fill="black", font=font_for(name, 14))
     return picture
 
 

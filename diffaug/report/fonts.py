@@ -1,0 +1,34 @@
+"""Fonts for pictures: class names and prompts come in every script, and no one font has all letters."""
+
+from functools import cache
+from pathlib import Path
+
+from matplotlib import font_manager
+from PIL import ImageFont
+
+Font = ImageFont.ImageFont | ImageFont.FreeTypeFont
+
+_FIRST_EASTERN = 0x2E80  # from here on, Chinese, Japanese and Korean letters
+# Files of fonts with Chinese letters, as Linux, macOS and Windows call them.
+_EASTERN = (
+    *("notosanscjk-regular", "notosanssc-regular", "sourcehansanssc-regular", "sourcehansanscn-regular"),
+    *("pingfang", "hiragino sans gb", "stheiti light", "arial unicode", "msyh", "simhei"),
+    *("wqy-zenhei", "wqy-microhei", "droidsansfallback", "droidsansfallbackfull"),
+)
+
+
+def font_for(text: str, size: int) -> Font:
+    """Pillow's own font for English; DejaVu Sans, which comes with matplotlib, for other letters; for Chinese,
+    Japanese and Korean ones a font of this machine, where it has one."""
+    if text.isascii():
+        return ImageFont.load_default(size)
+    eastern = any(ord(letter) >= _FIRST_EASTERN for letter in text)
+    return ImageFont.truetype((_eastern() if eastern else None) or font_manager.findfont("DejaVu Sans"), size)
+
+
+@cache
+def _eastern() -> str | None:
+    """The file of the first known font with Chinese letters."""
+    # Not matplotlib's own list of names, which it keeps from before a font was installed.
+    installed = {Path(path).stem.casefold(): path for path in sorted(font_manager.findSystemFonts())}
+    return next((installed[name] for name in _EASTERN if name in installed), None)
