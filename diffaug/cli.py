@@ -72,6 +72,7 @@ def main() -> None:
                 study(load_params())
             case "regenerate":
                 regenerate(load_params(), arguments.id, arguments.out or Path(f"{arguments.id}.png"))
+        sys.stdout.flush()
     except UserError as error:
         sys.exit(f"diffaug: {error}")
     except BrokenPipeError:  # the reader has seen enough, as `head` has

@@ -94,32 +94,34 @@ def _put(base: CommentedMap, over: dict[str, Any], where: str) -> list[str]:
 
 
 def _comment_after(base: CommentedMap, key: str) -> str:
-    """The comment that follows a key's value, which the library keeps with the value's own last key; of a mapping that
-    goes, only what stands below it: it is about what comes next."""
-    value = base.get(key)
-    block = isinstance(value, CommentedMap) and value and not value.fa.flow_style()
-    while isinstance(value, CommentedMap) and value and not value.fa.flow_style():
-        base, key = value, list(value)[-1]
-        value = base[key]
-    tokens = base.ca.items.get(key)
-    text = tokens[2].value if tokens and tokens[2] else ""
-    return "\n" + text.partition("\n")[2] if block and text else text
+    """The comment that follows a key's value; of a mapping that goes, only what stands below it: it is about what comes
+    next."""
+    token = _token(base, key)
+    text = token.value if token else ""
+    return "\n" + text.partition("\n")[2] if _is_block(base[key]) and text else text
 
 
 def _take_comment_below(base: CommentedMap) -> str:
     """What stands below the mapping's last value, taken away from it: it is about what comes next, below a new key."""
-    key = list(base)[-1] if base else ""
-    while isinstance(base.get(key), CommentedMap) and base[key] and not base[key].fa.flow_style():
+    token = _token(base, list(base)[-1]) if base else None
+    own, newline, below = token.value.partition("\n") if token else ("", "", "")
+    if token is None or not below.strip():
+        return ""
+    token.value = own + newline
+    return newline + below
+
+
+def _token(base: CommentedMap, key: str) -> CommentToken | None:
+    """The comment after a key's value, which the library keeps with the last key in it."""
+    while _is_block(base[key]):
         base = base[key]
         key = list(base)[-1]
     tokens = base.ca.items.get(key)
-    if not tokens or not tokens[2]:
-        return ""
-    own, newline, below = tokens[2].value.partition("\n")
-    if not below.strip():
-        return ""
-    tokens[2].value = own + newline
-    return newline + below
+    return tokens[2] if tokens else None
+
+
+def _is_block(value: Any) -> bool:
+    return isinstance(value, CommentedMap) and bool(value) and not value.fa.flow_style()
 
 
 def _in_one_line(value: Any) -> Any:

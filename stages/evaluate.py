@@ -21,7 +21,7 @@ from diffaug.evaluation.classification import (
     resample_classification,
     score_classification,
 )
-from diffaug.evaluation.comparison import Answer, Measured, compare
+from diffaug.evaluation.comparison import ARMS, Comparison, Measured, compare
 from diffaug.evaluation.corruptions import draw_images, list_conditions
 from diffaug.evaluation.detection import DetPredictions, match, resample_detection, score_detection
 from diffaug.evaluation.robustness import (
@@ -39,15 +39,15 @@ from diffaug.evaluation.robustness import (
 from diffaug.files import atomic_path
 from diffaug.images import to_rgb_array
 from diffaug.params import Params
-from diffaug.params.training import EvaluateParams, RobustnessParams
-from diffaug.records import ImageSet, read_set
-from diffaug.report.cards import write_cards, write_seeds
-from diffaug.report.classified import write_classification
+from diffaug.params.training import EvaluateParams
+from diffaug.records import ImageSet, Record, read_set
+from diffaug.report.cards import write_cards
+from diffaug.report.classification import write_classification
 from diffaug.report.corrupted import corrupted_sheet
 from diffaug.report.page import PAGE, write_page
 from diffaug.report.sheet import save_png
-from diffaug.report.tables import ARMS, per_class, training_curves, write_csv
-from diffaug.report.task import CORRUPTED, ROBUSTNESS, TaskReport, build_task_report
+from diffaug.report.tables import per_class, training_curves, write_csv, write_seeds
+from diffaug.report.task import CORRUPTED, ROBUSTNESS, SEEDS, TaskReport, build_task_report
 from diffaug.report.verdict import METRICS
 from diffaug.sampling import read_treatment
 from diffaug.stage import run_stage
@@ -82,11 +82,11 @@ def evaluate(params: Params, work: Path) -> Mapping[str, float]:
         treatment = read_treatment(Path(f"data/merged/{task}/train"))
         metrics["recipe"][task], metrics["added"][task] = treatment.recipe, treatment.added
         metrics["test_images"][task] = len(test)
-        answer, corrupted = run_task(test, params)
-        if corrupted:
-            metrics["robustness"][task] = asdict(corrupted)
-            answer = with_corrupted(answer, corrupted)
-        metrics["real"][task], metrics[task], metrics["delta"][task] = answer.real, answer.merged, answer.delta
+        found, robustness = run_task(test, params)
+        if robustness:
+            metrics["robustness"][task] = asdict(robustness)
+            found = with_corrupted(found, robustness)
+        metrics["real"][task], metrics[task], metrics["delta"][task] = found.real, found.merged, found.delta
         curves = training_curves(Path("models") / task, params.seeds, CURVES[task])
         write_csv(PLOTS / f"{task}_training.csv", ["step", *ARMS], curves)
         reports[task] = build_task_report(task, params.evaluate, PLOTS)
@@ -103,7 +103,7 @@ def evaluate(params: Params, work: Path) -> Mapping[str, float]:
     return {"images": sum(metrics["test_images"].values())}
 
 
-def _classification(test: ImageSet, params: Params) -> tuple[Answer, Robustness | None]:
+def _classification(test: ImageSet, params: Params) -> tuple[Comparison, Robustness | None]:
     device = choose_device()
     networks, size = _networks("cls", lambda folder: load_classifier(folder, device), params.seeds)
     tensors = to_tensors(test, size, device)
@@ -118,17 +118,16 @@ def _classification(test: ImageSet, params: Params) -> tuple[Answer, Robustness 
         arm: [Measured(score_classification(run), resample_classification(run, weights)) for run in runs[arm]]
         for arm in ARMS
     }
-    write_seeds(PLOTS, "cls", measured, params.seeds)
-    answer = compare(measured, params.evaluate.confidence)
-    if params.evaluate.robustness is None:
-        return answer, None
-    trial = _trial(test, params.evaluate, params.evaluate.robustness)
-    found = classify_corrupted(networks, trial, size, device)
-    first = to_rgb_array(trial.records[0].open(), size)
-    return answer, _corrupted("cls", found, trial, first, params.evaluate.confidence)
+    write_seeds(PLOTS / f"cls_{SEEDS}", measured, params.seeds)
+    robustness = _robustness(
+        *("cls", test, params.evaluate),
+        lambda trial: classify_corrupted(networks, trial, size, device),
+        lambda record: to_rgb_array(record.open(), size),
+    )
+    return compare(measured, params.evaluate.confidence), robustness
 
 
-def _detection(test: ImageSet, params: Params) -> tuple[Answer, Robustness | None]:
+def _detection(test: ImageSet, params: Params) -> tuple[Comparison, Robustness | None]:
     device = choose_device()
     networks, size = _networks("det", load_detector, params.seeds)
     runs = {
@@ -146,14 +145,13 @@ def _detection(test: ImageSet, params: Params) -> tuple[Answer, Robustness | Non
     measured = {
         arm: [Measured(points, under) for (points, _), under in zip(scored[arm], resampled[arm])] for arm in ARMS
     }
-    write_seeds(PLOTS, "det", measured, params.seeds)
-    answer = compare(measured, params.evaluate.confidence)
-    if params.evaluate.robustness is None:
-        return answer, None
-    trial = _trial(test, params.evaluate, params.evaluate.robustness)
-    found = detect_corrupted(networks, trial, len(test.names), size, device)
-    first = as_seen(to_rgb_array(trial.records[0].open()), size)
-    return answer, _corrupted("det", found, trial, first, params.evaluate.confidence)
+    write_seeds(PLOTS / f"det_{SEEDS}", measured, params.seeds)
+    robustness = _robustness(
+        *("det", test, params.evaluate),
+        lambda trial: detect_corrupted(networks, trial, len(test.names), size, device),
+        lambda record: as_seen(to_rgb_array(record.open()), size),
+    )
+    return compare(measured, params.evaluate.confidence), robustness
 
 
 def _networks(task: str, load: Callable[[Path], Any], seeds: Sequence[int]) -> tuple[Models, int]:
@@ -163,19 +161,26 @@ def _networks(task: str, load: Callable[[Path], Any], seeds: Sequence[int]) -> t
     return networks, loaded["real"][0][1]["image_size"]
 
 
-def _trial(test: ImageSet, params: EvaluateParams, robustness: RobustnessParams) -> Trial:
-    records = draw_images(test.records, robustness, params.seed)
+def _robustness(
+    task: str,
+    test: ImageSet,
+    params: EvaluateParams,
+    run: Callable[[Trial], Runs],
+    seen: Callable[[Record], np.ndarray],
+) -> Robustness | None:
+    """Both arms on corrupted test images, if the params ask for it; writes the curves, and what the corruptions do to
+    the first image. seen: an image's pixels, uint8 (H, W, 3), as the networks see them."""
+    if params.robustness is None:
+        return None
+    records = draw_images(test.records, params.robustness, params.seed)
     weights = image_weights(len(records), params.resamples, params.seed)
-    return Trial(records, list_conditions(robustness), weights, params.seed)
-
-
-def _corrupted(task: str, runs: Runs, trial: Trial, pixels: np.ndarray, confidence: float) -> Robustness:
-    """Write the curves, and what the corruptions do to the first image, whose `pixels` are as the network sees them."""
-    versions = trial.versions(trial.records[0], pixels)
+    trial = Trial(records, list_conditions(params.robustness), weights, params.seed)
+    versions = trial.versions(records[0], seen(records[0]))
     save_png(corrupted_sheet(versions, trial.conditions), PLOTS / f"{task}_{CORRUPTED}")
+    runs = run(trial)
     header = ["corruption", "severity", "metric", *(f"{arm}{end}" for arm in ARMS for end in ("", "_low", "_high"))]
-    write_csv(PLOTS / f"{task}_{ROBUSTNESS}", header, curve_rows(runs, trial.conditions, confidence))
-    return summarize(runs, trial, confidence)
+    write_csv(PLOTS / f"{task}_{ROBUSTNESS}", header, curve_rows(runs, trial.conditions, params.confidence))
+    return summarize(runs, trial, params.confidence)
 
 
 def _generators(tasks: Iterable[str]) -> list[tuple[str, str | None]]:

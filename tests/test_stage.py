@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -108,3 +109,16 @@ def test_export_does_not_write_over_anything(project: Path, monkeypatch: pytest.
         command(monkeypatch, "export", "data/real/cls/train", "out")
     with pytest.raises(SystemExit, match=r"no part-\*\.parquet found"):
         command(monkeypatch, "export", "data/real/cls/train", "new")
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(project: Path) -> None:
+    """As in `diffaug verdict | head -1`."""
+    (project / "preset.yaml").write_text("seeds: [3]\n")
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "diffaug.cli", "use", "preset.yaml"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=project, env=environment, stdout=write, stderr=subprocess.PIPE, text=True)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "seeds: [3]" in (project / "params.yaml").read_text()

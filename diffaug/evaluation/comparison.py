@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from diffaug.report.tables import ARMS
 from diffaug.statistics import Difference, paired_difference
 
+ARMS = ("real", "merged")
 CLEAN, ALL = "clean", "all"  # among corruptions: none, and the average over every one
 
 
@@ -21,7 +21,7 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Answer:
+class Comparison:
     """By metric, the mean of either arm's seeds, in 0-1, and a `Difference`'s fields."""
 
     real: dict[str, float]
@@ -29,12 +29,12 @@ class Answer:
     delta: dict[str, dict[str, Any]]
 
 
-def compare(runs: Mapping[str, Sequence[Measured]], confidence: float) -> Answer:
-    """The answer for every metric; runs: by arm, one for each seed, in the same order."""
+def compare(runs: Mapping[str, Sequence[Measured]], confidence: float) -> Comparison:
+    """The arms' comparison by every metric; runs: by arm, one for each seed, in the same order."""
     names = list(runs["real"][0].points)
     real, merged = ({name: float(np.mean([one.points[name] for one in runs[arm]])) for name in names} for arm in ARMS)
     pairs = list(zip(*(runs[arm] for arm in ARMS)))
-    return Answer(real, merged, {name: asdict(_difference(pairs, name, confidence)) for name in names})
+    return Comparison(real, merged, {name: asdict(_difference(pairs, name, confidence)) for name in names})
 
 
 def level(of_seeds: Sequence[Measured], name: str, confidence: float) -> Difference:

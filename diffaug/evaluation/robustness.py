@@ -18,7 +18,7 @@ from diffaug.classifier import predict_logits
 from diffaug.detections import Detections
 from diffaug.detector.predicting import detect_batch
 from diffaug.evaluation.classification import ClsPredictions, resample_classification, score_classification
-from diffaug.evaluation.comparison import ALL, CLEAN, Answer, Measured, compare, level
+from diffaug.evaluation.comparison import ALL, CLEAN, Comparison, Measured, compare, level
 from diffaug.evaluation.corruptions import Condition, corrupt
 from diffaug.evaluation.detection import DetPredictions, match, resample_detection
 from diffaug.images import to_rgb_array
@@ -123,26 +123,26 @@ def _detected(run: DetPredictions, weights: np.ndarray) -> Measured:
 
 @dataclass(frozen=True)
 class Robustness:
-    """How many test images were corrupted, and the arms' answer for each corruption, averaged over its severities, for
-    all of them together ("all"), and for the same images as they are ("clean")."""
+    """How many test images were corrupted, and the arms' comparison for each corruption, averaged over its severities,
+    for all of them together ("all"), and for the same images as they are ("clean")."""
 
     images: int
-    corruptions: dict[str, Answer]
+    corruptions: dict[str, Comparison]
 
 
 def summarize(runs: Runs, trial: Trial, confidence: float) -> Robustness:
-    """The arms' answers, with intervals of this confidence."""
+    """The arms' comparisons, with intervals of this confidence."""
     conditions = trial.conditions
     flags = {one.corruption: [other.corruption == one.corruption for other in conditions] for one in conditions}
     flags[ALL] = [one.corruption != CLEAN for one in conditions]
-    answers = {
+    comparisons = {
         name: compare(
             {arm: [_average(itertools.compress(one, chosen)) for one in of_arm] for arm, of_arm in runs.items()},
             confidence,
         )
         for name, chosen in flags.items()
     }
-    return Robustness(len(trial.records), answers)
+    return Robustness(len(trial.records), comparisons)
 
 
 def _average(measured: Iterable[Measured]) -> Measured:
@@ -164,13 +164,13 @@ def curve_rows(runs: Runs, conditions: Sequence[Condition], confidence: float) -
     return rows
 
 
-def with_corrupted(answer: Answer, robustness: Robustness) -> Answer:
-    """The answer, and that on all corrupted images as further metrics, corrupted_NAME."""
+def with_corrupted(comparison: Comparison, robustness: Robustness) -> Comparison:
+    """The comparison, and that on all corrupted images as further metrics, corrupted_NAME."""
     corrupted = robustness.corruptions[ALL]
-    return Answer(
-        answer.real | _renamed(corrupted.real),
-        answer.merged | _renamed(corrupted.merged),
-        answer.delta | _renamed(corrupted.delta),
+    return Comparison(
+        comparison.real | _renamed(corrupted.real),
+        comparison.merged | _renamed(corrupted.merged),
+        comparison.delta | _renamed(corrupted.delta),
     )
 
 

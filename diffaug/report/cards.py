@@ -1,31 +1,18 @@
 """Model and dataset cards in the hub's format, from the same numbers as the report."""
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from huggingface_hub import DatasetCardData, EvalResult, ModelCardData
 
-from diffaug.evaluation.comparison import Measured
 from diffaug.files import atomic_path
-from diffaug.report.tables import write_csv
+from diffaug.report.task import SEEDS
 from diffaug.report.verdict import TITLES, corrupted_note, verdict_header, verdict_rows
 
 _TASKS = {"cls": "image-classification", "det": "object-detection"}
-_SEEDS = "seeds.csv"
 _LIBRARIES = {"cls": "torchvision", "det": "ultralytics"}
-
-
-def write_seeds(plots: Path, task: str, measured: Mapping[str, Sequence[Measured]], seeds: Sequence[int]) -> None:
-    """Write every model's own numbers."""
-    names = list(measured["real"][0].points)
-    rows = [
-        [arm, seed, *(one.points[name] for name in names)]
-        for arm, of_arm in measured.items()
-        for seed, one in zip(seeds, of_arm)
-    ]
-    write_csv(plots / f"{task}_{_SEEDS}", ["arm", "seed", *names], rows)
 
 
 def write_cards(
@@ -41,7 +28,7 @@ def write_cards(
     seed) or images.
 
     source: where the real images come from; generators: the models that drew, with their licences; plots: where
-    `write_seeds` wrote.
+    the table of seeds lies.
     """
     folder.mkdir(parents=True, exist_ok=True)
     texts = {
@@ -55,7 +42,7 @@ def write_cards(
 
 def _own(plots: Path, task: str) -> dict[str, str]:
     """The row of the model that the card is for: merged, of the first seed."""
-    with (plots / f"{task}_{_SEEDS}").open(newline="", encoding="utf-8") as handle:
+    with (plots / f"{task}_{SEEDS}").open(newline="", encoding="utf-8") as handle:
         return next(row for row in csv.DictReader(handle) if row["arm"] == "merged")
 
 

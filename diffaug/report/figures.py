@@ -14,7 +14,7 @@ import matplotlib
 import matplotlib.figure
 import numpy as np
 
-from diffaug.report.tables import ARMS
+from diffaug.evaluation.comparison import ARMS
 from diffaug.scoring.ledger import Entry
 
 _COLORS = {"real": "#6b7280", "merged": "#2563eb", "helped": "#2a7f3e", "hurt": "#b3261e"}

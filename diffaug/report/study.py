@@ -73,14 +73,14 @@ def study_table(rows: Sequence[Row]) -> str:
 def worth(rows: Sequence[Row], task: str) -> str | None:
     """How many further real images would have done what the synthetic ones did, from the lower to the upper end of
     their interval, by the curve of `real_more`, straight between its points; at most how many, where they made no
-    visible difference; None where either was not run, or where the synthetic ones hurt."""
+    visible difference; None where either was not run, where the synthetic ones hurt, or without a verdict."""
     mine = [row for row in rows if row.task == task]
     curve = sorted((row.added, row.difference.mean) for row in mine if row.run.recipe == "real_more")
     synthetic = [row for row in mine if row.run.recipe == "synthetic"]
     if not curve or not synthetic:
         return None
     most = max(synthetic, key=lambda row: row.added)
-    if most.verdict == "hurt":
+    if most.verdict not in ("helped", "no difference"):
         return None
     numbers = [0.0, *(float(number) for number, _ in curve)]
     # A curve of means wobbles; more real images are taken to help no less than fewer.

@@ -4,9 +4,8 @@ import csv
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from diffaug.evaluation.comparison import ARMS, Measured
 from diffaug.files import atomic_path
-
-ARMS = ("real", "merged")
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -16,6 +15,17 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]
         writer.writerow(header)
         for row in rows:
             writer.writerow([f"{cell:.6g}" if isinstance(cell, float) else cell for cell in row])
+
+
+def write_seeds(path: Path, measured: Mapping[str, Sequence[Measured]], seeds: Sequence[int]) -> None:
+    """Write every model's own numbers: arm, seed, metrics in 0-1."""
+    names = list(measured["real"][0].points)
+    rows = [
+        [arm, seed, *(one.points[name] for name in names)]
+        for arm, of_arm in measured.items()
+        for seed, one in zip(seeds, of_arm)
+    ]
+    write_csv(path, ["arm", "seed", *names], rows)
 
 
 def training_curves(models: Path, seeds: Sequence[int], column: str) -> list[list[object]]:

@@ -9,16 +9,16 @@ from typing import Any
 
 from PIL import Image
 
+from diffaug.evaluation.comparison import ARMS
 from diffaug.params.training import EvaluateParams
 from diffaug.records import read_set
 from diffaug.report.pairs import changed_sides_tiles, nearest_pairs
 from diffaug.report.sheet import COLUMNS, SCENE_COLUMNS, draw_sheet, save_png, task_sheet
-from diffaug.report.tables import ARMS
 from diffaug.scoring.ledger import Entry, read_ledger
 
 CHANGED = "cls_changed_images.csv"
 RELIABILITY = "cls_reliability.csv"
-ROBUSTNESS, CORRUPTED = "robustness.csv", "corrupted.png"
+ROBUSTNESS, CORRUPTED, SEEDS = "robustness.csv", "corrupted.png", "seeds.csv"  # after the task and _
 _QUALITY = "quality.json"
 
 

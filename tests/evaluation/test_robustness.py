@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from ultralytics.data.augment import LetterBox
 from ultralytics.engine.results import Results
 
-from diffaug.evaluation.comparison import ALL, CLEAN, Answer
+from diffaug.evaluation.comparison import ALL, CLEAN, Comparison
 from diffaug.evaluation.corruptions import Condition
 from diffaug.evaluation.robustness import (
     Trial,
@@ -117,7 +117,7 @@ def test_the_average_over_all_joins_the_answer() -> None:
     bench = trial(grey([60, 200] * 5, [0, 1] * 5))
     runs = classify_corrupted({"real": [Brightness(0.5)] * 2, "merged": [Brightness(0.99)] * 2}, bench, 32, CPU)
     found = summarize(runs, bench, 0.95)
-    answer = with_corrupted(Answer({"accuracy": 1.0}, {"accuracy": 0.5}, {"accuracy": {}}), found)
+    answer = with_corrupted(Comparison({"accuracy": 1.0}, {"accuracy": 0.5}, {"accuracy": {}}), found)
     assert list(answer.real) == list(answer.merged) == list(answer.delta)
     assert list(answer.real) == ["accuracy", "corrupted_accuracy", "corrupted_ece"]
     assert answer.delta["corrupted_accuracy"] == found.corruptions[ALL].delta["accuracy"]

@@ -17,11 +17,12 @@ LONGER = {
 }
 
 
-def digest(folder: Path) -> str:
-    """A hash over names and bytes of all files."""
+def digest(place: Path) -> str:
+    """A hash over names and bytes of all files in a folder, or of a file."""
     content = hashlib.sha256()
-    for path in sorted(item for item in folder.rglob("*") if item.is_file()):
-        content.update(path.relative_to(folder).as_posix().encode() + path.read_bytes())
+    assert place.exists()
+    for path in sorted(item for item in [place, *place.rglob("*")] if item.is_file()):
+        content.update(path.relative_to(place).as_posix().encode() + path.read_bytes())
     return content.hexdigest()
 
 
@@ -72,7 +73,10 @@ def test_killed_stages_go_on_to_the_same_bytes(finished: Path, longer: Path, tmp
         assert digest(project / f"data/generated/{task}") == digest(longer / f"data/generated/{task}")
 
 
-@pytest.mark.parametrize("stage", ["download", "train_gen", "generate", "filter", "merge", "train_cls", "train_det"])
+STAGES = ["download", "train_gen", "generate", "filter", "merge", "train_cls", "train_det", "evaluate"]
+
+
+@pytest.mark.parametrize("stage", STAGES)
 def test_the_same_stage_twice_gives_the_same_bytes(finished: Path, tmp_path: Path, stage: str) -> None:
     project = copy_of(finished, tmp_path / "project")
     outs = {
@@ -83,6 +87,7 @@ def test_the_same_stage_twice_gives_the_same_bytes(finished: Path, tmp_path: Pat
         "merge": ["data/merged"],
         "train_cls": ["models/cls/merged-0"],
         "train_det": ["models/det/merged-0"],
+        "evaluate": ["metrics/metrics.json", "metrics/plots", "metrics/cards", "metrics/report.html"],
     }[stage]
     before = [digest(project / out) for out in outs]
     run(project, "rm", "-rf", ".work", *outs)

@@ -5,7 +5,8 @@ from huggingface_hub import DatasetCard, ModelCard
 from report.test_report import METRICS
 
 from diffaug.evaluation.comparison import Measured
-from diffaug.report.cards import write_cards, write_seeds
+from diffaug.report.cards import write_cards
+from diffaug.report.tables import write_seeds
 
 OWN = {"real": 0.7, "merged": 0.8}
 
@@ -16,7 +17,7 @@ def cards(tmp_path: Path) -> Path:
     for task in ("cls", "det"):
         name = {"cls": "accuracy", "det": "mAP50"}[task]
         arms = {arm: [Measured({name: value}, {}), Measured({name: 0.1}, {})] for arm, value in OWN.items()}
-        write_seeds(tmp_path, task, arms, [3, 4])
+        write_seeds(tmp_path / f"{task}_seeds.csv", arms, [3, 4])
         write_cards(tmp_path, task, metrics, "folder", ("cat", "狗"), ["x (licence: not stated)"], tmp_path)
     return tmp_path
 

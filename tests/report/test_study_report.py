@@ -64,6 +64,8 @@ def test_what_the_synthetic_images_were_worth() -> None:
         "classifier accuracy: 800 synthetic images made no visible difference; at most they did what 300 further real "
         "ones did"
     )
+    one = study_rows([(run, found | {"seeds": 1}) for run, found in RESULTS])
+    assert worth(one, "cls") is None  # one seed has no verdict
     worse = study_rows([(Run("synthetic", 4.0), metrics("synthetic", 800, -0.1, 0.001)), *RESULTS[2:]])
     assert worth(worse, "cls") is None
 

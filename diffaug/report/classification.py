@@ -8,8 +8,9 @@ import numpy as np
 import torch
 
 from diffaug.evaluation.classification import ClsPredictions, per_class_accuracy, reliability
+from diffaug.evaluation.comparison import ARMS
 from diffaug.records import ImageSet
-from diffaug.report.tables import ARMS, per_class, write_csv
+from diffaug.report.tables import per_class, write_csv
 from diffaug.report.task import CHANGED, RELIABILITY
 from diffaug.statistics import changed_sides
 
