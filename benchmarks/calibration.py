@@ -1,8 +1,8 @@
 """How often the verdict says that something helped or hurt: of two arms that are alike, and of true differences.
 
 Images of their own difficulty, models of their own ability (its spread is what seeds do), no training. A row's effect
-is in points of 100 of accuracy; the last two columns are the share of comparisons that are said to differ (p < 0.05, or
-the interval leaves out zero), by diffaug and by a percentile bootstrap over images and seeds.
+is in points of 100 of accuracy; the last three columns are the share of comparisons of which diffaug says helped, and
+helped or hurt (p < 0.05), and which a percentile bootstrap over images and seeds tells apart.
 
 python benchmarks/calibration.py [--comparisons 200]
 """
@@ -36,11 +36,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--comparisons", type=int, default=200)
     count = parser.parse_args().comparisons
-    print("| test images | seeds | spread of seeds | effect | diffaug says so | percentile bootstrap |")
-    print("|---|---|---|---|---|---|")
+    print("| test images | seeds | spread of seeds | effect | helped | helped or hurt | percentile bootstrap |")
+    print("|---|---|---|---|---|---|---|")
     for images, seeds, spread, gain in itertools.product((200, 2000), (2, 3, 5), (0.0, 0.05, 0.15), (0.0, 0.1, 0.3)):
         generator = np.random.default_rng([images, seeds, round(100 * spread), round(100 * gain)])
-        said, bootstrap, effect = 0, 0, 0.0
+        helped, said, bootstrap, effect = 0, 0, 0, 0.0
         for _ in range(count):
             right = hits(images, seeds, spread, gain, generator).astype(np.float64)
             weights = image_weights(images, _RESAMPLES, int(generator.integers(2**31))) / images
@@ -48,9 +48,10 @@ def main() -> None:
             points = list(zip(right[0].mean(axis=1), right[1].mean(axis=1)))
             difference = paired_difference(points, resampled, 0.95)
             said += difference.p < 0.05
+            helped += difference.p < 0.05 and difference.mean > 0
             bootstrap += percentile(np.stack([second - first for first, second in resampled], axis=1), generator)
             effect += difference.mean / count
-        row = f"{100 * effect:+.1f} | {said / count:.3f} | {bootstrap / count:.3f}"
+        row = f"{100 * effect:+.1f} | {helped / count:.3f} | {said / count:.3f} | {bootstrap / count:.3f}"
         print(f"| {images} | {seeds} | {spread:g} | {row} |", flush=True)
 
 
