@@ -12,14 +12,15 @@ from pathlib import Path
 import numpy as np
 from calibration import percentile
 
-from diffaug.classifier import predict_logits, to_tensors, train_classifier
-from diffaug.device import choose_device
+from diffaug.classifier.predicting import predict_logits, to_tensors
+from diffaug.classifier.training import train_classifier
+from diffaug.dataset.records import read_set
 from diffaug.evaluation.classification import ClsPredictions, resample_classification, score_classification
 from diffaug.evaluation.comparison import Measured, compare
+from diffaug.evaluation.statistics import image_weights
 from diffaug.params import load_params
-from diffaug.records import read_set
-from diffaug.sampling import endless
-from diffaug.statistics import image_weights
+from diffaug.runtime.device import choose_device
+from diffaug.training.order import endless
 
 _FIRST = 1000  # no seed of the params
 _SEEDS = (2, 3, 5)

@@ -12,7 +12,7 @@ import itertools
 
 import numpy as np
 
-from diffaug.statistics import image_weights, paired_difference
+from diffaug.evaluation.statistics import image_weights, paired_difference
 
 _RESAMPLES = 200
 _EASE, _DIFFICULTY, _NOISE = 0.8, 1.2, 0.7  # accuracy about 0.71, as of the default control

@@ -19,13 +19,13 @@ from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionMod
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import CLIPTextConfig, CLIPTextModel
 
-from diffaug.device import choose_device
-from diffaug.diffusion.locate import Located
 from diffaug.diffusion.opening import Learned, Model, resolve_dtype
-from diffaug.generation.jobs import Job, Settings, image_seed
-from diffaug.generation.sampler import Sampler
-from diffaug.generator.parts import build_scheduler, build_tokenizer
-from diffaug.params.generation import GenerateParams
+from diffaug.generation.drawing.sampler import Sampler
+from diffaug.generation.plan.jobs import Job, Settings, image_seed
+from diffaug.generator_training.parts import build_scheduler, build_tokenizer
+from diffaug.hub.locate import Located
+from diffaug.params.generate import GenerateParams
+from diffaug.runtime.device import choose_device
 
 PARAMS = Path(__file__).parents[1] / "params.yaml"
 

@@ -15,13 +15,14 @@ from pathlib import Path
 import torch
 from diffusers import DiffusionPipeline
 
-from diffaug.device import choose_device
-from diffaug.generation.drawing import Drawing, make_plan
-from diffaug.generation.sampler import initial_generators
-from diffaug.generation.tables import write_tables
+from diffaug.diffusion.schedulers import make_scheduler
+from diffaug.generation.composing.tables import write_tables
+from diffaug.generation.drawing.drawing import Drawing
+from diffaug.generation.drawing.sampler import initial_generators
+from diffaug.generation.plan.plan import make_plan
 from diffaug.params import load_params
-from diffaug.params.generation import GenerateParams
-from diffaug.schedulers import make_scheduler
+from diffaug.params.generate import GenerateParams
+from diffaug.runtime.device import choose_device
 
 
 def ours(params: GenerateParams, drawing: Drawing, folder: Path) -> float:

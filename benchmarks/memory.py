@@ -15,13 +15,14 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from diffaug.generation.drawing import Drawing, make_plan
-from diffaug.generation.sampler import Drawn
-from diffaug.generation.tables import write_tables
-from diffaug.images import encode_png
+from diffaug.dataset.codec import encode_png
+from diffaug.dataset.records import make_record, write_set
+from diffaug.generation.composing.tables import write_tables
+from diffaug.generation.drawing.drawing import Drawing
+from diffaug.generation.drawing.sampler import Drawn
+from diffaug.generation.plan.plan import make_plan
 from diffaug.params import load_params
-from diffaug.params.generation import GenerateParams
-from diffaug.records import make_record, write_set
+from diffaug.params.generate import GenerateParams
 
 
 def noise(jobs: list, _: dict, size: int = 64) -> Drawn:

@@ -8,12 +8,13 @@ import tempfile
 import time
 from pathlib import Path
 
-from diffaug.device import choose_device
-from diffaug.generation.drawing import Drawing, make_plan
-from diffaug.generation.engines import draw_all
-from diffaug.generation.tables import write_tables
+from diffaug.generation.composing.tables import write_tables
+from diffaug.generation.drawing.drawing import Drawing
+from diffaug.generation.drawing.engines import draw_all
+from diffaug.generation.plan.plan import make_plan
 from diffaug.params import load_params
-from diffaug.params.generation import GenerateParams
+from diffaug.params.generate import GenerateParams
+from diffaug.runtime.device import choose_device
 
 
 def run(changes: dict, work: Path) -> tuple[int, float]:

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
+from diffaug.dataset.records import read_set
 from diffaug.detector.predicting import detect, load_detector
-from diffaug.device import choose_device
 from diffaug.evaluation.detection import DetPredictions, match, resample_detection, score_detection
+from diffaug.evaluation.statistics import image_weights
 from diffaug.params import load_params
-from diffaug.records import read_set
-from diffaug.statistics import image_weights
+from diffaug.runtime.device import choose_device
 
 
 def main() -> None:

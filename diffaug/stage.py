@@ -1,27 +1,18 @@
 """What every stage script has around it: checked parameters, a lock, one-line errors, its speed and memory as data."""
 
 import json
-import os
 import resource
 import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
-from diffaug.errors import UserError
-from diffaug.files import atomic_path
 from diffaug.params import Params, load_params
+from diffaug.runtime.errors import UserError
+from diffaug.runtime.files import atomic_path
+from diffaug.runtime.work import _lock, work_folder
 
 SPEED = Path("metrics/speed")
-
-
-def work_folder(name: str) -> Path:
-    """The stage's scratch folder, below .work or below $DIFFAUG_WORK; made if missing."""
-    folder = Path(os.environ.get("DIFFAUG_WORK", ".work")) / name
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 def run_stage(name: str, stage: Callable[[Params, Path], Mapping[str, float]]) -> None:
@@ -43,16 +34,6 @@ def run_stage(name: str, stage: Callable[[Params, Path], Mapping[str, float]]) -
         sys.exit(f"{name}: {error.filename or 'a file'}: {error.strerror or error}; mend this and run again")
     except KeyboardInterrupt:
         sys.exit(f"{name}: stopped; what is finished is kept, run `dvc repro` to go on")
-
-
-def _lock(path: Path) -> FileLock:
-    lock = FileLock(path)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        print(f"{path}: another run holds this stage; waiting for it to end", file=sys.stderr)
-        lock.acquire()
-    return lock
 
 
 def _write_speed(name: str, seconds: float, counts: Mapping[str, float]) -> None:

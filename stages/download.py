@@ -6,8 +6,8 @@ Alone: python stages/download.py
 from collections.abc import Mapping
 from pathlib import Path
 
+from diffaug.dataset.records import SPLITS, write_set
 from diffaug.params import Params
-from diffaug.records import SPLITS, write_set
 from diffaug.sources.real import check_classes, check_disjoint, describe
 from diffaug.sources.tasks import read_both
 from diffaug.stage import run_stage

@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from diffaug.classifier import load_classifier, predict_logits, to_tensors
+from diffaug.classifier.network import load_classifier
+from diffaug.classifier.predicting import predict_logits, to_tensors
+from diffaug.dataset.codec import to_rgb_array
+from diffaug.dataset.records import ImageSet, Record, read_set
 from diffaug.detector.predicting import detect, load_detector
-from diffaug.device import choose_device
-from diffaug.diffusion.licence import licence_warning
 from diffaug.evaluation.classification import (
     ClsPredictions,
     resample_classification,
@@ -36,11 +37,10 @@ from diffaug.evaluation.robustness import (
     summarize,
     with_corrupted,
 )
-from diffaug.files import atomic_path
-from diffaug.images import to_rgb_array
+from diffaug.evaluation.statistics import image_weights
+from diffaug.hub.licence import licence_warning
 from diffaug.params import Params
-from diffaug.params.training import EvaluateParams
-from diffaug.records import ImageSet, Record, read_set
+from diffaug.params.evaluate import EvaluateParams
 from diffaug.report.cards import write_cards
 from diffaug.report.classification import write_classification
 from diffaug.report.corrupted import corrupted_sheet
@@ -49,9 +49,10 @@ from diffaug.report.sheet import save_png
 from diffaug.report.tables import per_class, training_curves, write_csv, write_seeds
 from diffaug.report.task import CORRUPTED, ROBUSTNESS, SEEDS, TaskReport, build_task_report
 from diffaug.report.verdict import METRICS
-from diffaug.sampling import read_treatment
+from diffaug.runtime.device import choose_device
+from diffaug.runtime.files import atomic_path
 from diffaug.stage import run_stage
-from diffaug.statistics import image_weights
+from diffaug.training.treatment import read_treatment
 
 PLOTS, CARDS = Path("metrics/plots"), Path("metrics/cards")
 CURVES = {"cls": "val_accuracy", "det": "val_mAP50_95"}

@@ -7,10 +7,10 @@ Alone: python stages/filter.py
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from diffaug.errors import UserError
+from diffaug.dataset.records import Record
 from diffaug.params import Params
-from diffaug.params.filtering import ClsChecks, DetChecks
-from diffaug.records import Record
+from diffaug.params.filter import ClsChecks, DetChecks
+from diffaug.runtime.errors import UserError
 from diffaug.scoring.ledger import Entry, summarise, write_ledger
 from diffaug.scoring.material import Material
 from diffaug.scoring.policy import judge, select_best

@@ -8,14 +8,15 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-from diffaug.device import choose_device
-from diffaug.diffusion.licence import licence_warning
-from diffaug.files import atomic_path
-from diffaug.generation.drawing import Drawing, Plan, make_plan
-from diffaug.generation.engines import draw_all
-from diffaug.generation.jobs import Job, SceneJob
-from diffaug.generation.tables import write_tables
+from diffaug.generation.composing.tables import write_tables
+from diffaug.generation.drawing.drawing import Drawing
+from diffaug.generation.drawing.engines import draw_all
+from diffaug.generation.plan.jobs import Job, Plan, SceneJob
+from diffaug.generation.plan.plan import make_plan
+from diffaug.hub.licence import licence_warning
 from diffaug.params import Params
+from diffaug.runtime.device import choose_device
+from diffaug.runtime.files import atomic_path
 from diffaug.stage import run_stage
 
 

@@ -7,15 +7,15 @@ Alone: python stages/merge.py
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from diffaug.arms import additions
-from diffaug.device import choose_device
-from diffaug.merging import paint_over
+from diffaug.dataset.records import ImageSet, Record, read_set, write_set
+from diffaug.merging.painting import paint_over
+from diffaug.merging.recipes import additions
 from diffaug.params import Params
-from diffaug.params.training import MergeParams
-from diffaug.records import ImageSet, Record, read_set, write_set
-from diffaug.sampling import Treatment, write_treatment
+from diffaug.params.merge import MergeParams
+from diffaug.runtime.device import choose_device
 from diffaug.scoring.ledger import read_ledger
 from diffaug.stage import run_stage
+from diffaug.training.treatment import Treatment, write_treatment
 
 
 def merge(params: Params, work: Path) -> Mapping[str, float]:
@@ -25,7 +25,7 @@ def merge(params: Params, work: Path) -> Mapping[str, float]:
 
     def rebuild(records: Sequence[Record]) -> list[bytes]:
         from diffaug.diffusion.opening import open_model
-        from diffaug.generation.roundtrip import through_vae
+        from diffaug.diffusion.roundtrip import through_vae
 
         return through_vae(records, open_model(params.generate, choose_device()))
 

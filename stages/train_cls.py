@@ -8,13 +8,16 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from diffaug.classifier import save_classifier, to_tensors, train_classifier
-from diffaug.device import choose_device
-from diffaug.history import write_history
+from diffaug.classifier.network import save_classifier
+from diffaug.classifier.predicting import to_tensors
+from diffaug.classifier.training import train_classifier
+from diffaug.dataset.records import read_set
 from diffaug.params import Params
-from diffaug.records import read_set
-from diffaug.sampling import endless, read_treatment, weights
+from diffaug.runtime.device import choose_device
 from diffaug.stage import run_stage
+from diffaug.training.history import write_history
+from diffaug.training.order import endless
+from diffaug.training.treatment import read_treatment, weights
 
 
 def train_cls(arm: str, seed: int, params: Params, work: Path) -> Mapping[str, float]:

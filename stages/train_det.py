@@ -8,15 +8,16 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from diffaug.detector.networks import save_detector
+from diffaug.dataset.records import read_set
+from diffaug.detector.network import save_detector
 from diffaug.detector.training import train_detector
-from diffaug.device import choose_device
-from diffaug.export import write_data_yaml, write_yolo
-from diffaug.history import write_history
+from diffaug.export.yolo import write_data_yaml, write_yolo
 from diffaug.params import Params
-from diffaug.records import read_set
-from diffaug.sampling import endless, read_treatment, weights
+from diffaug.runtime.device import choose_device
 from diffaug.stage import run_stage
+from diffaug.training.history import write_history
+from diffaug.training.order import endless
+from diffaug.training.treatment import read_treatment, weights
 
 
 def train_det(arm: str, seed: int, params: Params, work: Path) -> Mapping[str, float]:

@@ -15,17 +15,17 @@ import numpy as np
 import torch
 import transformers
 
-import diffaug.generator
-from diffaug.device import choose_device
-from diffaug.diffusion.locate import locate_pipeline
+import diffaug.generator_training
+from diffaug.dataset.records import read_set
 from diffaug.diffusion.opening import open_pipeline, resolve_dtype
-from diffaug.generator.captioned import Captioned, captioned
-from diffaug.generator.lora import train_lora
-from diffaug.generator.save import save_lora, save_nothing, save_pipeline
-from diffaug.generator.scratch import train_from_scratch
+from diffaug.generator_training.captioned import Captioned, captioned
+from diffaug.generator_training.lora import train_lora
+from diffaug.generator_training.save import save_lora, save_nothing, save_pipeline
+from diffaug.generator_training.scratch import train_from_scratch
+from diffaug.hub.locate import locate_pipeline
 from diffaug.params import Params
-from diffaug.params.generator import TrainGenParams
-from diffaug.records import read_set
+from diffaug.params.train_gen import TrainGenParams
+from diffaug.runtime.device import choose_device
 from diffaug.stage import run_stage
 
 MODEL = Path("models/generator")
@@ -71,7 +71,7 @@ def _key(data: Captioned, settings: TrainGenParams, device: str, base: str) -> s
         json.dumps([data.captions, data.labels.tolist(), settings.model_dump(exclude=unused), base]).encode()
     )
     content.update(json.dumps([device, torch.__version__, diffusers.__version__, transformers.__version__]).encode())
-    for file in sorted(Path(diffaug.generator.__file__).parent.glob("*.py")):
+    for file in sorted(Path(diffaug.generator_training.__file__).parent.glob("*.py")):
         content.update(file.read_bytes())
     return content.hexdigest()[:16]
 

@@ -1,7 +1,7 @@
 """What a trained detector finds in images."""
 
 # ruff: noqa: I001 - Ultralytics reads its environment when it is imported, so its home comes first.
-import diffaug.ultralytics_home  # noqa: F401
+import diffaug.detector.ultralytics_home  # noqa: F401
 
 import logging
 from collections.abc import Sequence
@@ -17,10 +17,10 @@ from ultralytics.engine.model import Model
 from ultralytics.nn.tasks import RTDETRDetectionModel
 from ultralytics.utils import LOGGER
 
-from diffaug.detections import MAX_DETECTIONS, Detections
-from diffaug.detector.networks import open_detector
-from diffaug.images import to_rgb_array
-from diffaug.records import Record
+from diffaug.detector.detections import MAX_DETECTIONS, Detections
+from diffaug.detector.network import open_detector
+from diffaug.dataset.codec import to_rgb_array
+from diffaug.dataset.records import Record
 
 MIN_CONFIDENCE = 0.001
 

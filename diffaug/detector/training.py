@@ -1,7 +1,7 @@
 """Training an Ultralytics detector under a step budget; the best checkpoint by real val is kept."""
 
 # ruff: noqa: I001 - Ultralytics reads its environment when it is imported, so its home comes first.
-import diffaug.ultralytics_home  # noqa: F401
+import diffaug.detector.ultralytics_home  # noqa: F401
 
 import itertools
 import logging
@@ -19,9 +19,9 @@ from ultralytics.models.yolo.detect import DetectionTrainer
 from ultralytics.nn.tasks import DetectionModel, RTDETRDetectionModel
 from ultralytics.utils import LOGGER, SETTINGS
 
-from diffaug.detector.networks import build
-from diffaug.errors import UserError
-from diffaug.params.training import TrainDetParams
+from diffaug.detector.network import build
+from diffaug.runtime.errors import UserError
+from diffaug.params.train_det import TrainDetParams
 
 # Beyond mosaic, scale, shift and colour, which both arms have anyway.
 _CLASSIC = {"degrees": 10.0, "shear": 2.0, "mixup": 0.3, "cutmix": 0.3}

@@ -6,8 +6,8 @@ from typing import Any
 
 from diffusers import AutoPipelineForImage2Image, AutoPipelineForInpainting, AutoPipelineForText2Image
 
-from diffaug.errors import UserError
-from diffaug.prompts import refuse_truncation
+from diffaug.diffusion.truncation import refuse_truncation
+from diffaug.runtime.errors import UserError
 
 
 def pipeline_for(mode: str, loaded: Any, controlnet: Any | None = None) -> Any:

@@ -13,13 +13,13 @@ import torch
 from diffusers import DiffusionPipeline
 from safetensors.torch import load_file
 
-from diffaug.diffusion.locate import Located, locate_network, locate_pipeline
-from diffaug.diffusion.locate import config_folder as single_file_config
-from diffaug.errors import UserError
-from diffaug.files import file_sha256
+from diffaug.hub.locate import Located, locate_network, locate_pipeline
+from diffaug.hub.locate import config_folder as single_file_config
 from diffaug.params.base import GENERATOR, ModelName
-from diffaug.params.generation import Adapter, Embedding, GenerateParams
-from diffaug.quiet import silence_libraries
+from diffaug.params.generate import Adapter, Embedding, GenerateParams
+from diffaug.runtime.errors import UserError
+from diffaug.runtime.files import file_sha256
+from diffaug.runtime.quiet import silence_libraries
 
 LORA_FILE = "pytorch_lora_weights.safetensors"
 LEARNED_FILE = "learned.json"  # beside a generator trained from scratch: what it can draw

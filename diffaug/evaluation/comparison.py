@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from diffaug.statistics import Difference, paired_difference
+from diffaug.evaluation.statistics import Difference, paired_difference
 
 ARMS = ("real", "merged")
 CLEAN, ALL = "clean", "all"  # among corruptions: none, and the average over every one

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import imagecorruptions
 import numpy as np
 
+from diffaug.dataset.records import Record
 from diffaug.evaluation.comparison import CLEAN
-from diffaug.params.training import RobustnessParams
-from diffaug.records import Record
+from diffaug.params.evaluate import RobustnessParams
 
 _LEAST = 32  # pixels a side, below which the library refuses an image
 

@@ -12,8 +12,8 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from torchmetrics.detection import MeanAveragePrecision
 
-from diffaug.detections import MAX_DETECTIONS, Detections
-from diffaug.records import Record
+from diffaug.dataset.records import Record
+from diffaug.detector.detections import MAX_DETECTIONS, Detections
 
 _RECALLS = np.linspace(0.0, 1.0, 101)
 _AT_ONCE = 4_000_000  # resamples times detections that stand in memory

@@ -14,15 +14,15 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from diffaug.classifier import predict_logits
-from diffaug.detections import Detections
+from diffaug.classifier.predicting import predict_logits
+from diffaug.dataset.codec import to_rgb_array
+from diffaug.dataset.records import Record
+from diffaug.detector.detections import Detections
 from diffaug.detector.predicting import detect_batch
 from diffaug.evaluation.classification import ClsPredictions, resample_classification, score_classification
 from diffaug.evaluation.comparison import ALL, CLEAN, Comparison, Measured, compare, level
 from diffaug.evaluation.corruptions import Condition, corrupt
 from diffaug.evaluation.detection import DetPredictions, match, resample_detection
-from diffaug.images import to_rgb_array
-from diffaug.records import Record
 
 _KEPT = ("accuracy", "ece", "mAP50_95")
 _CLS_BATCH = 256  # versions of images that a classifier sees together

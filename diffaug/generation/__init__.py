@@ -1,1 +1,1 @@
-"""The plan, the sampler, the ways of making an image, the work cache."""
+"""How synthetic images are made: planned, drawn, composed."""

@@ -10,14 +10,17 @@ from typing import Annotated, Self
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
-from diffaug.errors import UserError
 from diffaug.params.base import GENERATOR, Section, Seed
-from diffaug.params.data import DownloadParams, FewShot
-from diffaug.params.filtering import FilterParams
-from diffaug.params.generation import GenerateParams
-from diffaug.params.generator import TrainGenParams
+from diffaug.params.download import DownloadParams, FewShot
+from diffaug.params.evaluate import EvaluateParams
+from diffaug.params.filter import FilterParams
+from diffaug.params.generate import GenerateParams
+from diffaug.params.merge import MergeParams, Ratio, Recipe
 from diffaug.params.messages import one_line
-from diffaug.params.training import EvaluateParams, MergeParams, Ratio, Recipe, TrainClsParams, TrainDetParams
+from diffaug.params.train_cls import TrainClsParams
+from diffaug.params.train_det import TrainDetParams
+from diffaug.params.train_gen import TrainGenParams
+from diffaug.runtime.errors import UserError
 
 
 class Params(Section):

@@ -5,7 +5,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from diffaug.schedulers import check_name
+from diffaug.params.schedulers import check_name
 
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(gt=0)]
@@ -85,3 +85,10 @@ def check_hub_id(name: str, revision: str | None, on_hub: bool, datasets: bool =
             f"revision of {name} is {revision!r}, which must be a commit of 40 hexadecimal digits, as "
             f"what a branch names can change; `git ls-remote {address} {revision or 'HEAD'}` prints it"
         )
+
+
+class Release(Section):
+    """Weights to download, opened only if the hash is this: .safetensors, .pth with tensors, .pt of Ultralytics."""
+
+    url: Annotated[str, Field(pattern=r"^https?://.+\.(pt|pth|safetensors)$")]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]

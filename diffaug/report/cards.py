@@ -7,9 +7,9 @@ from typing import Any
 
 from huggingface_hub import DatasetCardData, EvalResult, ModelCardData
 
-from diffaug.files import atomic_path
 from diffaug.report.task import SEEDS
 from diffaug.report.verdict import TITLES, corrupted_note, verdict_header, verdict_rows
+from diffaug.runtime.files import atomic_path
 
 _TASKS = {"cls": "image-classification", "det": "object-detection"}
 _LIBRARIES = {"cls": "torchvision", "det": "ultralytics"}

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from diffaug.dataset.records import ImageSet
 from diffaug.evaluation.classification import ClsPredictions, per_class_accuracy, reliability
 from diffaug.evaluation.comparison import ARMS
-from diffaug.records import ImageSet
+from diffaug.evaluation.statistics import changed_sides
 from diffaug.report.tables import per_class, write_csv
 from diffaug.report.task import CHANGED, RELIABILITY
-from diffaug.statistics import changed_sides
 
 
 def write_classification(

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
+from diffaug.dataset.codec import encode_png
+from diffaug.dataset.records import make_record
 from diffaug.evaluation.corruptions import Condition
-from diffaug.images import encode_png
-from diffaug.records import make_record
 from diffaug.report.sheet import Tile, draw_sheet
 
 

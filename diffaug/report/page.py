@@ -13,10 +13,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
 from diffaug.evaluation.comparison import ALL, ARMS, CLEAN
-from diffaug.files import atomic_path
 from diffaug.report import figures
 from diffaug.report.task import RELIABILITY, ROBUSTNESS, TaskReport
 from diffaug.report.verdict import TITLES, verdict_header, verdict_rows
+from diffaug.runtime.files import atomic_path
 from diffaug.scoring.ledger import Entry
 
 PAGE = Path("metrics/report.html")

@@ -3,7 +3,7 @@ sides."""
 
 from collections.abc import Mapping, Sequence
 
-from diffaug.records import Record
+from diffaug.dataset.records import Record
 from diffaug.report.sheet import Tile
 from diffaug.scoring.ledger import Entry
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from diffaug.files import atomic_path
-from diffaug.records import Record
-from diffaug.report.fonts import font_for
+from diffaug.dataset.records import Record
+from diffaug.pictures.fonts import font_for
+from diffaug.runtime.files import atomic_path
 from diffaug.scoring.ledger import Entry
 
 COLUMNS, SCENE_COLUMNS = 10, 5  # scenes have small objects

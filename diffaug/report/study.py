@@ -8,10 +8,10 @@ from typing import Any
 import matplotlib.figure
 import numpy as np
 
-from diffaug.files import atomic_path
+from diffaug.commands.study import Run
+from diffaug.evaluation.statistics import Difference, holm, verdict
 from diffaug.report.tables import write_csv
-from diffaug.statistics import Difference, holm, verdict
-from diffaug.study import Run
+from diffaug.runtime.files import atomic_path
 
 HEADLINE = {"cls": "accuracy", "det": "mAP50_95"}
 _TITLES = {"cls": "classifier accuracy", "det": "detector mAP50-95"}

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from diffaug.evaluation.comparison import ARMS, Measured
-from diffaug.files import atomic_path
+from diffaug.runtime.files import atomic_path
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

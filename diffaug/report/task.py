@@ -9,9 +9,9 @@ from typing import Any
 
 from PIL import Image
 
+from diffaug.dataset.records import read_set
 from diffaug.evaluation.comparison import ARMS
-from diffaug.params.training import EvaluateParams
-from diffaug.records import read_set
+from diffaug.params.evaluate import EvaluateParams
 from diffaug.report.pairs import changed_sides_tiles, nearest_pairs
 from diffaug.report.sheet import COLUMNS, SCENE_COLUMNS, draw_sheet, save_png, task_sheet
 from diffaug.scoring.ledger import Entry, read_ledger

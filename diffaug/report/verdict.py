@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from diffaug.errors import UserError
 from diffaug.evaluation.comparison import ALL, CLEAN
-from diffaug.statistics import Difference, holm, verdict
+from diffaug.evaluation.statistics import Difference, holm, verdict
+from diffaug.runtime.errors import UserError
 
 METRICS = Path("metrics/metrics.json")
 TITLES = {

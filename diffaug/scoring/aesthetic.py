@@ -7,12 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from diffaug.errors import UserError
-from diffaug.params.filtering import Aesthetic
-from diffaug.params.training import Release
+from diffaug.hub.weights import fetch_release, read_weights
+from diffaug.params.base import Release
+from diffaug.params.filter import Aesthetic
+from diffaug.runtime.errors import UserError
 from diffaug.scoring.clip import open_clip
 from diffaug.scoring.material import Columns, Material
-from diffaug.weights import fetch_release, read_weights
 
 MEASURED_BY = ("model", "head")
 

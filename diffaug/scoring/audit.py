@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from diffaug.compose import Box
-from diffaug.detections import Detections
+from diffaug.dataset.records import Record
+from diffaug.detector.detections import Detections
 from diffaug.detector.predicting import detect, load_detector
-from diffaug.params.filtering import Audit
-from diffaug.records import Record
+from diffaug.params.filter import Audit
+from diffaug.pictures.cutout import Box
 from diffaug.scoring.material import Columns, Material
 
 _SAME_PLACE = 0.5  # IoU from which two detections are of one object

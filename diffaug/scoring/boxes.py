@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from diffaug.compose import box_pixels
-from diffaug.generation.masks import part_mask
-from diffaug.params.filtering import Boxes
-from diffaug.records import Record
+from diffaug.dataset.records import Record
+from diffaug.params.filter import Boxes
+from diffaug.pictures.cutout import box_pixels
+from diffaug.pictures.masks import part_mask
 from diffaug.scoring.material import Columns, Material
 
 MEASURED_BY: tuple[str, ...] = ()

@@ -9,10 +9,10 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers import AutoProcessor, CLIPModel
 
-from diffaug.diffusion.locate import locate_network
-from diffaug.errors import UserError
+from diffaug.dataset.records import Record
+from diffaug.hub.locate import locate_network
 from diffaug.params.base import ModelName
-from diffaug.records import Record
+from diffaug.runtime.errors import UserError
 from diffaug.scoring.material import Material
 
 _BATCH = 64

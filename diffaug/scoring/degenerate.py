@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 from skimage.measure import shannon_entropy
 
-from diffaug.params.filtering import Degenerate
+from diffaug.params.filter import Degenerate
 from diffaug.scoring.material import Columns, Material
 
 MEASURED_BY: tuple[str, ...] = ()

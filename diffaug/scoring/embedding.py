@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from diffaug.params.filtering import Embedding
-from diffaug.records import Record
+from diffaug.dataset.records import Record
+from diffaug.params.filter import Embedding
 from diffaug.scoring.material import Columns, Material
 from diffaug.scoring.neighbours import NEAREST, Measure, measure_neighbours, neighbour_failures
 from diffaug.scoring.networks import open_network

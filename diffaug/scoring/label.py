@@ -5,8 +5,9 @@ from typing import Any
 
 from torch import Tensor
 
-from diffaug.classifier import load_classifier, predict_logits, to_tensors
-from diffaug.params.filtering import Label
+from diffaug.classifier.network import load_classifier
+from diffaug.classifier.predicting import predict_logits, to_tensors
+from diffaug.params.filter import Label
 from diffaug.scoring.material import Columns, Material
 
 MEASURED_BY: tuple[str, ...] = ()

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from diffaug.compose import Box
-from diffaug.errors import UserError
-from diffaug.files import atomic_path
+from diffaug.pictures.cutout import Box
+from diffaug.runtime.errors import UserError
+from diffaug.runtime.files import atomic_path
 
 LEDGER = "ledger.csv"
 _OWN = ("id", "label", "accepted", "reason", "ignored")

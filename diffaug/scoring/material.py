@@ -11,10 +11,10 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from diffaug.device import choose_device
-from diffaug.errors import UserError
-from diffaug.files import file_sha256
-from diffaug.records import ImageSet, Record, read_set
+from diffaug.dataset.records import ImageSet, Record, read_set
+from diffaug.runtime.device import choose_device
+from diffaug.runtime.errors import UserError
+from diffaug.runtime.files import file_sha256
 
 Columns = dict[str, list[Any]]  # by name, a value for every synthetic image
 

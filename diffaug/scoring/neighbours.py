@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from diffaug.params.filtering import Neighbours
-from diffaug.records import Record
+from diffaug.dataset.records import Record
+from diffaug.params.filter import Neighbours
 from diffaug.scoring.material import Columns, Material
 
 NEAREST = ("train", "heldout", "generated")

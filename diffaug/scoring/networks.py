@@ -12,17 +12,18 @@ from PIL import Image, ImageOps
 from torch import Tensor, nn
 from transformers import AutoImageProcessor, AutoModel
 
-from diffaug.classifier import load_classifier, normalize
+from diffaug.classifier.network import load_classifier
+from diffaug.classifier.predicting import normalize
+from diffaug.dataset.codec import to_rgb_array
+from diffaug.dataset.records import Record
 from diffaug.detector.predicting import embed, load_detector
-from diffaug.diffusion.locate import locate_network
-from diffaug.errors import UserError
-from diffaug.images import to_rgb_array
+from diffaug.hub.locate import locate_network
+from diffaug.hub.weights import given_weights, load_matching
 from diffaug.params.base import ModelName
-from diffaug.params.filtering import HubNetwork, Network, TorchvisionNetwork
-from diffaug.records import Record
+from diffaug.params.filter import HubNetwork, Network, TorchvisionNetwork
+from diffaug.runtime.errors import UserError
 from diffaug.scoring.clip import open_clip
 from diffaug.scoring.material import Material
-from diffaug.weights import given_weights, load_matching
 
 _BATCH = 64
 _SIDE = 224  # what torchvision's classifiers are trained at

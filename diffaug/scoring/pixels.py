@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
-from diffaug.params.filtering import Neighbours
-from diffaug.records import Record
+from diffaug.dataset.records import Record
+from diffaug.params.filter import Neighbours
 from diffaug.scoring.material import Columns, Material
 from diffaug.scoring.neighbours import Measure, measure_neighbours, neighbour_failures
 

@@ -4,9 +4,9 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 
-from diffaug.compose import Box
-from diffaug.errors import UserError
-from diffaug.params.filtering import Best, ClsChecks, DetChecks
+from diffaug.params.filter import Best, ClsChecks, DetChecks
+from diffaug.pictures.cutout import Box
+from diffaug.runtime.errors import UserError
 from diffaug.scoring.ledger import Entry
 from diffaug.scoring.scores import active, score_module
 

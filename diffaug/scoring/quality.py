@@ -19,9 +19,9 @@ from torch import Tensor, nn
 from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.kid import KernelInceptionDistance
 
-from diffaug.files import atomic_path
-from diffaug.params.filtering import Quality
-from diffaug.records import Record
+from diffaug.dataset.records import Record
+from diffaug.params.filter import Quality
+from diffaug.runtime.files import atomic_path
 from diffaug.scoring.material import Material, select
 from diffaug.scoring.networks import Features, open_network
 

@@ -8,10 +8,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
 
-from diffaug.errors import UserError
-from diffaug.files import atomic_path, file_sha256
 from diffaug.params.base import Section, is_local
-from diffaug.params.filtering import ClsChecks, DetChecks
+from diffaug.params.filter import ClsChecks, DetChecks
+from diffaug.runtime.errors import UserError
+from diffaug.runtime.files import atomic_path, file_sha256
 from diffaug.scoring.material import Columns, Material
 
 ORDER = ("degenerate", "hash", "pixels", "embedding", "boxes", "audit", "label", "text", "aesthetic")  # of reasons

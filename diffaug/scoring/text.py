@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor
 
-from diffaug.params.filtering import Text
+from diffaug.params.filter import Text
 from diffaug.scoring.clip import open_clip
 from diffaug.scoring.material import Columns, Material
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from diffaug.errors import UserError
-from diffaug.files import atomic_path
+from diffaug.runtime.errors import UserError
+from diffaug.runtime.files import atomic_path
 from diffaug.sources.faults import Fault, Kind
 from diffaug.sources.labelled import Labelled
 from diffaug.sources.voc import read_voc

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from diffaug.errors import UserError
-from diffaug.params.data import BoxFolder
+from diffaug.params.download import BoxFolder
+from diffaug.runtime.errors import UserError
 from diffaug.sources.coco import coco_files, read_coco
 from diffaug.sources.image_files import existing
 from diffaug.sources.labelled import Labelled

@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from diffaug.errors import UserError
-from diffaug.params.data import Folder
-from diffaug.records import SPLITS
+from diffaug.dataset.records import SPLITS
+from diffaug.params.download import Folder
+from diffaug.runtime.errors import UserError
 from diffaug.sources.image_files import existing, file_item, images_below, split_folder, visible
 from diffaug.sources.labelled import Labelled
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from diffaug.errors import UserError
-from diffaug.records import SPLITS
+from diffaug.dataset.records import SPLITS
+from diffaug.runtime.errors import UserError
 from diffaug.sources.faults import Fault, Kind
 from diffaug.sources.image_files import SPLIT_NAMES, file_item, number, split_folder
 from diffaug.sources.labelled import Item, Labelled, Object

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import numpy as np
 from PIL import Image
 
-from diffaug.images import encode_png
-from diffaug.params.data import Crops
-from diffaug.records import Record, make_record
+from diffaug.dataset.codec import encode_png
+from diffaug.dataset.records import Record, make_record
+from diffaug.params.download import Crops
 from diffaug.sources.faults import Dropped, Fault, Kind, settle
 from diffaug.sources.real import RealData, copies, pixel_hash
 

@@ -15,11 +15,11 @@ import numpy as np
 from PIL import Image
 from torchvision.datasets import FashionMNIST
 
-from diffaug.errors import UserError
-from diffaug.files import atomic_path
-from diffaug.images import encode_png
-from diffaug.params.data import FashionMnist
-from diffaug.records import Record, make_record
+from diffaug.dataset.codec import encode_png
+from diffaug.dataset.records import Record, make_record
+from diffaug.params.download import FashionMnist
+from diffaug.runtime.errors import UserError
+from diffaug.runtime.files import atomic_path
 from diffaug.sources.real import RealData
 
 DEBIAN_PACKAGE = "dataset-fashion-mnist"

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from diffaug.errors import UserError
+from diffaug.runtime.errors import UserError
 
 
 class Kind(Enum):

@@ -7,10 +7,10 @@ from typing import Any
 
 from datasets import ClassLabel, Dataset, Image, List, Value, load_dataset
 
-from diffaug.errors import UserError
-from diffaug.images import canonical
-from diffaug.params.data import Hub, HubBoxes, HubLabels
-from diffaug.records import SPLITS
+from diffaug.dataset.codec import canonical
+from diffaug.dataset.records import SPLITS
+from diffaug.params.download import Hub, HubBoxes, HubLabels
+from diffaug.runtime.errors import UserError
 from diffaug.sources.faults import Fault, Kind
 from diffaug.sources.image_files import number
 from diffaug.sources.labelled import Item, Labelled, Object

@@ -4,8 +4,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from diffaug.errors import UserError
-from diffaug.images import read_file
+from diffaug.dataset.codec import read_file
+from diffaug.runtime.errors import UserError
 from diffaug.sources.labelled import Item
 
 SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}

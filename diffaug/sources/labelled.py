@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 
 from tqdm import tqdm
 
-from diffaug.errors import UserError
-from diffaug.images import decode
-from diffaug.params.data import Fractions
-from diffaug.records import SPLITS, Record, make_record
+from diffaug.dataset.codec import decode
+from diffaug.dataset.records import SPLITS, Record, make_record
+from diffaug.params.download import Fractions
+from diffaug.runtime.errors import UserError
 from diffaug.sources.faults import Dropped, Fault, Kind, settle
 from diffaug.sources.real import RealData, copies, pixel_hash, stratified_split
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from diffaug.errors import UserError
+from diffaug.runtime.errors import UserError
 from diffaug.sources.faults import Fault, Kind
 from diffaug.sources.labelled import Labelled
 from diffaug.sources.torchvision_sets import SETS, open_parts

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from diffaug.errors import UserError
-from diffaug.records import Record
+from diffaug.dataset.records import Record
+from diffaug.runtime.errors import UserError
 from diffaug.sources.faults import Dropped
 
 _NOTHING_DROPPED = Dropped()

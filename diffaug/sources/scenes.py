@@ -6,10 +6,10 @@ import numpy as np
 import skimage.data
 from PIL import Image
 
-from diffaug.compose import Item, cut_out, place
-from diffaug.images import encode_png
-from diffaug.params.data import Scenes
-from diffaug.records import Record, make_record
+from diffaug.dataset.codec import encode_png
+from diffaug.dataset.records import Record, make_record
+from diffaug.params.download import Scenes
+from diffaug.pictures.cutout import Item, cut_out, place
 from diffaug.sources.real import RealData
 
 # The rows (of 512) of each texture that a split may use: no split sees another's background.

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from diffaug.params.data import (
+from diffaug.dataset.records import SPLITS
+from diffaug.params.download import (
     Bccd,
     BoxFolder,
     ClsSource,
@@ -18,7 +19,6 @@ from diffaug.params.data import (
     Scenes,
     Torchvision,
 )
-from diffaug.records import SPLITS
 from diffaug.sources import bccd, pets
 from diffaug.sources.box_folder import box_folder
 from diffaug.sources.class_folders import class_folders

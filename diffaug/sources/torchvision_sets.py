@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from torchvision import datasets
 
-from diffaug.errors import UserError
-from diffaug.images import decode, encode_png, read_file
-from diffaug.params.data import Torchvision
-from diffaug.records import SPLITS, Record, make_record
+from diffaug.dataset.codec import decode, encode_png, read_file
+from diffaug.dataset.records import SPLITS, Record, make_record
+from diffaug.params.download import Torchvision
+from diffaug.runtime.errors import UserError
 from diffaug.sources.gtsrb_names import GTSRB_NAMES
 from diffaug.sources.real import RealData, pixel_hash
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from lxml import etree
 
-from diffaug.errors import UserError
-from diffaug.records import SPLITS
+from diffaug.dataset.records import SPLITS
+from diffaug.runtime.errors import UserError
 from diffaug.sources.faults import Fault, Kind
 from diffaug.sources.image_files import file_item, is_image, split_folder, text_lines, visible
 from diffaug.sources.labelled import Item, Labelled, Object

@@ -5,8 +5,8 @@ from typing import Any
 
 import yaml
 
-from diffaug.errors import UserError
-from diffaug.records import SPLITS
+from diffaug.dataset.records import SPLITS
+from diffaug.runtime.errors import UserError
 from diffaug.sources.faults import Fault, Kind
 from diffaug.sources.image_files import SPLIT_NAMES, file_item, images_below, text_lines
 from diffaug.sources.labelled import Item, Labelled, Object

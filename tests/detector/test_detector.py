@@ -6,15 +6,15 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from diffaug.detector.networks import build, save_detector
+from diffaug.dataset.codec import encode_png
+from diffaug.dataset.records import ImageSet, make_record
+from diffaug.detector.network import build, save_detector
 from diffaug.detector.predicting import detect, embed, load_detector
 from diffaug.detector.training import train_detector
-from diffaug.errors import UserError
-from diffaug.export import write_data_yaml, write_yolo
-from diffaug.images import encode_png
-from diffaug.params.training import TrainDetParams
-from diffaug.records import ImageSet, make_record
-from diffaug.sampling import endless
+from diffaug.export.yolo import write_data_yaml, write_yolo
+from diffaug.params.train_det import TrainDetParams
+from diffaug.runtime.errors import UserError
+from diffaug.training.order import endless
 
 NAMES = ("dark", "light")
 CPU = torch.device("cpu")

@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from settings import params
 
 from diffaug.diffusion.opening import open_model, resolve_dtype
-from diffaug.errors import UserError
+from diffaug.runtime.errors import UserError
 
 CPU = torch.device("cpu")
 

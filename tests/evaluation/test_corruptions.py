@@ -6,11 +6,11 @@ import pytest
 from PIL import Image
 from pydantic import ValidationError
 
+from diffaug.dataset.codec import encode_png
+from diffaug.dataset.records import make_record
 from diffaug.evaluation.comparison import CLEAN
 from diffaug.evaluation.corruptions import Condition, corrupt, draw_images, list_conditions
-from diffaug.images import encode_png
-from diffaug.params.training import Corruption, RobustnessParams
-from diffaug.records import make_record
+from diffaug.params.evaluate import Corruption, RobustnessParams
 
 
 def photo(height: int = 40, width: int = 56) -> np.ndarray:

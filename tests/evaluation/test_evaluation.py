@@ -3,7 +3,9 @@ import pytest
 import torch
 from PIL import Image
 
-from diffaug.detections import Detections
+from diffaug.dataset.codec import encode_png
+from diffaug.dataset.records import Record, make_record
+from diffaug.detector.detections import Detections
 from diffaug.evaluation.classification import (
     ClsPredictions,
     per_class_accuracy,
@@ -18,8 +20,6 @@ from diffaug.evaluation.detection import (
     resample_detection,
     score_detection,
 )
-from diffaug.images import encode_png
-from diffaug.records import Record, make_record
 
 PIXEL = encode_png(Image.new("L", (1, 1)))
 

@@ -5,11 +5,11 @@ import pytest
 import torch
 from PIL import Image
 
-from diffaug.detections import Detections
+from diffaug.dataset.codec import encode_png
+from diffaug.dataset.records import make_record
+from diffaug.detector.detections import Detections
 from diffaug.evaluation.classification import ClsPredictions, resample_classification, score_classification
 from diffaug.evaluation.detection import DetPredictions, match, resample_detection, score_detection
-from diffaug.images import encode_png
-from diffaug.records import make_record
 
 PIXEL = encode_png(Image.new("L", (1, 1)))
 

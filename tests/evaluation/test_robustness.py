@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from ultralytics.data.augment import LetterBox
 from ultralytics.engine.results import Results
 
+from diffaug.dataset.codec import encode_png
+from diffaug.dataset.records import Record, make_record
 from diffaug.evaluation.comparison import ALL, CLEAN, Comparison
 from diffaug.evaluation.corruptions import Condition
 from diffaug.evaluation.robustness import (
@@ -21,9 +23,7 @@ from diffaug.evaluation.robustness import (
     summarize,
     with_corrupted,
 )
-from diffaug.images import encode_png
-from diffaug.records import Record, make_record
-from diffaug.statistics import image_weights
+from diffaug.evaluation.statistics import image_weights
 
 CPU = torch.device("cpu")
 CONDITIONS = [Condition(CLEAN, 0), Condition("contrast", 5), Condition("brightness", 1), Condition("brightness", 5)]

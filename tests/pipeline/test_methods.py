@@ -7,7 +7,7 @@ from pathlib import Path
 import small_models
 from project import change, copy_of, repro, run
 
-from diffaug.records import read_set
+from diffaug.dataset.records import read_set
 
 LORA = {"size": 16, "rank": 2, "alpha": 2, "steps": 2, "batch_size": 2, "gradient_accumulation": 1}
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import yaml
 from project import change, commit, copy_of, repro, run
 
-from diffaug.records import read_set
+from diffaug.dataset.records import read_set
 
 TRAIN_MERGED = {"train_cls@merged-0", "train_det@merged-0"}
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 from huggingface_hub import DatasetCard, ModelCard
-from report.test_report import METRICS
+from report_inputs import METRICS
 
 from diffaug.evaluation.comparison import Measured
 from diffaug.report.cards import write_cards

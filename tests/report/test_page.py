@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
-from report.test_report import METRICS, picture
+from report_inputs import METRICS, picture
 
 from diffaug.report.page import write_page
 from diffaug.report.pairs import changed_sides_tiles, nearest_pairs

@@ -3,36 +3,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from report_inputs import METRICS, picture
 
-from diffaug.errors import UserError
 from diffaug.evaluation.corruptions import Condition
-from diffaug.images import encode_png
-from diffaug.records import make_record
 from diffaug.report.corrupted import corrupted_sheet
 from diffaug.report.sheet import COLUMNS, Tile, draw_sheet, sample, task_sheet
 from diffaug.report.tables import per_class, training_curves, write_csv
 from diffaug.report.verdict import read_metrics, verdict_table
+from diffaug.runtime.errors import UserError
 from diffaug.scoring.ledger import Entry
-
-METRICS = {
-    "confidence": 0.95,
-    "seeds": 3,
-    "ratio": 4.0,
-    "recipe": {"cls": "synthetic", "det": "duplicate"},
-    "added": {"cls": 800, "det": 400},
-    "test_images": {"cls": 2000, "det": 300},
-    "real": {"cls": {"accuracy": 0.75, "ece": 0.1}, "det": {"mAP50": 0.5}},
-    "cls": {"accuracy": 0.78, "ece": 0.12},
-    "det": {"mAP50": 0.49},
-    "delta": {
-        "cls": {
-            "accuracy": {"mean": 0.03, "low": 0.012, "high": 0.048, "p": 0.001, "detectable": 0.025},
-            "ece": {"mean": 0.02, "low": 0.01, "high": 0.03, "p": 0.02, "detectable": 0.015},
-        },
-        "det": {"mAP50": {"mean": -0.01, "low": -0.03, "high": 0.01, "p": 0.3, "detectable": 0.028}},
-    },
-}
 
 
 def test_the_verdict_table() -> None:
@@ -53,10 +32,6 @@ def test_the_verdict_table() -> None:
 def test_no_metrics_say_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"metrics\.json: not found; run `dvc repro` first"):
         read_metrics(tmp_path / "metrics.json")
-
-
-def picture(id: str, label: int | None = None, **columns: object) -> object:
-    return make_record(id, encode_png(Image.new("L", (28, 28), 128)), "train", label=label, **columns)
 
 
 def test_a_sample_is_spread_over_the_labels() -> None:

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from diffaug.commands.study import Run
 from diffaug.report.study import study_rows, study_table, worth, write_study
-from diffaug.study import Run
 
 
 def metrics(recipe: str, added: int, mean: float, p: float, det: str | None = None) -> dict[str, Any]:

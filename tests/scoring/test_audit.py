@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from scoring.sets import write_material
+from sets import write_material
 
-from diffaug.compose import Box
-from diffaug.detections import Detections
-from diffaug.images import encode_png
-from diffaug.params.filtering import Audit
-from diffaug.records import Record, make_record
+from diffaug.dataset.codec import encode_png
+from diffaug.dataset.records import Record, make_record
+from diffaug.detector.detections import Detections
+from diffaug.params.filter import Audit
+from diffaug.pictures.cutout import Box
 from diffaug.scoring import audit as module
 from diffaug.scoring.audit import audit, failures, measure, trusted_classes
 

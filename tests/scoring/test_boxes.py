@@ -5,13 +5,13 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from scoring.sets import write_material
+from sets import write_material
 
-from diffaug.compose import Box
-from diffaug.errors import UserError
-from diffaug.images import encode_png
-from diffaug.params.filtering import Boxes
-from diffaug.records import Record, make_record
+from diffaug.dataset.codec import encode_png
+from diffaug.dataset.records import Record, make_record
+from diffaug.params.filter import Boxes
+from diffaug.pictures.cutout import Box
+from diffaug.runtime.errors import UserError
 from diffaug.scoring.boxes import changes, failures, measure, outside
 
 CAT, DOG = 0, 1

@@ -3,9 +3,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image, ImageFilter
-from scoring.sets import made, noise, write_material
+from sets import made, noise, write_material
 
-from diffaug.params.filtering import Degenerate
+from diffaug.params.filter import Degenerate
 from diffaug.scoring.degenerate import failures, measure, sharpness
 
 CHECKS = Degenerate(min_std=8.0, min_entropy=1.0, min_sharpness=10.0, flagged="reject")

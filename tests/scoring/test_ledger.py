@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from diffaug.errors import UserError
+from diffaug.runtime.errors import UserError
 from diffaug.scoring.ledger import Entry, read_ledger, summarise, write_ledger
 
 ROW = {"std": 8.25, "hash_train": 3, "hash_nearest_train": "12", "label_seen": "7", "new_boxes": "[[1.0, 2.0]]"}

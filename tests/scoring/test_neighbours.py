@@ -6,9 +6,9 @@ from types import ModuleType
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
-from scoring.sets import made, noise, real, write_material
+from sets import made, noise, real, write_material
 
-from diffaug.params.filtering import Neighbours
+from diffaug.params.filter import Neighbours
 from diffaug.scoring import hashes, pixels
 from diffaug.scoring.neighbours import NEAREST
 

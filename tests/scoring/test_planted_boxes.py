@@ -11,18 +11,18 @@ import yaml
 from import_graph import ROOT
 from PIL import Image, ImageDraw, ImageFilter
 
-from diffaug.detector.networks import save_detector
+from diffaug.dataset.codec import encode_png
+from diffaug.dataset.records import ImageSet, Record, make_record
+from diffaug.detector.network import save_detector
 from diffaug.detector.predicting import detect, load_detector
 from diffaug.detector.training import train_detector
-from diffaug.export import write_data_yaml, write_yolo
-from diffaug.images import encode_png
-from diffaug.params.filtering import DetChecks
-from diffaug.params.training import TrainDetParams
-from diffaug.records import ImageSet, Record, make_record
-from diffaug.sampling import endless
+from diffaug.export.yolo import write_data_yaml, write_yolo
+from diffaug.params.filter import DetChecks
+from diffaug.params.train_det import TrainDetParams
 from diffaug.scoring.audit import audit, trusted_classes
 from diffaug.scoring.ledger import Entry
 from diffaug.scoring.policy import judge
+from diffaug.training.order import endless
 
 NAMES = ("disc", "square")
 SIZE, PLANTED = 96, 50

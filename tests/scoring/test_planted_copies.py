@@ -10,11 +10,11 @@ import pytest
 import yaml
 from import_graph import ROOT
 from PIL import Image, ImageOps
-from scoring.sets import made, real, write_material
+from sets import made, real, write_material
 from shared_data import shared
 
-from diffaug.params.data import BoxFolder
-from diffaug.params.filtering import ClsChecks, DetChecks
+from diffaug.params.download import BoxFolder
+from diffaug.params.filter import ClsChecks, DetChecks
 from diffaug.scoring.ledger import Entry
 from diffaug.scoring.policy import judge
 from diffaug.scoring.scores import active, measured

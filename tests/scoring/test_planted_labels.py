@@ -7,21 +7,23 @@ import pytest
 import torch
 import yaml
 from import_graph import ROOT
-from scoring.sets import write_material
+from sets import write_material
 from shared_data import shared
 
-from diffaug.classifier import save_classifier, to_tensors, train_classifier
-from diffaug.params.data import BoxFolder, Crops
-from diffaug.params.filtering import ClsChecks, Label
-from diffaug.params.training import TrainClsParams
-from diffaug.records import ImageSet, Record, make_record
-from diffaug.sampling import endless
+from diffaug.classifier.network import save_classifier
+from diffaug.classifier.predicting import to_tensors
+from diffaug.classifier.training import train_classifier
+from diffaug.dataset.records import ImageSet, Record, make_record
+from diffaug.params.download import BoxFolder, Crops
+from diffaug.params.filter import ClsChecks, Label
+from diffaug.params.train_cls import TrainClsParams
 from diffaug.scoring.ledger import Entry
 from diffaug.scoring.policy import judge
 from diffaug.scoring.scores import measure_all
 from diffaug.sources.box_folder import box_folder
 from diffaug.sources.crops import crops
 from diffaug.sources.labelled import to_real_data
+from diffaug.training.order import endless
 
 CHECKS = ClsChecks(label=Label(min_probability=0.1, max_rank=1, max_probability=None))
 

@@ -2,8 +2,8 @@ from typing import Any
 
 import pytest
 
-from diffaug.errors import UserError
-from diffaug.params.filtering import Best, ClsChecks, DetChecks
+from diffaug.params.filter import Best, ClsChecks, DetChecks
+from diffaug.runtime.errors import UserError
 from diffaug.scoring.ledger import Entry
 from diffaug.scoring.policy import NOT_BEST, judge, select_best
 

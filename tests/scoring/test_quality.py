@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
-from scoring.sets import made, noise, real, write_material
+from sets import made, noise, real, write_material
 from shared_data import shared_weights
 from small_models import clip
 from torchvision.models import resnet18
 
-from diffaug.errors import UserError
 from diffaug.params.base import ModelName
-from diffaug.params.filtering import Embedding, HubNetwork, Network, Quality, TorchvisionNetwork
+from diffaug.params.filter import Embedding, HubNetwork, Network, Quality, TorchvisionNetwork
+from diffaug.runtime.errors import UserError
 from diffaug.scoring.embedding import measure
 from diffaug.scoring.networks import open_network
 from diffaug.scoring.quality import compare, write_quality

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scoring.sets import made, noise, real, write_material
+from sets import made, noise, real, write_material
 
-from diffaug.errors import UserError
-from diffaug.params.filtering import ClsChecks, DetChecks
+from diffaug.params.filter import ClsChecks, DetChecks
+from diffaug.runtime.errors import UserError
 from diffaug.scoring import degenerate, hashes
 from diffaug.scoring.material import Material
 from diffaug.scoring.scores import ORDER, _local_files, active, measure_all, score_module

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import save_file
-from scoring.sets import NAMES, made, noise, real, write_material
+from sets import NAMES, made, noise, real, write_material
 from small_models import clip
 
-from diffaug.errors import UserError
 from diffaug.params.base import ModelName
-from diffaug.params.filtering import Aesthetic, Label, Text
+from diffaug.params.filter import Aesthetic, Label, Text
+from diffaug.runtime.errors import UserError
 from diffaug.scoring import aesthetic, label, text
 from diffaug.scoring.clip import open_clip
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from shared_data import shared
 
-from diffaug.errors import UserError
-from diffaug.params.data import Bccd, BoxFolder, Crops, DownloadParams
+from diffaug.params.download import Bccd, BoxFolder, Crops, DownloadParams
+from diffaug.runtime.errors import UserError
 from diffaug.sources import bccd
 from diffaug.sources.real import check_classes, check_disjoint
 from diffaug.sources.tasks import read_both

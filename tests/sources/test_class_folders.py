@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 from shared_data import shared
 
-from diffaug.errors import UserError
-from diffaug.params.data import Folder
+from diffaug.params.download import Folder
+from diffaug.runtime.errors import UserError
 from diffaug.sources import class_folders as source
 from diffaug.sources.labelled import to_real_data
 from diffaug.sources.real import RealData, check_classes, check_disjoint

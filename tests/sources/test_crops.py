@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from diffaug.images import encode_png
-from diffaug.params.data import Crops
-from diffaug.records import Record, make_record
+from diffaug.dataset.codec import encode_png
+from diffaug.dataset.records import Record, make_record
+from diffaug.params.download import Crops
 from diffaug.sources.crops import crops
 from diffaug.sources.real import RealData
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from diffaug.errors import UserError
-from diffaug.params.data import FashionMnist
+from diffaug.params.download import FashionMnist
+from diffaug.runtime.errors import UserError
 from diffaug.sources import fashion_mnist as source
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from diffaug.errors import UserError
+from diffaug.runtime.errors import UserError
 from diffaug.sources import fashion_mnist
 from diffaug.sources.fashion_mnist import SHA256, _draw, fetch
 

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from photos import Photo, fault, read, write_coco, write_voc, write_yolo
 from PIL import Image
-from sources.photos import Photo, fault, read, write_coco, write_voc, write_yolo
 
-from diffaug.errors import UserError
+from diffaug.runtime.errors import UserError
 from diffaug.sources.real import RealData
 
 # Four photographs a split; p000 has the boxes of lines 1 and 2 (VOC: 3 and 5), and in COCO annotations 1 and 2.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sources.photos import (
+from photos import (
     FIRST,
     NAMES,
     WRITERS,
@@ -21,8 +21,8 @@ from sources.photos import (
     write_yolo,
 )
 
-from diffaug.export_sets import export_set
-from diffaug.records import Record, write_set
+from diffaug.commands.export import export_set
+from diffaug.dataset.records import Record, write_set
 from diffaug.sources.real import RealData, check_classes, check_disjoint
 
 # name: split, then class, x, y, width, height in pixels, worked out by hand from FIRST.

@@ -4,13 +4,13 @@ from typing import Any
 import datasets
 import numpy as np
 import pytest
+from photos import read, two_hundred, without_ids, write_coco
 from PIL import Image
-from sources.photos import read, two_hundred, without_ids, write_coco
 
-from diffaug.errors import UserError
-from diffaug.images import encode_png
-from diffaug.params.data import DownloadParams, HubBoxes, HubLabels
-from diffaug.records import make_record, write_set
+from diffaug.dataset.codec import encode_png
+from diffaug.dataset.records import make_record, write_set
+from diffaug.params.download import DownloadParams, HubBoxes, HubLabels
+from diffaug.runtime.errors import UserError
 from diffaug.sources.real import RealData, check_classes, check_disjoint
 from diffaug.sources.tasks import read_both
 

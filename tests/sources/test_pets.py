@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from diffaug.params.data import DownloadParams, OxfordPetBoxes
+from diffaug.params.download import DownloadParams, OxfordPetBoxes
 from diffaug.sources.real import check_classes, check_disjoint
 from diffaug.sources.tasks import read_both
 

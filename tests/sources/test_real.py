@@ -3,9 +3,9 @@ from collections import Counter
 import pytest
 from PIL import Image
 
-from diffaug.errors import UserError
-from diffaug.images import encode_png
-from diffaug.records import Record, make_record
+from diffaug.dataset.codec import encode_png
+from diffaug.dataset.records import Record, make_record
+from diffaug.runtime.errors import UserError
 from diffaug.sources.real import RealData, check_classes, check_disjoint, stratified_split
 
 

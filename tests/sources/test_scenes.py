@@ -1,10 +1,10 @@
 import numpy as np
 from PIL import Image, ImageDraw
 
-from diffaug.compose import Item, cut_out, place
-from diffaug.images import encode_png
-from diffaug.params.data import Scenes
-from diffaug.records import make_record
+from diffaug.dataset.codec import encode_png
+from diffaug.dataset.records import make_record
+from diffaug.params.download import Scenes
+from diffaug.pictures.cutout import Item, cut_out, place
 from diffaug.sources.real import RealData
 from diffaug.sources.scenes import scenes
 

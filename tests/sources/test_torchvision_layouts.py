@@ -10,7 +10,7 @@ import pytest
 import scipy.io
 from PIL import Image
 
-from diffaug.images import decode, read_file
+from diffaug.dataset.codec import decode, read_file
 from diffaug.sources.torchvision_sets import SETS, open_parts
 
 RNG = np.random.default_rng(0)

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 from torchvision import datasets
 
-from diffaug.errors import UserError
-from diffaug.params.data import Torchvision
+from diffaug.params.download import Torchvision
+from diffaug.runtime.errors import UserError
 from diffaug.sources import torchvision_sets
 from diffaug.sources.real import RealData, check_classes, check_disjoint
 from diffaug.sources.torchvision_sets import SETS, torchvision_set

@@ -1,10 +1,10 @@
 from pathlib import Path
 
+import photos
 import pytest
 from PIL import Image
-from sources import photos
 
-from diffaug.errors import UserError
+from diffaug.runtime.errors import UserError
 from diffaug.sources.real import RealData, check_classes
 
 CAT, DOG = "0 0.25 0.5 0.5 1\n", "1 0.75 0.5 0.5 1\n"

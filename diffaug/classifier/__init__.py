@@ -1,0 +1,1 @@
+"""A torchvision ResNet: its network, its training, its predictions."""

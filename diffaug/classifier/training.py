@@ -1,0 +1,100 @@
+"""A torchvision ResNet: training under a step budget, best checkpoint by real val, saving, loading, predicting."""
+
+import itertools
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torchvision.transforms import v2
+from tqdm import tqdm
+
+from diffaug.classifier.network import build
+from diffaug.classifier.predicting import Tensors, normalize, predict_logits
+from diffaug.params.train_cls import TrainClsParams
+from diffaug.runtime.errors import UserError
+
+
+@dataclass(frozen=True)
+class TrainedClassifier:
+    """The best model by val, and a row for every evaluation: step, train_loss, val_loss, val_accuracy."""
+
+    model: nn.Module
+    history: list[dict[str, float]]
+
+
+def train_classifier(
+    train: Tensors,
+    val: Tensors,
+    classes: int,
+    params: TrainClsParams,
+    seed: int,
+    label: str,
+    indices: Iterator[int],
+    classic: bool = False,
+) -> TrainedClassifier:
+    """Train for exactly `params.steps` steps and keep the weights with the best val accuracy (then the lower loss).
+
+    indices: the train images in the order in which they are seen. classic: with RandAugment (Cubuk et al. 2019,
+    arXiv:1909.13719) and, for every batch, MixUp (Zhang et al. 2017, arXiv:1710.09412) or CutMix (Yun et al. 2019,
+    arXiv:1905.04899).
+    """
+    torch.manual_seed(seed)
+    random.seed(seed)
+    device = train.images.device
+    model = build(params, classes).to(device).to(memory_format=torch.channels_last)
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=params.learning_rate, weight_decay=params.weight_decay, fused=True
+    )
+    scheduler = _scheduler(optimizer, params)
+    augment = _augment(params, classic)
+    mix = v2.RandomChoice([v2.MixUp(num_classes=classes), v2.CutMix(num_classes=classes)]) if classic else None
+    # bfloat16 needs no loss scaling, which would skip steps, and not the same ones in both arms.
+    mixed = device.type == "cuda" and torch.cuda.is_bf16_supported()
+    best: dict[str, Tensor] = {}
+    best_key = (-1.0, 0.0)
+    history: list[dict[str, float]] = []
+    losses: list[Tensor] = []
+    for step in tqdm(range(1, params.steps + 1), desc=label, unit="step", mininterval=1.0):
+        model.train()
+        index = torch.tensor(list(itertools.islice(indices, params.batch_size)), device=device)
+        pixels, labels = torch.stack([augment(image) for image in train.images[index]]), train.labels[index]
+        if mix is not None:
+            pixels, labels = mix(pixels.float(), labels)
+        with torch.autocast(device.type, torch.bfloat16, enabled=mixed):
+            loss = F.cross_entropy(model(normalize(pixels)), labels)
+        if not torch.isfinite(loss):
+            raise UserError(f"{label}: the loss became {loss.item()} at step {step}; lower train_cls.learning_rate")
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        scheduler.step()
+        losses.append(loss.detach())
+        if step % params.eval_every == 0 or step == params.steps:
+            logits = predict_logits(model, val.images)
+            accuracy = (logits.argmax(1) == val.labels).float().mean().item()
+            val_loss = F.cross_entropy(logits, val.labels).item()
+            train_loss = torch.stack(losses).mean().item()
+            losses.clear()
+            history.append({"step": step, "train_loss": train_loss, "val_loss": val_loss, "val_accuracy": accuracy})
+            if (accuracy, -val_loss) > best_key:
+                best_key = (accuracy, -val_loss)
+                best = {key: value.detach().clone() for key, value in model.state_dict().items()}
+    model.load_state_dict(best)
+    return TrainedClassifier(model.eval(), history)
+
+
+def _scheduler(optimizer: torch.optim.Optimizer, params: TrainClsParams) -> torch.optim.lr_scheduler.LRScheduler:
+    if params.schedule == "one_cycle":
+        return torch.optim.lr_scheduler.OneCycleLR(optimizer, params.learning_rate, total_steps=params.steps + 1)
+    return torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, params.steps)
+
+
+def _augment(params: TrainClsParams, classic: bool) -> v2.Transform:
+    shift = round(params.shift * params.image_size)
+    steps: list[v2.Transform] = [v2.RandomHorizontalFlip(params.flip)]
+    if shift:
+        steps.append(v2.RandomCrop(params.image_size, padding=shift, padding_mode="edge"))
+    return v2.Compose([*steps, v2.RandAugment()] if classic else steps)

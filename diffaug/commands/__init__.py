@@ -1,0 +1,1 @@
+"""The `diffaug` command: one file per command."""

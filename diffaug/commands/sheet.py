@@ -1,0 +1,114 @@
+"""Looking before a long run: one image over a grid of two settings; and one image of a run made again."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from PIL import Image
+from tqdm import tqdm
+
+from diffaug.dataset.records import Record
+from diffaug.generation.drawing.sampler import Sampler
+from diffaug.generation.plan.jobs import Job, Plan, Settings
+from diffaug.pictures.grid import draw_grid
+from diffaug.runtime.errors import UserError
+
+_JOB_KEYS = ("prompt", "negative_prompt", "seed")
+_SETTING_KEYS = tuple(field.name for field in fields(Settings) if field.name not in ("mode", "negative"))
+_KINDS = {"scheduler": str, "prompt": str, "negative_prompt": str, "seed": int}
+_RANGES = {
+    "strength": (0.01, 1),
+    "eta": (0, 1),
+    "num_inference_steps": (1, 1000),
+    "guidance_scale": (0, 50),
+    "width": (16, 8192),
+    "height": (16, 8192),
+}
+_WHOLE = ("num_inference_steps", "width", "height")
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A setting and the values that it takes along one side of the grid."""
+
+    name: str
+    values: tuple[Any, ...]
+
+    @classmethod
+    def parse(cls, text: str) -> "Axis":
+        """From `name=value,value,...`; prompts are divided by `|`. Raises UserError."""
+        name, _, values = text.partition("=")
+        allowed = (*_JOB_KEYS, *_SETTING_KEYS)
+        if name not in allowed or not values:
+            raise UserError(f"{text!r} is not NAME=VALUE,VALUE with a NAME of {', '.join(allowed)}")
+        kind: Any = _KINDS.get(name, int if name in _WHOLE else float)
+        try:
+            chosen = cls(name, tuple(kind(value.strip()) for value in values.split("|" if "prompt" in name else ",")))
+        except ValueError:
+            raise UserError(f"{text!r}: every value of {name} must be of type {kind.__name__}") from None
+        low, high = _RANGES.get(name, (0, 2**63))
+        if kind is not str and any(not low <= value <= high for value in chosen.values):
+            raise UserError(f"{text!r}: values of {name} go from {low:g} to {high:g}")
+        return chosen
+
+    def put(self, job: Job, value: Any, names: Sequence[str]) -> Job:
+        """The job with this value; `{class}` in a prompt is its class, of `names`."""
+        if self.name == "prompt":
+            return replace(job, prompt=value.replace("{class}", names[job.label] if job.label >= 0 else "object"))
+        if self.name == "negative_prompt":
+            settings = replace(job.settings, negative=bool(value))
+            return replace(job, negative_prompt=value, settings=settings)
+        if self.name == "strength" and not job.settings.strength:
+            raise UserError(f"strength: {job.mode} has none here; choose another --mode")
+        if self.name in _JOB_KEYS:
+            return replace(job, **{self.name: value})
+        return replace(job, settings=replace(job.settings, **{self.name: value}))
+
+
+def first_job(plan: Plan, task: str, mode: str | None, class_name: str | None) -> Job:
+    """The plan's first job of this task ("cls" or "det"), mode and class. Raises UserError where it has none."""
+    names = plan.cls.names if task == "cls" else plan.det.names
+    jobs = plan.images if task == "cls" else (*plan.parts, *plan.items)
+    if class_name is not None and class_name not in names:
+        raise UserError(f"--class {class_name!r}: there is no such class; the classes are {', '.join(names)}")
+    label = names.index(class_name) if class_name is not None else None
+    for job in jobs:
+        if mode in (None, job.mode) and label in (None, job.label):
+            return job
+    modes = ", ".join(sorted({job.mode for job in jobs})) or "none"
+    wanted = " and ".join(f"--{name} {value}" for name, value in (("mode", mode), ("class", class_name)) if value)
+    raise UserError(
+        f"{wanted or task}: generate.{task} draws no such image, but of modes: {modes}; add it to generate.{task}.modes"
+    )
+
+
+def sheet(
+    sampler: Sampler, job: Job, source: Record | None, across: Axis, down: Axis, names: Sequence[str]
+) -> Image.Image:
+    """The job drawn with every pair of values, as one labelled grid with the seconds per image in each cell."""
+    sources = {source.id: source} if source else {}
+    cells = {
+        (row, column): down.put(across.put(job, first, names), second, names)
+        for row, second in enumerate(down.values)
+        for column, first in enumerate(across.values)
+    }
+    for wanted in cells.values():
+        if wanted.settings.strength and int(wanted.settings.num_inference_steps * wanted.settings.strength) < 1:
+            raise UserError(
+                f"{wanted.settings.num_inference_steps} steps x strength {wanted.settings.strength:g} is below one step"
+            )
+    sampler.check(list(cells.values()), [])
+    sampler.draw([job], sources)  # a first call compiles and allocates, which is no image's fault
+    drawn: dict[tuple[int, int], tuple[Image.Image, str]] = {}
+    for place, wanted in tqdm(cells.items(), desc="sheet", unit="image"):
+        start = time.perf_counter()
+        image = sampler.draw([wanted], sources).images()[0]
+        seconds = (time.perf_counter() - start) / sampler.batch_size
+        drawn[place] = (sampler.views.finish(image, wanted, source), f"{seconds:.3g} s/image")
+    rows = [
+        (f"{down.name} = {value}", [drawn[row, column] for column in range(len(across.values))])
+        for row, value in enumerate(down.values)
+    ]
+    title = f"{job.mode}: {job.prompt}" + (f" (source {job.source_id})" if job.source_id else "")
+    return draw_grid(title, [f"{across.name} = {value}" for value in across.values], rows)

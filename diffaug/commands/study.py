@@ -1,0 +1,127 @@
+"""`diffaug study`: the pipeline once for every recipe and ratio, as DVC experiments."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from diffaug.params import Params
+from diffaug.params.messages import one_line
+from diffaug.report.verdict import METRICS
+from diffaug.runtime.errors import UserError
+
+_PIPELINE = ("dvc.yaml", "dvc.lock", "diffaug", "stages", "prompts")  # and params.yaml
+
+
+@dataclass(frozen=True)
+class Run:
+    """One experiment: a recipe at a ratio."""
+
+    recipe: str
+    ratio: float
+
+    @property
+    def name(self) -> str:
+        """The experiment's, below the commit that it starts from."""
+        return f"study-{self.recipe.replace('_', '-')}-{self.ratio:g}".replace(".", "p")
+
+    @property
+    def changes(self) -> list[str]:
+        """Its params, for `dvc exp run`."""
+        pairs = (f"merge.recipe={self.recipe}", f"merge.ratio={self.ratio:g}")
+        return [argument for pair in pairs for argument in ("-S", pair)]
+
+
+def plan_study(params: Params) -> list[Run]:
+    """The runs that the params ask for, in their order. Raises UserError where one could not be run."""
+    runs = [Run(recipe, ratio) for recipe, ratios in params.study.items() for ratio in ratios]
+    if not runs:
+        raise UserError("params.yaml: study: no recipe is given; name some with their ratios, such as synthetic: [1.0]")
+    for run in runs:
+        changed = params.model_dump(mode="json", exclude_unset=True)
+        changed["merge"] |= {"recipe": run.recipe, "ratio": run.ratio}
+        try:
+            Params.model_validate(changed)
+        except ValidationError as error:
+            raise UserError(
+                f"study: {run.recipe} at {run.ratio:g}: {one_line(Path('params.yaml'), error, Params)}"
+            ) from None
+    return runs
+
+
+def run_study(runs: Sequence[Run], params: Params) -> list[tuple[Run, dict[str, Any]]]:
+    """Every run's metrics. Runs that are done stay done; each of the others is an experiment in a folder of its own,
+    which takes what is cached and leaves the workspace alone.
+
+    Raises UserError where the workspace has changes (they would be part of every run), where the pipeline has not run,
+    or where an experiment fails.
+    """
+    _refuse_changes()
+    results = []
+    for number, run in enumerate(runs, 1):
+        found = _metrics(run)
+        before = ": done before" if found else ""
+        print(f"study: {number} of {len(runs)}: {run.recipe}, ratio {run.ratio:g}{before}", flush=True)
+        if found is None:
+            command = [sys.executable, "-m", "dvc", "exp", "run", "--temp", "--name", run.name, *run.changes]
+            command += [argument for path in _weights(params) for argument in ("--copy-paths", path)]
+            if subprocess.run(command, check=False).returncode:
+                raise UserError(
+                    f"study: {run.name} failed, see above; what is done is kept: mend it and run `diffaug study` again"
+                )
+            found = _metrics(run)
+        if found is None:
+            raise UserError(f"study: {run.name} left no {METRICS}; run `dvc exp show` to see what it did")
+        results.append((run, found))
+    return results
+
+
+def _weights(params: Params) -> list[str]:
+    """Initial weights that the params name by a path below the project, which a folder of its own would lack."""
+    named = [params.train_cls.weights, params.train_det.weights]
+    return [one for one in named if isinstance(one, str) and not Path(one).is_absolute() and Path(one).is_file()]
+
+
+def _refuse_changes() -> None:
+    changed = [line for line in _git("status", "--porcelain").splitlines() if not line.startswith("??")]
+    if changed:
+        raise UserError(
+            f"study: {changed[0].split()[-1]} has changes that no commit holds; they would be part of every run: run "
+            "`dvc repro`, then `git commit -a`"
+        )
+    if not _git("ls-files", "dvc.lock"):
+        raise UserError("study: dvc.lock is not committed; run `dvc repro`, then commit it and metrics/metrics.json")
+
+
+def _metrics(run: Run) -> dict[str, Any] | None:
+    """What the experiment of this name wrote, if it began from the commit that is checked out, or from another with the
+    same pipeline: a commit of other files, or of further runs to the study, does not undo what is done."""
+    for line in _git("for-each-ref", "--format=%(refname)", "refs/exps").splitlines():
+        # refs/exps/FIRST 2 DIGITS/THE OTHER 38/NAME, of the commit that it began from
+        parts = line.split("/")
+        if len(parts) == 5 and parts[4] == run.name and _same_pipeline(parts[2] + parts[3]):
+            return json.loads(_git("show", f"{line}:{METRICS.as_posix()}"))
+    return None
+
+
+def _same_pipeline(commit: str) -> bool:
+    if _git("diff", "--name-only", commit, "HEAD", "--", *_PIPELINE):
+        return False
+    then, now = (yaml.safe_load(_git("show", f"{one}:params.yaml")) for one in (commit, "HEAD"))
+    return all(then.get(key) == now.get(key) for key in then.keys() | now.keys() if key != "study")
+
+
+def _git(*arguments: str) -> str:
+    try:
+        return subprocess.run(["git", *arguments], capture_output=True, text=True, check=True).stdout
+    except (subprocess.CalledProcessError, FileNotFoundError) as error:
+        reason = " ".join((getattr(error, "stderr", "") or str(error)).split())
+        raise UserError(
+            f"study: git {arguments[0]} failed ({reason}); run it in the project's git repository"
+        ) from None

@@ -1,0 +1,141 @@
+"""Presets: what params.yaml says otherwise for a case, put over it with its comments kept."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.error import CommentMark, YAMLError
+from ruamel.yaml.tokens import CommentToken
+
+from diffaug.params import load_params
+from diffaug.runtime.errors import UserError
+from diffaug.runtime.files import atomic_path
+
+
+def use_preset(preset: Path, assignments: list[str], params: Path = Path("params.yaml")) -> list[str]:
+    """Put the preset, then the `KEY=VALUE` assignments, over params.yaml, and return the keys that changed.
+
+    A mapping with another `source` replaces the old one, others are merged key by key. The file stays as it was where
+    the result is no valid params.yaml. Raises UserError.
+    """
+    base, over = _read(params), _read(preset)
+    changed = _put(base, over, "")
+    for assignment in assignments:
+        changed += _put(base, _assigned(assignment), "")
+    text = io.StringIO()
+    _yaml().dump(base, text)
+    checked = params.with_name(f".{params.name}.new")
+    checked.write_text(text.getvalue(), encoding="utf-8")
+    try:
+        load_params(checked)
+    except UserError as error:
+        raise UserError(str(error).replace(str(checked), f"{params} with {preset}")) from None
+    finally:
+        checked.unlink()
+    with atomic_path(params) as temporary:
+        temporary.write_text(text.getvalue(), encoding="utf-8")
+    return changed
+
+
+def _yaml() -> YAML:
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    yaml.width = 4096
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    yaml.representer.add_representer(type(None), _represent_null)
+    return yaml
+
+
+def _represent_null(representer: Any, _: None) -> Any:
+    """As people write it; the library would leave the place empty."""
+    return representer.represent_scalar("tag:yaml.org,2002:null", "null")
+
+
+def _read(path: Path) -> Any:
+    try:
+        content = _yaml().load(path.read_text(encoding="utf-8"))
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not readable as YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: expected sections of params.yaml such as 'download:'")
+    return content
+
+
+def _assigned(assignment: str) -> dict[str, Any]:
+    """{"a": {"b": value}} of a.b=value, the value read as YAML."""
+    key, equals, text = assignment.partition("=")
+    if not equals or not key:
+        raise UserError(f"{assignment!r} is not KEY=VALUE, such as train_det.steps=200")
+    try:
+        content: Any = _yaml().load(text)
+    except YAMLError as error:
+        raise UserError(f"{assignment!r} is not readable as YAML: {' '.join(str(error).split())}") from None
+    for part in reversed(key.split(".")):
+        content = {part: content}
+    return content
+
+
+def _put(base: CommentedMap, over: dict[str, Any], where: str) -> list[str]:
+    changed = []
+    for key, value in over.items():
+        old = base.get(key)
+        name = f"{where}{key}"
+        if isinstance(value, dict) and isinstance(old, CommentedMap) and _same_source(old, value):
+            changed += _put(old, value, f"{name}.")
+        elif value != old:
+            after = _comment_after(base, key) if key in base else _take_comment_below(base)
+            base[key] = _in_one_line(value)
+            if after:
+                base.ca.items[key] = [None, None, CommentToken(after, CommentMark(0), None), None]
+            changed.append(name)
+    return changed
+
+
+def _comment_after(base: CommentedMap, key: str) -> str:
+    """The comment that follows a key's value; of a mapping that goes, only what stands below it: it is about what comes
+    next."""
+    token = _token(base, key)
+    text = token.value if token else ""
+    return "\n" + text.partition("\n")[2] if _is_block(base[key]) and text else text
+
+
+def _take_comment_below(base: CommentedMap) -> str:
+    """What stands below the mapping's last value, taken away from it: it is about what comes next, below a new key."""
+    token = _token(base, list(base)[-1]) if base else None
+    own, newline, below = token.value.partition("\n") if token else ("", "", "")
+    if token is None or not below.strip():
+        return ""
+    token.value = own + newline
+    return newline + below
+
+
+def _token(base: CommentedMap, key: str) -> CommentToken | None:
+    """The comment after a key's value, which the library keeps with the last key in it."""
+    while _is_block(base[key]):
+        base = base[key]
+        key = list(base)[-1]
+    tokens = base.ca.items.get(key)
+    return tokens[2] if tokens else None
+
+
+def _is_block(value: Any) -> bool:
+    return isinstance(value, CommentedMap) and bool(value) and not value.fa.flow_style()
+
+
+def _in_one_line(value: Any) -> Any:
+    """The value without the preset's own comments."""
+    if isinstance(value, dict):
+        mapping = CommentedMap({key: _in_one_line(item) for key, item in value.items()})
+        mapping.fa.set_flow_style()
+        return mapping
+    if isinstance(value, list):
+        sequence = CommentedSeq([_in_one_line(item) for item in value])
+        sequence.fa.set_flow_style()
+        return sequence
+    return float(value) if isinstance(value, float) else value  # 1e-3 would be read as text
+
+
+def _same_source(old: dict[str, Any], new: dict[str, Any]) -> bool:
+    return new.get("source", old.get("source")) == old.get("source")

@@ -1,0 +1,1 @@
+"""The image table: records, their provenance, and pictures as bytes."""

@@ -1,0 +1,101 @@
+"""Pictures in and out: decoding with checks, one way of encoding, fitting a size."""
+
+import io
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from diffaug.runtime.errors import UserError
+
+_PNG_LEVEL = 6  # pinned: the level is part of the bytes, and so of the identity of every image
+_KEPT_MODES = ("L", "RGB")
+_ORIENTATION = 0x0112
+# Read by hand, since ImageOps.exif_transpose writes the EXIF anew and so fails on a whole photograph with an odd tag.
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+# What Pillow raises for damaged files and EXIF; ImportError comes from Ultralytics, which wraps Image.open.
+_UNREADABLE = (OSError, SyntaxError, ValueError, TypeError, struct.error, ImportError, Image.DecompressionBombError)
+
+
+def encode_png(image: Image.Image, text: Mapping[str, str] | None = None) -> bytes:
+    """The image as PNG bytes, the same for the same pixels and `text` chunks; other metadata is left out."""
+    info = PngInfo()
+    for key, value in (text or {}).items():
+        info.add_text(key, value)
+    buffer = io.BytesIO()
+    Image.fromarray(np.asarray(image)).save(buffer, format="PNG", compress_level=_PNG_LEVEL, pnginfo=info)
+    return buffer.getvalue()
+
+
+def canonical(data: bytes, name: str) -> bytes:
+    """A file's bytes as they are stored: a plain upright JPEG as it came, anything else decoded and encoded as PNG.
+
+    Raises UserError with `name` where the file is not a readable image.
+    """
+    image = decode(data, name)
+    opened = Image.open(io.BytesIO(data))
+    plain = opened.format == "JPEG" and opened.mode in _KEPT_MODES and opened.getexif().get(_ORIENTATION, 1) == 1
+    return data if plain else encode_png(image)
+
+
+def decode(data: bytes, name: str) -> Image.Image:
+    """The image as "L" or "RGB", uint8, turned upright. `name` goes into the message of the UserError.
+
+    Grey stays grey; 16-bit grey is scaled to 8 bits; CMYK, palettes and others become RGB; transparency is put on
+    white; an EXIF rotation is applied.
+    """
+    try:
+        image: Image.Image = Image.open(io.BytesIO(data))
+        image.load()
+        turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
+    except _UNREADABLE as error:
+        # Ultralytics' opener asks for a package of HEIF images wherever Pillow knows no format.
+        reason = "in none of Pillow's formats" if isinstance(error, ImportError) else error
+        raise UserError(f"{name}: not a readable image ({reason}); replace or remove the file") from None
+    if turn is not None:
+        image = image.transpose(turn)
+    if image.mode.startswith(("I", "F")):
+        return _eight_bits(image, name)
+    if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA"):
+        rgba = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
+    if image.mode == "1":
+        return image.convert("L")
+    return image if image.mode in _KEPT_MODES else image.convert("RGB")
+
+
+def _eight_bits(image: Image.Image, name: str) -> Image.Image:
+    pixels = np.asarray(image, dtype=np.float64)
+    if image.mode.startswith("F") or pixels.min() < 0 or pixels.max() > 65535:
+        raise UserError(
+            f"{name}: {image.mode} pixels from {pixels.min():g} to {pixels.max():g} have no agreed white; "
+            "save the image with 8 or 16 bits a channel"
+        )
+    return Image.fromarray(np.round(pixels / 257).astype(np.uint8))
+
+
+def read_file(path: Path) -> bytes:
+    """A file as `canonical` stores it. Raises UserError with the file's name."""
+    try:
+        return canonical(path.read_bytes(), str(path))
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}; replace or remove the file") from None
+
+
+def to_rgb_array(image: Image.Image, size: int | None = None) -> np.ndarray:
+    """uint8 (H, W, 3); with `size`, scaled to that square with Lanczos filtering."""
+    rgb = image.convert("RGB")
+    if size is not None and rgb.size != (size, size):
+        rgb = rgb.resize((size, size), Image.Resampling.LANCZOS)
+    return np.asarray(rgb)

@@ -1,0 +1,198 @@
+"""The image table: every image set, real or synthetic, as Parquet files with Hugging Face `datasets` features."""
+
+import hashlib
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from datasets import ClassLabel, Features, Image, List, Value
+from PIL import Image as PilImage
+
+from diffaug.dataset.codec import decode
+from diffaug.runtime.errors import UserError
+from diffaug.runtime.files import atomic_path
+
+SHARD_ROWS = 1000
+_ROW_GROUP = 100
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Record:
+    """One image and what is known of it.
+
+    image: encoded bytes (PNG or JPEG); sha256: of these bytes. label: class of a classification image, else None.
+    bbox: boxes as (x, y, width, height) in pixels from the top left; category: their class numbers.
+    The fields after `origin` are filled for synthetic rows only: how the image was made; `settings` is JSON of all that
+    has no column of its own (size drawn, LoRAs, ControlNet, ...); flagged: what the model's safety checker said.
+    """
+
+    id: str
+    image: bytes = field(repr=False)
+    sha256: str
+    split: str
+    label: int | None = None
+    bbox: tuple[tuple[float, float, float, float], ...] = ()
+    category: tuple[int, ...] = ()
+    origin: str = "real"
+    source_id: str | None = None
+    mode: str | None = None
+    prompt: str | None = None
+    negative_prompt: str | None = None
+    seed: int | None = None
+    strength: float | None = None
+    guidance_scale: float | None = None
+    steps: int | None = None
+    scheduler: str | None = None
+    model: str | None = None
+    revision: str | None = None
+    weights_sha256: str | None = None
+    licence: str | None = None
+    eta: float | None = None
+    settings: str | None = None
+    flagged: bool | None = None
+    index: int | None = None
+
+    def open(self) -> PilImage.Image:
+        """The decoded image, "L" or "RGB"."""
+        return decode(self.image, self.id)
+
+
+def make_record(id: str, data: bytes, split: str, **columns: Any) -> Record:
+    """A record of an encoded image, with its hash."""
+    return Record(id=id, image=data, sha256=hashlib.sha256(data).hexdigest(), split=split, **columns)
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Class names and records, sorted by id. A task that is switched off has neither."""
+
+    names: tuple[str, ...]
+    records: tuple[Record, ...]
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __iter__(self) -> Iterator[Record]:
+        return iter(self.records)
+
+
+def features(names: Sequence[str]) -> Features:
+    """The columns of the table, for classes of these names."""
+    label = ClassLabel(names=list(names)) if names else Value("int64")
+    provenance = {
+        column: Value({"str": "string", "int": "int64", "float": "float64", "bool": "bool"}[_plain(column)])
+        for column in _PROVENANCE
+    }
+    return Features(
+        {
+            "id": Value("string"),
+            "image": Image(),
+            "sha256": Value("string"),
+            "split": Value("string"),
+            "label": label,
+            "objects": {"bbox": List(List(Value("float32"), length=4)), "category": List(label)},
+            "origin": Value("string"),
+            **provenance,
+        }
+    )
+
+
+_PROVENANCE = [item.name for item in fields(Record)][8:]
+
+
+def _plain(column: str) -> str:
+    annotation = next(item.type for item in fields(Record) if item.name == column)
+    return str(annotation).split(" ")[0]
+
+
+def write_set(
+    folder: Path,
+    names: Sequence[str],
+    records: Iterable[Record],
+    shard: Callable[[Record], str] | None = None,
+) -> None:
+    """Write the set as `part-*.parquet`, the same bytes for the same records.
+
+    Shards hold fixed ranges: the n-th thousand of the rows sorted by id or, where `shard` names each record's part,
+    what it says; so a larger set appends and rewrites nothing.
+    Raises UserError where two records have one id.
+    """
+    rows = sorted(records, key=lambda record: record.id)
+    for before, after in itertools.pairwise(rows):
+        if before.id == after.id:
+            raise UserError(f"{folder}: two images have the id {after.id!r}; ids must differ")
+    parts: dict[str, list[Record]] = {} if rows else {"00000": []}
+    for number, record in enumerate(rows):
+        parts.setdefault(shard(record) if shard else f"{number // SHARD_ROWS:05d}", []).append(record)
+    write_shards(folder, names, parts.items())
+
+
+def write_shards(folder: Path, names: Sequence[str], shards: Iterable[tuple[str, Iterable[Record]]]) -> None:
+    """Write `part-NAME.parquet` for every shard and its records, which are taken one by one: a set of any size is
+    written with the memory of a hundred images. Other files of the folder are removed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    schema = features(names).arrow_schema
+    written = set()
+    for part, records in shards:
+        path = folder / f"part-{part}.parquet"
+        with (
+            atomic_path(path) as temporary,
+            pq.ParquetWriter(temporary, schema, compression="zstd", write_page_checksum=True) as writer,
+        ):
+            remaining = iter(records)
+            while rows := [_row(record) for record in itertools.islice(remaining, _ROW_GROUP)]:
+                writer.write_table(pa.Table.from_pylist(rows, schema=schema))
+        written.add(path)
+    for stale in set(folder.iterdir()) - written:
+        stale.unlink()
+
+
+def _row(record: Record) -> dict[str, Any]:
+    row = asdict(record)
+    row["image"] = {"bytes": record.image, "path": record.id}
+    row["objects"] = {"bbox": row.pop("bbox"), "category": row.pop("category")}
+    return row
+
+
+def read_set(folder: Path) -> ImageSet:
+    """The set, sorted by id, every image checked against its hash.
+
+    Raises UserError where the folder holds no table, a file or an image is damaged, a row stands in another split's
+    folder, or a synthetic row stands outside train.
+    """
+    files = sorted(folder.glob("part-*.parquet"))
+    if not files:
+        raise UserError(f"{folder}: no part-*.parquet found; run `dvc repro` or `dvc pull` first")
+    records: list[Record] = []
+    names: tuple[str, ...] = ()
+    for file in files:
+        try:
+            table = pq.read_table(file, page_checksum_verification=True)
+            label = Features.from_arrow_schema(table.schema)["label"]
+        except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
+            raise UserError(
+                f"{file}: damaged ({str(error).partition(chr(10))[0]}); delete it and run `dvc checkout`"
+            ) from None
+        names = tuple(label.names) if isinstance(label, ClassLabel) else ()
+        records += [_record(row, file) for row in table.to_pylist()]
+    return ImageSet(names, tuple(sorted(records, key=lambda record: record.id)))
+
+
+def _record(row: dict[str, Any], file: Path) -> Record:
+    data = row.pop("image")["bytes"]
+    if hashlib.sha256(data).hexdigest() != row["sha256"]:
+        raise UserError(f"{file}: image {row['id']!r} does not match its sha256; delete the file and run `dvc pull`")
+    objects = row.pop("objects")
+    expected = file.parent.name if file.parent.name in SPLITS else row["split"]
+    if row["split"] != expected or (row["origin"] != "real" and row["split"] != "train"):
+        raise UserError(
+            f"{file}: image {row['id']!r} is {row['origin']}, of split {row['split']}: only images of the folder's own "
+            "split belong here, and synthetic ones only in train; run `dvc checkout`"
+        )
+    boxes = tuple(tuple(box) for box in objects["bbox"])
+    return Record(image=data, bbox=boxes, category=tuple(objects["category"]), **row)

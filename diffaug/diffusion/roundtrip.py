@@ -1,0 +1,43 @@
+"""Real images through the generator's VAE and back, at their own size: what its decoder alone does to a picture."""
+
+import hashlib
+from collections.abc import Sequence
+
+import torch
+from PIL import Image
+from tqdm import tqdm
+
+from diffaug.dataset.codec import encode_png
+from diffaug.dataset.records import Record
+from diffaug.diffusion.opening import Model
+from diffaug.pictures.canvas import Canvas
+from diffaug.runtime.errors import UserError
+
+_MULTIPLE = 8
+
+
+@torch.inference_mode()
+def through_vae(records: Sequence[Record], model: Model) -> list[bytes]:
+    """The records' pictures as PNGs of their own size and colour mode, each a draw, which its id decides, from its
+    latent's distribution. Raises UserError where the pipeline has no such VAE."""
+    vae, processor = getattr(model.pipeline, "vae", None), getattr(model.pipeline, "image_processor", None)
+    if vae is None or processor is None or not hasattr(vae, "encode"):
+        raise UserError(f"merge.recipe vae_roundtrip: {model.label} has no VAE that encodes; choose another recipe")
+    made = []
+    for record in tqdm(records, desc="merge: through the VAE", unit="image", mininterval=1.0, leave=False):
+        source = record.open()
+        canvas = Canvas.fit(source.size, (_up(source.width), _up(source.height)), "pad")
+        pixels = processor.preprocess(canvas.enter(source.convert("RGB"))).to(model.device, model.dtype)
+        seed = int.from_bytes(hashlib.sha256(record.id.encode()).digest()[:7])
+        latent = vae.encode(pixels)
+        if hasattr(latent, "latent_dist"):
+            code = latent.latent_dist.sample(torch.Generator().manual_seed(seed))
+        else:
+            code = latent[0]  # a tiny VAE has no distribution
+        picture: Image.Image = processor.postprocess(vae.decode(code).sample.float(), output_type="pil")[0]
+        made.append(encode_png(canvas.leave(picture, source).convert(source.mode)))
+    return made
+
+
+def _up(side: int) -> int:
+    return -(-side // _MULTIPLE) * _MULTIPLE

@@ -1,0 +1,99 @@
+"""The samplers by the names that users know, on the scheduler classes of diffusers that fit a model."""
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from diffaug.params.schedulers import MODEL_OWN, SPACINGS
+from diffaug.runtime.errors import UserError
+
+# WebUI's names, as in the table of diffusers' documentation (docs/source/en/api/schedulers/overview.md).
+_DIFFUSION: dict[str, tuple[str, dict[str, Any]]] = {
+    "ddim": ("DDIMScheduler", {}),
+    "ddpm": ("DDPMScheduler", {}),
+    "deis": ("DEISMultistepScheduler", {"algorithm_type": "deis"}),
+    "dpm2": ("KDPM2DiscreteScheduler", {}),
+    "dpm2_a": ("KDPM2AncestralDiscreteScheduler", {}),
+    "dpmpp_2m": ("DPMSolverMultistepScheduler", {"algorithm_type": "dpmsolver++"}),
+    "dpmpp_2m_sde": ("DPMSolverMultistepScheduler", {"algorithm_type": "sde-dpmsolver++"}),
+    "dpmpp_sde": ("DPMSolverSinglestepScheduler", {"algorithm_type": "sde-dpmsolver++"}),
+    "euler": ("EulerDiscreteScheduler", {}),
+    "euler_a": ("EulerAncestralDiscreteScheduler", {}),
+    "heun": ("HeunDiscreteScheduler", {}),
+    "lcm": ("LCMScheduler", {}),
+    "lms": ("LMSDiscreteScheduler", {}),
+    "pndm": ("PNDMScheduler", {"skip_prk_steps": True}),
+    "sa_solver": ("SASolverScheduler", {"algorithm_type": "data_prediction"}),
+    "tcd": ("TCDScheduler", {}),
+    "unipc": ("UniPCMultistepScheduler", {}),
+}
+_FLOW: dict[str, tuple[str, dict[str, Any]]] = {
+    "euler": ("FlowMatchEulerDiscreteScheduler", {}),
+    "heun": ("FlowMatchHeunDiscreteScheduler", {}),
+    "lcm": ("FlowMatchLCMScheduler", {}),
+}
+_SPACINGS = {name: f"use_{name}_sigmas" for name in SPACINGS}
+
+
+def fitting(scheduler: Any) -> dict[str, tuple[str, dict[str, Any]]]:
+    """Name to (class, settings) of all samplers that fit a model whose own scheduler is this one.
+
+    Spacings of the noise levels (Karras et al. 2022, arXiv:2206.00364) are offered where the class takes them. Models
+    trained by flow matching take its own schedulers and, with flow sigmas, those solvers that know them and end at a
+    clean image; in these the library's spacings go beyond what a flow has. A model with neither betas nor a flow has
+    only its own.
+    """
+    import diffusers
+
+    flow = type(scheduler).__name__.startswith("FlowMatch") or scheduler.config.get("use_flow_sigmas", False)
+    table: dict[str, tuple[str, dict[str, Any]]] = {}
+    if not flow and "beta_start" not in scheduler.config:
+        return table
+    shift = scheduler.config.get("shift", scheduler.config.get("flow_shift", 1.0))
+    for name, (kind, settings) in _DIFFUSION.items():
+        known: Mapping[str, inspect.Parameter] = inspect.signature(getattr(diffusers, kind).__init__).parameters
+        if flow and name in _FLOW:
+            kind, settings = _FLOW[name]
+            settings = settings | {"shift": shift}
+            known = inspect.signature(getattr(diffusers, kind).__init__).parameters
+        elif flow and {"use_flow_sigmas", "final_sigmas_type"} <= set(known):
+            settings = settings | {"use_flow_sigmas": True, "prediction_type": "flow_prediction", "flow_shift": shift}
+            known = {}
+        elif flow:
+            continue
+        table[name] = (kind, settings)
+        for suffix, argument in _SPACINGS.items():
+            if argument in known:
+                table[f"{name}_{suffix}"] = (kind, settings | {argument: True})
+    return table
+
+
+def make_scheduler(name: str, own: Any) -> Any:
+    """A new scheduler of this name with the noise schedule of the model's `own`.
+
+    Raises UserError where it does not fit the model.
+    """
+    import diffusers
+
+    if name == MODEL_OWN:
+        return type(own).from_config(own.config)
+    table = fitting(own)
+    if name not in table:
+        raise UserError(
+            f"params.yaml: generate.scheduler: {name!r} does not fit this model, whose own is {type(own).__name__}; "
+            f"allowed are {', '.join([MODEL_OWN, *table])}"
+        )
+    kind, settings = table[name]
+    unset = dict.fromkeys(_SPACINGS.values(), False)
+    return getattr(diffusers, kind).from_config(own.config, **(unset if _takes(kind, unset) else {}) | settings)
+
+
+def takes_eta(scheduler: Any) -> bool:
+    """Whether eta (the share of fresh noise a step: Song et al. 2020, arXiv:2010.02502) means something to it."""
+    return "eta" in inspect.signature(scheduler.step).parameters
+
+
+def _takes(kind: str, arguments: dict[str, bool]) -> bool:
+    import diffusers
+
+    return set(arguments) <= set(inspect.signature(getattr(diffusers, kind).__init__).parameters)

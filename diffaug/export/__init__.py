@@ -1,0 +1,1 @@
+"""Image sets as plain files that other programs read."""

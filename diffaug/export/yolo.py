@@ -1,0 +1,40 @@
+"""An image set as plain files: an ImageFolder for classification, a YOLO folder for detection (COCO: export_coco)."""
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import yaml
+
+from diffaug.dataset.records import ImageSet
+from diffaug.export.folders import file_name
+
+
+def write_yolo(images: ImageSet, folder: Path, split: str) -> None:
+    """Write FOLDER/images/SPLIT/* and FOLDER/labels/SPLIT/*.txt: class, centre x, y, width, height as fractions."""
+    for kind in ("images", "labels"):
+        shutil.rmtree(folder / kind / split, ignore_errors=True)
+        (folder / kind / split).mkdir(parents=True)
+    for number, record in enumerate(images):
+        name = file_name(number, record)
+        (folder / "images" / split / name).write_bytes(record.image)
+        width, height = record.open().size
+        rows = [
+            f"{category} {(x + w / 2) / width:.8f} {(y + h / 2) / height:.8f} {w / width:.8f} {h / height:.8f}\n"
+            for category, (x, y, w, h) in zip(record.category, record.bbox)
+        ]
+        (folder / "labels" / split / name).with_suffix(".txt").write_text("".join(rows), encoding="utf-8")
+
+
+def write_data_yaml(folder: Path, names: tuple[str, ...], splits: Mapping[str, str]) -> Path:
+    """Write FOLDER/data.yaml, as Ultralytics reads it, and return its path; `splits`: where each of its splits lies.
+
+    It names no `path`, so that the folder may be moved: without one, Ultralytics begins where the file lies.
+    """
+    content = {
+        **{key: f"images/{split}" for key, split in splits.items()},
+        "names": dict(enumerate(names)),
+    }
+    path = folder / "data.yaml"
+    path.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    return path

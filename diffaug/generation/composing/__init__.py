@@ -1,0 +1,1 @@
+"""From drawn pictures to scenes, and to the image tables."""

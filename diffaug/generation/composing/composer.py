@@ -1,0 +1,73 @@
+"""From a scene's job to its record: its parts and objects looked up, and put together by the way of its mode."""
+
+import io
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+from PIL import Image
+
+from diffaug.dataset.records import Record
+from diffaug.generation.composing.paste import Cut, compose
+from diffaug.generation.composing.redraw import put_together
+from diffaug.generation.drawing.drawing import Drawing
+from diffaug.generation.drawing.pnginfo import read_flag
+from diffaug.generation.plan.boxes import longer_sides
+from diffaug.generation.plan.jobs import Job, SceneJob
+from diffaug.generation.plan.objects import cut_real, object_id
+from diffaug.params.generate import GenerateParams
+from diffaug.pictures.cutout import cut_from_box, cut_out
+
+_INSET = 0.04  # of a drawn picture whose model does not say how much of it the object fills
+_KEPT = 512  # cut-outs, each of which is used in several scenes
+
+
+class Composer:
+    """Makes the records of the plan's scenes. `read`: the PNG of a drawn job by its id."""
+
+    def __init__(self, drawing: Drawing, params: GenerateParams, read: Callable[[str], bytes]) -> None:
+        self._drawing = drawing
+        self._paste = params.det.modes.paste
+        self._read = read
+        plan = drawing.plan
+        self._jobs = {job.id: job for job in (*plan.items, *plan.parts)}
+        self._sources = {record.id: record for record in plan.det}
+        self._objects = {object_id(record, n): (record, n) for record in plan.det for n in range(len(record.bbox))}
+        self._sizes = longer_sides(plan.det)
+        self._cut = lru_cache(maxsize=_KEPT)(self._cut_out)
+
+    def scene(self, scene: SceneJob) -> Record:
+        """The scene, composed. All jobs that draw for it must be done."""
+        source = self._sources[scene.source_id]
+        drawn = [item for item in scene.items if item in self._jobs]
+        flags = [read_flag(self._read(item)) for item in drawn]
+        common: dict[str, Any] = {"flagged": any(flags) if any(flag is not None for flag in flags) else None}
+        first = self._jobs[drawn[0]] if drawn else None
+        settings = self._drawing.sampler.other_settings(first.settings) if first else {}
+        common |= self._drawing.provenance(first) if first else {}
+        if scene.mode == "paste":
+            assert self._paste is not None  # without it there are no such scenes
+            cuts = [cut for item in scene.items if (cut := self._cut(item)) is not None]
+            return compose(scene, source, cuts, self._sizes, self._paste, settings, **common)
+        assert first is not None  # parts are always drawn
+        parts = [(self._jobs[item], self._read(item)) for item in scene.items]
+        return put_together(scene, source, parts, settings, **common)
+
+    def _cut_out(self, item: str) -> Cut | None:
+        """An object without its background; None where there is nothing that can be told from it."""
+        if item in self._jobs:
+            return self._cut_drawn(self._jobs[item])
+        record, number = self._objects[item]
+        cut = cut_real(record, number)
+        return Cut(cut, record.category[number], None) if cut is not None else None
+
+    def _cut_drawn(self, job: Job) -> Cut | None:
+        with Image.open(io.BytesIO(self._read(job.id))) as picture:
+            image = picture.copy()
+        context = self._drawing.sampler.model.learned.context
+        share = 1 / context if context > 1 else 1 - 2 * _INSET
+        width, height = image.width * share, image.height * share
+        inner = ((image.width - width) / 2, (image.height - height) / 2, width, height)
+        # A picture that shows surroundings may have other objects in them, so its middle alone counts.
+        cut = cut_from_box(image, inner) if context > 1 else cut_out(image, inner)
+        return Cut(cut, job.label, job.prompt) if cut is not None else None

@@ -1,0 +1,196 @@
+"""Composing detection scenes: objects on real train scenes, with boxes that say what is still to be seen of each."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from scipy import ndimage
+
+from diffaug.dataset.codec import encode_png
+from diffaug.dataset.records import Record, make_record
+from diffaug.generation.drawing.pnginfo import OWN_KEY
+from diffaug.generation.plan.jobs import SceneJob
+from diffaug.params.generate import Paste
+from diffaug.pictures.cutout import Box
+
+_ATTEMPTS = 20
+_VISIBLE = 128  # alpha from which a pixel belongs to the object
+
+
+@dataclass(frozen=True)
+class Cut:
+    """An object to paste: its picture ("LA" or "RGBA", alpha 0 outside of it), class, and the prompt it is from."""
+
+    image: Image.Image
+    category: int
+    prompt: str | None
+
+
+class _Labelled:
+    """A labelled object of a scene, and which pixels of it are to be seen. `mask`: bool, from (left, top) on; `whole`:
+    the pixels of all of it, those beyond the scene's border included."""
+
+    def __init__(
+        self, left: int, top: int, mask: np.ndarray, whole: int, category: int, box: Box | None = None
+    ) -> None:
+        self.category = category
+        self._left, self._top = left, top
+        self._mask = mask.copy()
+        self._whole = whole
+        self._box = box  # of a real object, which keeps its own while nothing of its outline is covered
+        self._outline = _outline(mask)
+
+    def cover(self, left: int, top: int, mask: np.ndarray) -> None:
+        """Take away what an object with this mask covers."""
+        mine = _window((left, top, left + mask.shape[1], top + mask.shape[0]), self._left, self._top, self._mask.shape)
+        theirs = _window(self._place(), left, top, mask.shape)
+        self._mask[mine] &= ~mask[theirs]
+
+    def covered_by(self, left: int, top: int, mask: np.ndarray) -> float:
+        """The share of the smaller of the two that both have in common, 0 to 1."""
+        mine = _window((left, top, left + mask.shape[1], top + mask.shape[0]), self._left, self._top, self._mask.shape)
+        theirs = _window(self._place(), left, top, mask.shape)
+        return float((self._mask[mine] & mask[theirs]).sum()) / max(1, min(self._whole, int(mask.sum())))
+
+    @property
+    def visible(self) -> float:
+        """The share of it that is to be seen, 0 to 1."""
+        return float(self._mask.sum()) / max(1, self._whole)
+
+    @property
+    def box(self) -> Box:
+        """The box of what is to be seen of it."""
+        outline = _outline(self._mask)
+        if self._box is not None and outline == self._outline:
+            return self._box
+        x, y, width, height = outline
+        return float(self._left + x), float(self._top + y), float(width), float(height)
+
+    def _place(self) -> tuple[int, int, int, int]:
+        return self._left, self._top, self._left + self._mask.shape[1], self._top + self._mask.shape[0]
+
+
+def compose(
+    job: SceneJob,
+    source: Record,
+    cuts: Sequence[Cut],
+    sizes: Sequence[Sequence[float]],
+    params: Paste,
+    settings: dict[str, Any],
+    **provenance: object,
+) -> Record:
+    """The scene with the objects pasted on it one after the other, and the boxes of all objects to be seen.
+
+    Simple copy-paste (Ghiasi et al. 2021, arXiv:2012.07177). An object is as large as a random real one of its class
+    (`sizes`: each class's longer sides in pixels), times a factor from `params.scale`. It covers at most `max_overlap`
+    of any other, and at least `min_visible` of it lies in the scene; without such a place in twenty draws it is left
+    out. An object of which less than `min_labelled` is still to be seen in the end loses its label.
+    """
+    generator = np.random.default_rng([job.seed, 1])
+    scene = source.open()
+    labelled = [_real(box, category, scene.size) for box, category in zip(source.bbox, source.category)]
+    prompts, places = [], []
+    for cut in cuts:
+        resized = _resize(cut.image, sizes[cut.category], params.scale, generator)
+        place = _find_place(resized, scene.size, labelled, params, generator)
+        if place is None:
+            continue
+        left, top = place
+        alpha = np.asarray(resized.getchannel("A")) >= _VISIBLE
+        scene.paste(resized.convert(scene.mode), place, _soft(alpha, params.feather))
+        seen, x, y = _inside(alpha, place, scene.size)
+        for other in labelled:
+            other.cover(x, y, seen)
+        labelled.append(_Labelled(x, y, seen, int(alpha.sum()), cut.category))
+        places.append([left, top, resized.width, resized.height])
+        prompts += [cut.prompt] if cut.prompt else []
+    kept = [one for one in labelled if one.visible >= params.min_labelled]
+    own = {"id": job.id, "source": source.id, "mode": "paste", "items": job.items}
+    return make_record(
+        job.id,
+        encode_png(scene, {OWN_KEY: json.dumps(own, sort_keys=True)}),
+        "train",
+        bbox=tuple(one.box for one in kept),
+        category=tuple(one.category for one in kept),
+        origin="synthetic",
+        source_id=source.id,
+        mode="paste",
+        prompt=" | ".join(prompts) or None,
+        seed=job.seed,
+        index=job.index,
+        settings=json.dumps(settings | {"pasted": places}, sort_keys=True),
+        **provenance,
+    )
+
+
+def _real(box: Box, category: int, size: tuple[int, int]) -> _Labelled:
+    x, y, width, height = box
+    left, top = min(max(0, round(x)), size[0] - 1), min(max(0, round(y)), size[1] - 1)
+    right, bottom = min(size[0], max(left + 1, round(x + width))), min(size[1], max(top + 1, round(y + height)))
+    mask = np.ones((bottom - top, right - left), dtype=bool)
+    return _Labelled(left, top, mask, mask.size, category, box)
+
+
+def _resize(
+    image: Image.Image, sides: Sequence[float], scale: Sequence[float], generator: np.random.Generator
+) -> Image.Image:
+    """The object at the size of a random one of its class, mirrored in half the cases."""
+    factor = sides[int(generator.integers(len(sides)))] * generator.uniform(scale[0], scale[1]) / max(image.size)
+    size = tuple(max(2, round(side * factor)) for side in image.size)
+    resized = image.resize((size[0], size[1]), Image.Resampling.BILINEAR if factor > 1 else Image.Resampling.BOX)
+    return resized.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if generator.random() < 0.5 else resized
+
+
+def _find_place(
+    item: Image.Image,
+    size: tuple[int, int],
+    labelled: Sequence[_Labelled],
+    params: Paste,
+    generator: np.random.Generator,
+) -> tuple[int, int] | None:
+    """(left, top) in the scene of `size`, which may lie outside as far as enough of the object stays to be seen."""
+    mask = np.asarray(item.getchannel("A")) >= _VISIBLE
+    if not mask.any() or item.width > size[0] or item.height > size[1]:
+        return None
+    margin = [round((1 - params.min_visible) * side) for side in item.size]
+    for _ in range(_ATTEMPTS):
+        left = int(generator.integers(-margin[0], size[0] - item.width + margin[0] + 1))
+        top = int(generator.integers(-margin[1], size[1] - item.height + margin[1] + 1))
+        seen, x, y = _inside(mask, (left, top), size)
+        if seen.sum() >= params.min_visible * mask.sum() and all(
+            other.covered_by(x, y, seen) <= params.max_overlap for other in labelled
+        ):
+            return left, top
+    return None
+
+
+def _inside(mask: np.ndarray, place: tuple[int, int], size: tuple[int, int]) -> tuple[np.ndarray, int, int]:
+    """The part of the mask that lies in the scene, and where its left and top are."""
+    left, top = max(0, place[0]), max(0, place[1])
+    right, bottom = min(size[0], place[0] + mask.shape[1]), min(size[1], place[1] + mask.shape[0])
+    return mask[top - place[1] : bottom - place[1], left - place[0] : right - place[0]], left, top
+
+
+def _soft(mask: np.ndarray, feather: int) -> Image.Image:
+    """The alpha channel: full inside, fading over `feather` pixels toward the object's edge."""
+    padded = np.pad(mask, 1)
+    depth = ndimage.distance_transform_edt(padded)[1:-1, 1:-1]
+    return Image.fromarray(np.round(255 * np.minimum(1.0, depth / (feather + 1))).astype(np.uint8))
+
+
+def _outline(mask: np.ndarray) -> tuple[int, int, int, int]:
+    """x, y, width, height of the true pixels; zeros where there is none."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not len(rows):
+        return 0, 0, 0, 0
+    return int(columns[0]), int(rows[0]), int(columns[-1] - columns[0] + 1), int(rows[-1] - rows[0] + 1)
+
+
+def _window(place: Sequence[int], left: int, top: int, shape: Sequence[int]) -> tuple[slice, slice]:
+    """The rows and columns, of an array from (left, top) on, that lie in the rectangle `place`."""
+    x0, y0 = max(0, place[0] - left), max(0, place[1] - top)
+    x1, y1 = max(x0, min(shape[1], place[2] - left)), max(y0, min(shape[0], place[3] - top))
+    return slice(y0, y1), slice(x0, x1)

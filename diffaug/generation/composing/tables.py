@@ -1,0 +1,55 @@
+"""From the work cache to the image tables, row by row: a run of any size needs the memory of a few images."""
+
+import itertools
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from diffaug.dataset.records import SHARD_ROWS, Record, make_record, write_shards
+from diffaug.generation.composing.composer import Composer
+from diffaug.generation.drawing.drawing import Drawing
+from diffaug.generation.drawing.pnginfo import read_flag
+from diffaug.generation.plan.jobs import Job
+from diffaug.params.generate import GenerateParams
+
+
+def write_tables(drawing: Drawing, params: GenerateParams, cls: Path, det: Path) -> None:
+    """Write the generated images of both tasks. All of them must stand in the cache."""
+    plan = drawing.plan
+    images = _shards((job.mode, job.index, job) for job in plan.images)
+    drawn = [(name, (_image(job, drawing) for job in jobs)) for name, jobs in images]
+    write_shards(cls, plan.cls.names, drawn or [("00000", [])])
+    paths = {job.id: drawing.path(job) for job in (*plan.items, *plan.parts)}
+    composer = Composer(drawing, params, lambda id: paths[id].read_bytes())
+    scenes = _shards((scene.mode, scene.index, scene) for scene in plan.scenes)
+    composed = [(name, (composer.scene(scene) for scene in members)) for name, members in scenes]
+    write_shards(det, plan.det.names, composed or [("00000", [])])
+
+
+def _image(job: Job, drawing: Drawing) -> Record:
+    data = drawing.path(job).read_bytes()
+    return make_record(
+        job.id,
+        data,
+        "train",
+        label=job.label,
+        origin="synthetic",
+        source_id=job.source_id,
+        mode=job.mode,
+        index=job.index,
+        flagged=read_flag(data),
+        prompt=job.prompt,
+        negative_prompt=job.negative_prompt,
+        seed=job.seed,
+        strength=job.settings.strength or None,
+        settings=json.dumps(drawing.sampler.other_settings(job.settings), sort_keys=True),
+        **drawing.provenance(job),
+    )
+
+
+def _shards(jobs: Iterator[tuple[str, int, Any]]) -> list[tuple[str, Sequence[Any]]]:
+    """Shard name to its jobs, in order: a thousand of one mode each, so that more images append."""
+    ordered = sorted(jobs, key=lambda item: item[:2])
+    named = itertools.groupby(ordered, key=lambda item: f"{item[0]}-{item[1] // SHARD_ROWS:05d}")
+    return [(name, [job for _, _, job in members]) for name, members in named]

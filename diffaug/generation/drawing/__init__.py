@@ -1,0 +1,1 @@
+"""From jobs to pictures in the work cache, by a diffusion pipeline."""

@@ -1,0 +1,67 @@
+"""The work cache: every finished image, kept under a name that says all it was made of."""
+
+import hashlib
+import json
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+
+from diffaug.generation.plan.jobs import Job
+from diffaug.runtime.files import atomic_path
+
+
+@dataclass(frozen=True)
+class WorkCache:
+    """PNG files in `folder`, which is named by the hash of everything that all its images share."""
+
+    folder: Path
+
+    @classmethod
+    def open(cls, root: Path, fingerprint: Mapping[str, str]) -> "WorkCache":
+        """The cache below `root` for these settings."""
+        return cls(root / _digest(dict(fingerprint))[:16])
+
+    def path(self, job: Job, source: str | None) -> Path:
+        """Where the job's image stands once it is finished. `source`: all that it uses of its real image."""
+        return self.folder / f"{_digest({'job': asdict(job), 'source': source})[:32]}.png"
+
+
+def _digest(content: dict) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+class Writer:
+    """Encodes and writes images in threads while the next batch is drawn; at most `pending` batches wait."""
+
+    def __init__(self, threads: int, pending: int = 2) -> None:
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="write")
+        self._waiting: deque[Sequence[Future[None]]] = deque()
+        self._pending = pending
+
+    def __enter__(self) -> "Writer":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        try:
+            while self._waiting and kind is None:
+                self._finish_oldest()
+        finally:
+            self._pool.shutdown(cancel_futures=kind is not None)
+
+    def submit(self, files: Mapping[Path, Callable[[], bytes]]) -> None:
+        """Write each path with the bytes that its function makes. Raises what an earlier one has raised."""
+        self._waiting.append([self._pool.submit(_write, path, encode) for path, encode in files.items()])
+        while len(self._waiting) > self._pending:
+            self._finish_oldest()
+
+    def _finish_oldest(self) -> None:
+        for future in self._waiting.popleft():
+            future.result()
+
+
+def _write(path: Path, encode: Callable[[], bytes]) -> None:
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(encode())

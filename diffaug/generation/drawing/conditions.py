@@ -1,0 +1,125 @@
+"""What a ControlNet keeps of a real image: its edges, its depth, or its regions, as an RGB picture."""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from PIL import Image
+
+from diffaug.diffusion.opening import open_network
+from diffaug.generation.drawing.palette import ADE20K
+from diffaug.hub.locate import Located, locate_network
+from diffaug.params.generate import ControlNet
+from diffaug.runtime.errors import UserError
+
+_KEPT = 256  # pictures
+
+
+class Conditions:
+    """Makes the pictures of one ControlNet mode; `sha256` names the network that helps, "" for edges."""
+
+    def __init__(self, mode: ControlNet, device: torch.device) -> None:
+        self.mode = mode
+        self.device = device
+        self.sha256 = ""
+        self._memory: OrderedDict[str, Image.Image] = OrderedDict()
+        if mode.condition_model is not None and mode.condition != "canny":
+            located = locate_network(mode.condition_model, "generate.cls.modes.controlnet.condition_model")
+            self.sha256 = located.sha256
+            self._processor, self._network = _open(mode.condition, located.path, device)
+
+    def picture(self, name: str, image: Image.Image) -> Image.Image:
+        """The condition of an image ("L" or "RGB", as the model sees it), RGB and of its size; `name` remembers it."""
+        if name not in self._memory:
+            rgb = image.convert("RGB")
+            if self.mode.condition == "canny":
+                drawn = canny(rgb, *(self.mode.canny or (100, 200)))
+            else:
+                drawn = self._predict(rgb)
+            self._memory[name] = drawn
+        self._memory.move_to_end(name)
+        while len(self._memory) > _KEPT:
+            self._memory.popitem(last=False)
+        return self._memory[name]
+
+    @torch.no_grad()
+    def _predict(self, image: Image.Image) -> Image.Image:
+        inputs = self._processor(images=image, return_tensors="pt").to(self.device)
+        outputs = self._network(**inputs)
+        size = [(image.height, image.width)]
+        if self.mode.condition == "depth":
+            depth = self._processor.post_process_depth_estimation(outputs, target_sizes=size)[0]["predicted_depth"]
+            return depth_picture(depth.float().cpu().numpy())
+        labels = self._processor.post_process_semantic_segmentation(outputs, target_sizes=size)[0]
+        return region_picture(labels.cpu().numpy())
+
+
+@dataclass(frozen=True)
+class Control:
+    """A ControlNet, the pictures that guide it, and how strongly."""
+
+    network: Any
+    conditions: Conditions
+    scale: float
+    located: Located
+
+    def fingerprint(self) -> str:
+        """Everything of it that can change a pixel."""
+        mode = self.conditions.mode
+        return f"{self.located.sha256} {self.conditions.sha256} {mode.condition} {mode.canny} {self.scale}"
+
+
+def open_control(mode: ControlNet | None, dtype: torch.dtype, device: torch.device) -> Control | None:
+    """The ControlNet of a mode on the device, None where the mode is not in use."""
+    if mode is None:
+        return None
+    network, located = open_network(mode.model, "generate.cls.modes.controlnet.model", dtype)
+    return Control(network.to(device), Conditions(mode, device), mode.scale, located)
+
+
+def canny(image: Image.Image, low: int, high: int) -> Image.Image:
+    """White edges on black (Canny 1986), RGB; `low`, `high`: thresholds of the gradient, 0 to 1000."""
+    edges = cv2.Canny(np.asarray(image.convert("L")), low, high)
+    return Image.fromarray(edges).convert("RGB")
+
+
+def depth_picture(depth: np.ndarray) -> Image.Image:
+    """Float (H, W), larger is nearer, as RGB from black (farthest) to white (nearest)."""
+    span = float(depth.max() - depth.min())
+    grey = (depth - depth.min()) / span if span > 0 else np.zeros_like(depth)
+    return Image.fromarray(np.round(255 * grey).astype(np.uint8)).convert("RGB")
+
+
+def region_picture(labels: np.ndarray) -> Image.Image:
+    """Class numbers (H, W) of ADE20K (0 to 149) in its colours, which segmentation ControlNets are trained on."""
+    if labels.min() < 0 or labels.max() >= len(ADE20K):
+        raise UserError(
+            "params.yaml: generate.cls.modes.controlnet.condition_model: it found class numbers from "
+            f"{labels.min()} to {labels.max()}; take a model that segments the {len(ADE20K)} classes of ADE20K"
+        )
+    return Image.fromarray(np.array(ADE20K, dtype=np.uint8)[labels])
+
+
+def _open(condition: str, folder: Any, device: torch.device) -> tuple[Any, Any]:
+    from transformers import AutoImageProcessor, AutoModelForDepthEstimation, AutoModelForSemanticSegmentation
+
+    kind = AutoModelForDepthEstimation if condition == "depth" else AutoModelForSemanticSegmentation
+    try:
+        processor = AutoImageProcessor.from_pretrained(folder, local_files_only=True)
+        network, report = kind.from_pretrained(
+            folder, local_files_only=True, use_safetensors=True, output_loading_info=True
+        )
+        missing = set(report["missing_keys"])
+        filled = {key.partition(".")[0] for key in set(network.state_dict()) - missing}
+        if absent := sorted({key.partition(".")[0] for key in missing} - filled):
+            raise ValueError(f"it has no weights for {absent[0]}")  # the library would leave them random
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(
+            f"params.yaml: generate.cls.modes.controlnet.condition_model: {folder} is no {condition} model that "
+            f"transformers opens ({reason})"
+        ) from None
+    return processor, network.to(device).eval()

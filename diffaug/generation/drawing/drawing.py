@@ -1,0 +1,108 @@
+"""Everything that is to be drawn, cut into batches, and one batch after the other into the work cache."""
+
+import itertools
+import os
+import threading
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+
+from diffaug.dataset.codec import encode_png
+from diffaug.dataset.records import Record
+from diffaug.generation.drawing.cache import WorkCache, Writer
+from diffaug.generation.drawing.identity import fingerprint
+from diffaug.generation.drawing.pnginfo import text_chunks
+from diffaug.generation.drawing.sampler import Drawn, Sampler, open_sampler
+from diffaug.generation.plan.jobs import Job, Plan, batches
+from diffaug.params.generate import GenerateParams
+
+
+class Drawing:
+    """The plan's batches by number, each with its place in the cache. Raises UserError where the model does not fit."""
+
+    def __init__(self, params: GenerateParams, plan: Plan, work: Path, device: torch.device) -> None:
+        self.plan = plan
+        self.sampler: Sampler = open_sampler(params, device)
+        self.sampler.check(plan.drawn, [*plan.cls.names, *plan.det.names])
+        self.cache = WorkCache.open(work, fingerprint(self.sampler.model, self.sampler.control, params))
+        self._sources = {False: {r.id: r for r in plan.cls}, True: {r.id: r for r in plan.det}}
+        groups = (plan.images, plan.items, plan.parts)
+        self.batches = list(itertools.chain.from_iterable(batches(group, params.batch_size) for group in groups))
+
+    def source(self, job: Job) -> Record | None:
+        """The real image that a job starts from."""
+        return self._sources[job.part is not None][job.source_id] if job.source_id else None
+
+    def path(self, job: Job) -> Path:
+        """Where the job's image stands, or will."""
+        source = self.source(job)
+        boxes = source.bbox if source and job.part else ()  # the masks are made of them
+        return self.cache.path(job, f"{source.sha256} {boxes}" if source else None)
+
+    def unfinished(self) -> dict[int, list[Job]]:
+        """Batch number to the jobs of it that are not drawn yet. Batches are cut before the cache is asked, so a run
+        that goes on draws the same batches as one that never stopped."""
+        missing = {n: [job for job in batch if not self.path(job).exists()] for n, batch in enumerate(self.batches)}
+        return {number: jobs for number, jobs in missing.items() if jobs}
+
+    def draw(self, numbers: Iterable[int], report: Callable[[int], object]) -> None:
+        """Draw these batches into the cache; `report` is told how many images each has finished."""
+        threads = max(1, min(8, (os.cpu_count() or 2) // 2)) if self.sampler.model.device.type != "cpu" else 1
+        with Writer(threads) as writer:
+            for number in numbers:
+                batch = self.batches[number]
+                sources = {job.source_id: self.source(job) for job in batch if job.source_id}
+                drawn = self.sampler.draw(batch, {id: record for id, record in sources.items() if record is not None})
+                missing = {job.id for job in batch if not self.path(job).exists()}
+                lazy = _Lazy(self, drawn)
+                writer.submit(
+                    {self.path(job): partial(lazy.encode, n) for n, job in enumerate(batch) if job.id in missing}
+                )
+                report(len(missing))
+
+    def encode(self, job: Job, image: Image.Image, flagged: bool | None) -> bytes:
+        """The PNG of a job: `image` as the model drew it, brought to the job's size, with what it says of itself."""
+        sampler = self.sampler
+        finished = sampler.views.finish(image, job, self.source(job))
+        return encode_png(finished, text_chunks(job, image.size, sampler.model.label, sampler.model.sha256, flagged))
+
+    def provenance(self, job: Job) -> dict[str, Any]:
+        """The columns that say with which model and settings a job is drawn, the same for all of a batch."""
+        model, settings = self.sampler.model, job.settings
+        return {
+            "guidance_scale": settings.guidance_scale,
+            "steps": settings.num_inference_steps,
+            "scheduler": settings.scheduler,
+            "eta": settings.eta if settings.eta >= 0 else None,
+            "model": model.located.name,
+            "revision": model.located.revision,
+            "weights_sha256": model.sha256,
+            "licence": model.located.licence,
+        }
+
+    def waste(self) -> float:
+        """The share of drawn images that only fill batches up, 0 to 1."""
+        slots = len(self.batches) * self.sampler.batch_size
+        return 1 - len(self.plan.drawn) / slots if slots else 0.0
+
+
+class _Lazy:
+    """A batch whose pictures are looked at when the writing threads come to them."""
+
+    def __init__(self, drawing: Drawing, drawn: Drawn) -> None:
+        self._drawing = drawing
+        self._drawn = drawn
+        self._lock = threading.Lock()
+        self._images: list[Image.Image] = []
+        self._flags: list[bool | None] = []
+
+    def encode(self, number: int) -> bytes:
+        with self._lock:
+            if not self._images:
+                self._flags = self._drawing.sampler.flag(self._drawn)
+                self._images = self._drawn.images()
+        return self._drawing.encode(self._drawn.jobs[number], self._images[number], self._flags[number])

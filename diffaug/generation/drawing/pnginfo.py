@@ -1,0 +1,76 @@
+"""What a PNG says of itself: the `parameters` text that Stable Diffusion WebUI's "PNG Info" reads, and our own."""
+
+import io
+import json
+from typing import Any
+
+from PIL import Image
+
+from diffaug.generation.plan.jobs import Job
+
+_SAMPLERS = {
+    "ddim": "DDIM",
+    "deis": "DEIS",
+    "dpm2": "DPM2",
+    "dpm2_a": "DPM2 a",
+    "dpmpp_2m": "DPM++ 2M",
+    "dpmpp_2m_sde": "DPM++ 2M SDE",
+    "dpmpp_sde": "DPM++ SDE",
+    "euler": "Euler",
+    "euler_a": "Euler a",
+    "heun": "Heun",
+    "lcm": "LCM",
+    "lms": "LMS",
+    "pndm": "PLMS",
+    "unipc": "UniPC",
+}
+_SPACINGS = ("karras", "exponential", "beta")
+OWN_KEY = "diffaug"
+
+
+def parameters(job: Job, size: tuple[int, int], model: str, model_hash: str) -> str:
+    """The generation parameters as WebUI writes them. `size`: (width, height) drawn, in pixels; `model_hash`: hex."""
+    settings = job.settings
+    sampler, spacing = _sampler(settings.scheduler)
+    fields: dict[str, Any] = {
+        "Steps": settings.num_inference_steps,
+        "Sampler": sampler,
+        "Schedule type": spacing,
+        "CFG scale": f"{settings.guidance_scale:g}",
+        "Seed": job.seed,
+        "Size": f"{size[0]}x{size[1]}",
+        "Model hash": model_hash[:10],
+        "Model": _quoted(model),
+        "Denoising strength": f"{settings.strength:g}" if settings.strength else None,
+        "Eta": f"{settings.eta:g}" if settings.eta >= 0 else None,
+        "diffaug id": job.id,
+    }
+    lines = [job.prompt]
+    if job.negative_prompt:
+        lines.append(f"Negative prompt: {job.negative_prompt}")
+    lines.append(", ".join(f"{key}: {value}" for key, value in fields.items() if value is not None))
+    return "\n".join(lines)
+
+
+def text_chunks(job: Job, size: tuple[int, int], model: str, model_hash: str, flagged: bool | None) -> dict[str, str]:
+    """Both text chunks of a generated PNG. flagged: what the model's safety checker said, None without one."""
+    own = {"id": job.id, "source": job.source_id, "mode": job.mode, "flagged": flagged}
+    return {
+        "parameters": parameters(job, size, model, model_hash),
+        OWN_KEY: json.dumps(own, sort_keys=True),
+    }
+
+
+def read_flag(data: bytes) -> bool | None:
+    """What the safety checker said of a generated PNG, None where there was none."""
+    return json.loads(Image.open(io.BytesIO(data)).info.get(OWN_KEY, "{}")).get("flagged")
+
+
+def _sampler(scheduler: str) -> tuple[str, str | None]:
+    base, _, last = scheduler.rpartition("_")
+    name, spacing = (base, last.capitalize()) if last in _SPACINGS else (scheduler, None)
+    return _SAMPLERS.get(name, name), spacing
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False) if any(mark in text for mark in ",:\n") else text

@@ -1,0 +1,243 @@
+"""Drawing a batch of jobs with a diffusers pipeline."""
+
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from diffaug.dataset.records import Record
+from diffaug.diffusion.abilities import native_size, pipeline_for, refuse_long_prompts, refuse_unknown, takes
+from diffaug.diffusion.compiling import compile_networks
+from diffaug.diffusion.inpainting import blend, has_inpainting
+from diffaug.diffusion.memo import remember_prompts
+from diffaug.diffusion.opening import Model, open_model
+from diffaug.diffusion.schedulers import make_scheduler, takes_eta
+from diffaug.generation.drawing.conditions import open_control
+from diffaug.generation.drawing.views import Views
+from diffaug.generation.plan.jobs import Job, Settings
+from diffaug.hub.locate import Located
+from diffaug.params.generate import GenerateParams
+from diffaug.runtime.errors import UserError
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A batch as the device made it. pixels: uint8 (B, H, W, 3) on the CPU, whole once `ready` has happened."""
+
+    jobs: tuple[Job, ...]
+    pixels: torch.Tensor
+    ready: Any | None
+
+    def images(self) -> list[Image.Image]:
+        """The images at the model's size, RGB."""
+        if self.ready is not None:
+            self.ready.synchronize()
+        return [Image.fromarray(pixels) for pixels in self.pixels.numpy()[: len(self.jobs)]]
+
+
+class Sampler:
+    """The model with a pipeline for each mode, and how to go from a job to its image."""
+
+    def __init__(self, model: Model, params: GenerateParams) -> None:
+        self.model = model
+        self.params = params
+        self.control = open_control(params.cls.modes.controlnet, model.dtype, model.device)
+        self._pipelines: dict[tuple[str, bool], Any] = {}
+        self._own_scheduler = model.pipeline.scheduler
+        self.views = Views(params)
+        self._native: tuple[int, int] | None = None
+        self._control = self.control.located if self.control else None
+        if params.compile:
+            compile_networks(model.pipeline)
+
+    @property
+    def batch_size(self) -> int:
+        return self.params.batch_size
+
+    @property
+    def networks(self) -> list[Located]:
+        """The model and, where one is in use, the ControlNet: what the images owe their licences to."""
+        return [located for located in (self.model.located, self._control) if located]
+
+    def release(self) -> None:
+        """Forget the networks; what names the images stays."""
+        self._pipelines.clear()
+        self.model = replace(self.model, pipeline=None, safety=None)
+        self.control = None
+
+    def other_settings(self, settings: Settings) -> dict[str, Any]:
+        """What an image was made with, beside the settings that have a column of their own."""
+        params, modes = self.params, self.params.cls.modes
+        width, height = self.size(settings)
+        guided = settings.mode == "controlnet" and modes.controlnet is not None
+        return {
+            "width": width,
+            "height": height,
+            "fit": params.fit,
+            "dtype": str(self.model.dtype).removeprefix("torch."),
+            "loras": [adapter.model_dump() for adapter in params.loras],
+            "embeddings": [embedding.model_dump() for embedding in params.embeddings],
+            "tiny_vae": params.tiny_vae.model_dump(exclude_none=True) if params.tiny_vae else None,
+            "call": dict(params.call),
+            "controlnet": modes.controlnet.model_dump(exclude_none=True) if guided and modes.controlnet else None,
+            "controlnet_sha256": self._control.sha256 if guided and self._control else None,
+            "controlnet_licence": self._control.licence if guided and self._control else None,
+        }
+
+    def check(self, jobs: Sequence[Job], names: Sequence[str]) -> None:
+        """Raises UserError, before any work, where the model lacks a mode or an argument, a scheduler does not fit, a
+        prompt would be cut off, or the generator never saw a class of `names`."""
+        known = self.model.learned.classes
+        unknown = [name for name in names if known and name not in known]
+        if unknown:
+            raise UserError(
+                f"params.yaml: train_gen.images: the generator has learned {', '.join(known)}, but is to "
+                f"draw {', '.join(unknown)}; let it learn from images of these classes"
+            )
+        for settings in sorted({job.settings for job in jobs}):
+            self._arguments(settings)
+            self.size(settings)  # known from here on, also when the networks are given back
+        texts = sorted({text for job in jobs for text in (job.prompt, job.negative_prompt)})
+        refuse_long_prompts(self.model.pipeline, texts, "generate.prompt")
+
+    def size(self, settings: Settings) -> tuple[int, int]:
+        """(width, height) of the model's canvas in pixels."""
+        if settings.width and settings.height:
+            return settings.width, settings.height
+        if self._native is None:
+            self._native = native_size(self.model.pipeline)
+        return settings.width or self._native[0], settings.height or self._native[1]
+
+    def draw(self, jobs: Sequence[Job], sources: Mapping[str, Record]) -> Drawn:
+        """Draw the jobs, all of the same settings, at the model's size. `sources`: the real images, by id.
+
+        The batch is filled up to `batch_size`, so that its shape, and with it every image's bytes, is always the same.
+        """
+        settings = jobs[0].settings
+        padded = [*jobs, *[jobs[-1]] * (self.batch_size - len(jobs))]
+        arguments = self._arguments(settings)
+        arguments |= self._inputs(settings, padded, sources)
+        if "negative_prompt" in arguments:
+            arguments["negative_prompt"] = [job.negative_prompt for job in padded]
+        pipeline = self._pipeline(settings)
+        generators = initial_generators(padded)
+        pipeline.scheduler = make_scheduler(settings.scheduler, self._own_scheduler)
+        if "generator" in inspect.signature(pipeline.scheduler.step).parameters:
+            # Pipelines of flow models pass none on, and a stochastic sampler would take the global one.
+            pipeline.scheduler.step = partial(pipeline.scheduler.step, generator=generators)
+        try:
+            with torch.inference_mode():
+                pixels = pipeline(
+                    prompt=[job.prompt for job in padded],
+                    generator=generators,
+                    output_type="pt",
+                    **arguments,
+                ).images
+        except torch.cuda.OutOfMemoryError:
+            raise UserError(
+                f"params.yaml: generate.batch_size: {self.batch_size} images do not fit the GPU's memory; lower it"
+            ) from None
+        except (ValueError, TypeError, RuntimeError, NotImplementedError) as error:
+            raise UserError(f"{type(pipeline).__name__} refuses {settings}: {' '.join(str(error).split())}") from None
+        return _to_host(tuple(jobs), pixels)
+
+    def flag(self, drawn: Drawn) -> list[bool | None]:
+        """What the model's own safety checker says of each image; None where it has none."""
+        if self.model.safety is None:
+            return [None] * len(drawn.jobs)
+        checker, extractor = self.model.safety
+        images = drawn.images()
+        inputs = extractor(images, return_tensors="pt").pixel_values
+        with torch.inference_mode():
+            weights = next(checker.parameters())
+            _, found = checker(clip_input=inputs.to(weights), images=[np.zeros(1)] * len(images))
+        return [bool(value) for value in found]
+
+    def _pipeline(self, settings: Settings) -> Any:
+        guided = settings.mode == "controlnet"
+        mode = ("img2img" if settings.strength else "txt2img") if guided else settings.pipeline
+        if mode == "inpaint" and not has_inpainting(self.model.pipeline):
+            mode = "img2img"
+        if (mode, guided) not in self._pipelines:
+            network = self.control.network if guided and self.control else None
+            pipeline = pipeline_for(mode, self.model.pipeline, network)
+            remember_prompts(pipeline)
+            self._pipelines[mode, guided] = pipeline
+        return self._pipelines[mode, guided]
+
+    def _arguments(self, settings: Settings) -> dict[str, Any]:
+        """The call's arguments that all images share. Raises UserError for one that the pipeline does not have."""
+        pipeline = self._pipeline(settings)
+        arguments: dict[str, Any] = {
+            "num_inference_steps": settings.num_inference_steps,
+            "guidance_scale": settings.guidance_scale,
+            **self.params.call,
+        }
+        if settings.strength:
+            arguments["strength"] = settings.strength
+        if settings.eta >= 0:
+            if not takes_eta(make_scheduler(settings.scheduler, self._own_scheduler)):
+                raise UserError(
+                    f"params.yaml: generate.eta: the scheduler {settings.scheduler!r} has no eta (ddim and tcd have "
+                    "it); set eta: null"
+                )
+            arguments["eta"] = settings.eta
+        if settings.mode == "controlnet" and self.control:
+            arguments["controlnet_conditioning_scale"] = self.control.scale
+        if "width" in takes(pipeline):
+            arguments["width"], arguments["height"] = self.size(settings)
+        if settings.negative:
+            arguments["negative_prompt"] = None
+        refuse_unknown(pipeline, arguments)
+        make_scheduler(settings.scheduler, self._own_scheduler)
+        return arguments
+
+    def _inputs(self, settings: Settings, jobs: Sequence[Job], sources: Mapping[str, Record]) -> dict[str, Any]:
+        """The arguments made of the source images."""
+        if settings.mode == "txt2img":
+            return {}
+        pipeline, size = self._pipeline(settings), self.size(settings)
+        records = [sources[job.source_id or ""] for job in jobs]
+        seen = [self.views.enter(record, job, size) for record, job in zip(records, jobs)]
+        if settings.pipeline == "img2img":
+            return {"image": seen}
+        if settings.mode == "controlnet":
+            assert self.control is not None
+            pictures = [self.control.conditions.picture(f"{r.sha256} {size}", image) for r, image in zip(records, seen)]
+            if "control_image" in takes(pipeline):
+                return {"control_image": pictures} | ({"image": seen} if settings.strength else {})
+            return {"image": pictures}
+        masks = [self.views.enter_mask(record, job, size) for record, job in zip(records, jobs)]
+        if "mask_image" in takes(pipeline):
+            return {"image": seen, "mask_image": masks}
+        arrays = torch.from_numpy(np.stack([np.asarray(image) for image in seen])).permute(0, 3, 1, 2)
+        mask = torch.from_numpy(np.stack([np.asarray(image) for image in masks]))[:, None]
+        after = blend(pipeline, arrays.float() / 127.5 - 1, mask.float() / 255, initial_generators(jobs))
+        return {"image": seen, "callback_on_step_end": after, "callback_on_step_end_tensor_inputs": ["latents"]}
+
+
+def open_sampler(params: GenerateParams, device: torch.device) -> Sampler:
+    """A sampler with the model of the params. Raises UserError where it is missing or cannot do what is asked."""
+    return Sampler(open_model(params, device), params)
+
+
+def initial_generators(jobs: Sequence[Job]) -> list[torch.Generator]:
+    """One CPU generator an image, seeded by its job: the initial noise depends on nothing else."""
+    return [torch.Generator("cpu").manual_seed(job.seed) for job in jobs]
+
+
+def _to_host(jobs: tuple[Job, ...], pixels: torch.Tensor) -> Drawn:
+    """Rounded on the device and copied behind the next batch's back."""
+    rounded = pixels.float().mul(255).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+    if rounded.device.type != "cuda":
+        return Drawn(jobs, rounded.cpu(), None)
+    host = torch.empty(rounded.shape, dtype=torch.uint8, pin_memory=True)
+    host.copy_(rounded, non_blocking=True)
+    ready = torch.cuda.Event()
+    ready.record()
+    return Drawn(jobs, host, ready)

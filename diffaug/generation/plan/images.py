@@ -1,0 +1,67 @@
+"""The plan for classification: every image that is to be drawn, as a list of jobs, before the first one is drawn."""
+
+from diffaug.dataset.records import ImageSet, Record
+from diffaug.generation.plan.formats import common_format, formats_of
+from diffaug.generation.plan.jobs import Job, image_seed
+from diffaug.generation.plan.prompts import class_variants
+from diffaug.generation.plan.settings import job_settings, pass_on, shares
+from diffaug.params.generate import GenerateParams, Inpaint, Mode
+from diffaug.pictures.masks import find_objects
+from diffaug.runtime.errors import UserError
+
+
+def plan_cls(params: GenerateParams, train: ImageSet) -> list[Job]:
+    """Jobs for classification in every mode given; the k-th job of a mode is of class k mod classes, so more append.
+
+    The l-th job of a class starts from its l-th train image, round and round; prompts and strengths take turns too.
+    """
+    if not len(train):
+        return []
+    modes = params.cls.modes.given()
+    counts = shares(params.cls.made, {name: mode.weight for name, mode in modes.items()})
+    formats = formats_of(train)
+    usual = common_format(formats)
+    jobs = []
+    for name, mode in modes.items():
+        variants = class_variants(params, mode, train.names)
+        sources = None if name == "txt2img" else _sources(train, name, mode)
+        for index in range(counts[name] * len(train.names)):
+            label, turn = index % len(train.names), index // len(train.names)
+            source = sources[label][turn % len(sources[label])] if sources else None
+            # Each list's turn passes on to the next, so that no source, prompt and strength always go together.
+            place = pass_on(turn, len(sources[label]) if sources else 1)
+            variant = variants[label][place % len(variants[label])]
+            place = pass_on(place, len(variants[label]))
+            size, color = formats[source.id] if source else usual
+            jobs.append(
+                Job(
+                    id=f"{name}-{index:06d}",
+                    index=index,
+                    label=label,
+                    prompt=variant.prompt,
+                    negative_prompt=variant.negative_prompt,
+                    seed=image_seed(params.seed, source.sha256 if source else None, name, index),
+                    size=size,
+                    color=color,
+                    settings=job_settings(params, name, mode, variant, place),
+                    source_id=source.id if source else None,
+                )
+            )
+    return jobs
+
+
+def _sources(train: ImageSet, name: str, mode: Mode) -> list[list[Record]]:
+    """Every class's train images that this mode can start from. Raises UserError where a class has none."""
+    usable = list(train)
+    if isinstance(mode, Inpaint):
+        usable = [record for record in train if find_objects(record) is not None]
+    sources = [[record for record in usable if record.label == label] for label in range(len(train.names))]
+    empty = [train.names[label] for label, records in enumerate(sources) if not records]
+    if empty:
+        raise UserError(
+            f"params.yaml: generate.cls.modes.{name}: no train image of {', '.join(empty)} has an object that stands "
+            "out from a plain background; use img2img, or controlnet"
+            if isinstance(mode, Inpaint)
+            else f"params.yaml: generate.cls.modes.{name}: there is no train image of {', '.join(empty)} to start from"
+        )
+    return sources

@@ -1,0 +1,128 @@
+"""Jobs: what is to be drawn or composed, one frozen value an image."""
+
+import hashlib
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from diffaug.dataset.records import ImageSet
+
+AS_DRAWN = (0, 0)  # the size of a job whose image stays as large as the model draws it
+
+
+@dataclass(frozen=True, order=True)
+class Settings:
+    """What the images of one call of the pipeline have in common.
+
+    strength: how far the image goes from its source (0 to 1), 0 for none; scheduler: a name of schedulers.py; width,
+    height: of the model's canvas in pixels, 0 for its own; eta: -1 for none; negative: whether there is a
+    negative prompt.
+    """
+
+    mode: str
+    scheduler: str
+    num_inference_steps: int
+    guidance_scale: float
+    strength: float = 0.0
+    eta: float = -1.0
+    width: int = 0
+    height: int = 0
+    negative: bool = False
+
+    @property
+    def pipeline(self) -> str:
+        """The kind of pipeline that draws the mode: both ways of inpainting a scene are inpainting."""
+        return self.mode.partition("_")[0]
+
+
+@dataclass(frozen=True)
+class Part:
+    """The part of a real scene that a job draws anew.
+
+    region: (left, top, right, bottom) in the scene's pixels; object: the number of the box redrawn, -1 for none;
+    padding, feather: pixels, see `diffaug.pictures.masks`.
+    """
+
+    region: tuple[int, int, int, int]
+    object: int = -1
+    padding: int = 0
+    feather: int = 0
+
+
+@dataclass(frozen=True)
+class Job:
+    """One image to draw with the diffusion pipeline.
+
+    label: its class, or -1 for a whole scene; size: (width, height) of the result in pixels; color: "L" or "RGB"; seed:
+    this image's own; source_id: the real train image that it starts from, if any: a scene where `part` is given, else a
+    classification image.
+    """
+
+    id: str
+    index: int
+    label: int
+    prompt: str
+    negative_prompt: str
+    seed: int
+    size: tuple[int, int]
+    color: str
+    settings: Settings
+    source_id: str | None = None
+    part: Part | None = None
+
+    @property
+    def mode(self) -> str:
+        return self.settings.mode
+
+
+@dataclass(frozen=True)
+class SceneJob:
+    """One detection scene to compose on a real train scene, from parts drawn anew or objects to paste.
+
+    items: ids of the jobs that draw them or, of objects cut from train, `object_id`; `seed` decides where they go.
+    """
+
+    id: str
+    index: int
+    mode: str
+    source_id: str
+    items: tuple[str, ...]
+    seed: int
+
+
+def image_seed(seed: int, source: str | None, mode: str, index: int) -> int:
+    """An image's own seed below 2**63: a hash of what the image is, never of its place in a batch."""
+    text = "\0".join([str(seed), source or "", mode, str(index)])
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+
+
+def batches(jobs: Sequence[Job], size: int) -> list[list[Job]]:
+    """Jobs of one class and the same settings together, cut into fixed ranges of `size`.
+
+    The cut comes before anything is shared out or left out, so it is the same after a restart; and a class's own, so
+    that another class's prompt never changes it.
+    """
+
+    def group(job: Job) -> tuple[Settings, int]:
+        return job.settings, job.label
+
+    ordered = sorted(jobs, key=lambda job: (group(job), job.index, job.id))
+    groups = [list(members) for _, members in itertools.groupby(ordered, key=group)]
+    return [members[start : start + size] for members in groups for start in range(0, len(members), size)]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All jobs of the stage: classification images, objects and parts of scenes to draw, scenes to compose."""
+
+    cls: ImageSet
+    det: ImageSet
+    images: tuple[Job, ...]
+    items: tuple[Job, ...]
+    parts: tuple[Job, ...]
+    scenes: tuple[SceneJob, ...]
+
+    @property
+    def drawn(self) -> tuple[Job, ...]:
+        """All jobs for the diffusion pipeline."""
+        return (*self.images, *self.items, *self.parts)

@@ -1,0 +1,167 @@
+"""Prompts of every class: templates, synonyms, attributes in all combinations, or a file of prompts."""
+
+import argparse
+import itertools
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+
+from diffaug.params.generate import GenerateParams, Mode
+from diffaug.params.schedulers import check_name
+from diffaug.runtime.errors import UserError
+
+_FIELD = re.compile(r"\{(\w+)\}")
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One prompt of a class, with what its line of the prompts file sets otherwise than the params."""
+
+    prompt: str
+    negative_prompt: str
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+
+
+def check_classes(params: GenerateParams, names: Sequence[str]) -> None:
+    """Raises UserError where `classes` or the prompts file names a class that neither task has (`names`: of both)."""
+    unknown = sorted(set(params.classes) - set(names))
+    if unknown:
+        raise UserError(
+            f"params.yaml: generate.classes.{unknown[0]}: there is no such class; the classes are {', '.join(names)}"
+        )
+    for line in _read_file(Path(params.prompts_file)) if params.prompts_file else ():
+        if line.name is not None and line.name not in names:
+            raise UserError(f"{line.where}: --class {line.name!r} is no class; the classes are {', '.join(names)}")
+
+
+def class_variants(params: GenerateParams, mode: Mode | None, names: Sequence[str]) -> list[list[Variant]]:
+    """The variants of every class, in an order that mixes all attributes early and depends on the class alone.
+
+    A mode's own prompt comes before a class's, a class's before the general one or the prompts file.
+    """
+    lines = None
+    if params.prompts_file and not (mode and mode.prompt):
+        lines = _read_file(Path(params.prompts_file))
+    return [_variants(params, mode, name, lines) for name in names]
+
+
+def _variants(params: GenerateParams, mode: Mode | None, name: str, lines: list["_Line"] | None) -> list[Variant]:
+    own = params.classes.get(name)
+    negatives = (mode and mode.negative_prompt, own and own.negative_prompt, params.negative_prompt)
+    negative = next(text for text in negatives if isinstance(text, str))
+    words = {"class": (own and own.synonyms) or [name], **params.attributes}
+    templates = (mode and mode.prompt) or (own and own.prompt)
+    if templates is None and lines is not None:
+        chosen = [line for line in lines if line.name in (None, name)]
+        if not chosen:
+            raise UserError(
+                f"{params.prompts_file}: no line is for the class {name!r}; add one, or one for all classes"
+            )
+    else:
+        chosen = [_Line(template) for template in templates or params.prompt]
+    variants = [
+        Variant(text, negative if line.negative_prompt is None else line.negative_prompt, line.overrides)
+        for line in chosen
+        for text in expand(line.prompt, words, line.where)
+    ]
+    order = np.random.default_rng([params.seed, *name.encode()]).permutation(len(variants))
+    return [variants[place] for place in order]
+
+
+def expand(template: str, words: Mapping[str, Sequence[str]], where: str) -> list[str]:
+    """The template with every combination of words in its {fields}. Raises UserError for an unknown field.
+
+    where: the place that the template is from, for the message.
+    """
+    fields = list(dict.fromkeys(_FIELD.findall(template)))
+    for name in fields:
+        if name not in words:
+            raise UserError(
+                f"{where}: {template!r} has {{{name}}}, which is neither {{class}} nor one of "
+                f"generate.attributes ({', '.join(sorted(set(words) - {'class'})) or 'which is empty'})"
+            )
+    combinations = itertools.product(*(words[name] for name in fields))
+    return [_fill(template, dict(zip(fields, combination))) for combination in combinations]
+
+
+def _fill(template: str, words: Mapping[str, str]) -> str:
+    return _FIELD.sub(lambda match: words[match[1]], template)
+
+
+@dataclass(frozen=True)
+class _Line:
+    prompt: str
+    negative_prompt: str | None = None
+    name: str | None = None
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    where: str = "params.yaml: generate.prompt"
+
+
+class _LineParser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise ValueError(message)
+
+
+def _parser() -> _LineParser:
+    # The options of Stable Diffusion WebUI's "Prompts from file or textbox" that are not pixels of its own.
+    parser = _LineParser(prog="prompts", add_help=False, allow_abbrev=False)
+    parser.add_argument("--prompt", required=True)
+    parser.add_argument("--negative_prompt")
+    parser.add_argument("--class", dest="name")
+    parser.add_argument("--steps", dest="num_inference_steps", type=int)
+    parser.add_argument("--cfg_scale", dest="guidance_scale", type=float)
+    parser.add_argument("--sampler_name", dest="scheduler")
+    parser.add_argument("--width", type=int)
+    parser.add_argument("--height", type=int)
+    return parser
+
+
+def _read_file(path: Path) -> list[_Line]:
+    """A prompt a line; `#` begins a comment; a line that begins with `--` is made of options, see prompts/README.md."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not readable ({error}); generate.prompts_file names it") from None
+    lines = []
+    for number, line in enumerate(text.splitlines(), 1):
+        content = line.strip()
+        if not content or content.startswith("#"):
+            continue
+        try:
+            lines.append(replace(_parse(content), where=f"{path}: line {number}"))
+        except ValueError as error:
+            raise UserError(f"{path}: line {number}: {error}") from None
+    if not lines:
+        raise UserError(f"{path}: holds no prompt; write one a line")
+    return lines
+
+
+def _parse(content: str) -> _Line:
+    if not content.startswith("--"):
+        return _says_class(_Line(content))
+    given = {key: value for key, value in vars(_parser().parse_args(shlex.split(content))).items() if value is not None}
+    name = given.pop("name", None)
+    limits = {"num_inference_steps": (1, 1000), "guidance_scale": (0, 50), "width": (16, 8192), "height": (16, 8192)}
+    for key, (low, high) in limits.items():
+        if not low <= given.get(key, low) <= high:
+            raise ValueError(f"{key} {given[key]:g} is out of range: {low} to {high}")
+    for key in ("width", "height"):
+        if given.get(key, 0) % 8:
+            raise ValueError(f"{key} {given[key]} is no multiple of 8")
+    if "scheduler" in given:
+        try:
+            check_name(given["scheduler"])
+        except ValueError as error:
+            raise ValueError(f"--sampler_name {given['scheduler']!r}: {error}") from None
+    return _says_class(_Line(given.pop("prompt"), given.pop("negative_prompt", None), name, given))
+
+
+def _says_class(line: _Line) -> _Line:
+    if line.name is None and "{class}" not in line.prompt:
+        raise ValueError(f"{line.prompt!r} would be drawn for every class; add {{class}}, or --class NAME")
+    return line

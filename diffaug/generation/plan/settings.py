@@ -1,0 +1,50 @@
+"""The settings of a job, and the turns that lists take."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from diffaug.generation.plan.jobs import Settings
+from diffaug.generation.plan.prompts import Variant
+from diffaug.params.generate import GenerateParams, Mode
+from diffaug.runtime.errors import UserError
+
+
+def shares(total: int, weights: Mapping[str, float]) -> dict[str, int]:
+    """How many of `total` images each mode makes; a larger total never takes an image away from a mode."""
+    counts = dict.fromkeys(weights, 0)
+    for _ in range(total):
+        counts[min(weights, key=lambda name: (counts[name] + 1) / weights[name])] += 1
+    return counts
+
+
+def job_settings(params: GenerateParams, name: str, mode: Mode | None, variant: Variant, turn: int) -> Settings:
+    """The settings of one job: the variant's come before the mode's, the mode's before the general ones."""
+
+    def chosen(key: str) -> Any:
+        own = variant.overrides.get(key, getattr(mode, key, None))
+        return getattr(params, key) if own is None else own
+
+    strengths: list[float] = getattr(mode, "strength", None) or [0.0]
+    strength, steps = strengths[turn % len(strengths)], chosen("num_inference_steps")
+    if strength and int(steps * strength) < 1:
+        raise UserError(
+            f"{steps} steps x strength {strength:g} is below one step, so {variant.prompt!r} would change nothing "
+            f"in {name}; raise one of them"
+        )
+    eta = chosen("eta")
+    return Settings(
+        mode=name,
+        scheduler=chosen("scheduler"),
+        num_inference_steps=steps,
+        guidance_scale=float(chosen("guidance_scale")),
+        strength=strength,
+        eta=-1.0 if eta is None else eta,
+        width=chosen("width") or 0,
+        height=chosen("height") or 0,
+        negative=bool(variant.negative_prompt),
+    )
+
+
+def pass_on(turn: int, length: int) -> int:
+    """The turn for the next list, moved on by one whenever a list of this length has come round."""
+    return turn + turn // length if length > 1 else turn

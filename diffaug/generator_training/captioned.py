@@ -1,0 +1,59 @@
+"""What the generator learns from: images with captions."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from diffaug.dataset.records import ImageSet
+from diffaug.pictures.canvas import Canvas
+from diffaug.pictures.cutout import Box
+from diffaug.pictures.squares import Region, square
+from diffaug.runtime.errors import UserError
+
+
+@dataclass(frozen=True)
+class Captioned:
+    """`images` uint8 (N, 3, S, S), `labels` int64 (N,), one caption and one name a label."""
+
+    images: Tensor
+    labels: Tensor
+    captions: tuple[str, ...]
+    names: tuple[str, ...]
+
+
+def captioned(images: ImageSet, template: str, context: float, size: int) -> Captioned:
+    """All classification images of a set, and its detection images' objects, padded to `size` pixels square.
+
+    An object is cut out by its box or, with a context above 1, by a square of so many times its longer side. Raises
+    UserError where there is no image at all.
+    """
+    arrays: list[np.ndarray] = []
+    labels: list[int] = []
+    for record in images:
+        picture = record.open()
+        if record.label is not None:
+            arrays.append(_fit(picture, size))
+            labels.append(record.label)
+        for box, category in zip(record.bbox, record.category):
+            region = square(box, picture.size, context) if context > 1 else _edges(box)
+            arrays.append(_fit(picture.crop(region), size))
+            labels.append(category)
+    if not arrays:
+        raise UserError("train_gen: there is no image to learn from; check download and train_gen.images")
+    pixels = torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).contiguous()
+    captions = tuple(template.replace("{class}", name) for name in images.names)
+    return Captioned(pixels, torch.tensor(labels), captions, images.names)
+
+
+def _edges(box: Box) -> Region:
+    x, y, width, height = box
+    left, top = round(x), round(y)
+    return left, top, max(left + 1, round(x + width)), max(top + 1, round(y + height))
+
+
+def _fit(picture: Image.Image, size: int) -> np.ndarray:
+    """Not squeezed: the model is to learn the shapes that it will see."""
+    return np.asarray(Canvas.fit(picture.size, (size, size), "pad").enter(picture.convert("RGB")))

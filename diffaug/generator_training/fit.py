@@ -1,0 +1,107 @@
+"""One training loop for the generator's networks: seeded step by step, averaged, resumable after a kill."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from tqdm import tqdm
+
+from diffaug.runtime.errors import UserError
+from diffaug.runtime.files import atomic_path
+
+Loss = Callable[[torch.Generator], Tensor]
+
+
+def fit(
+    network: nn.Module,
+    loss: Loss,
+    *,
+    name: str,
+    steps: int,
+    learning_rate: float,
+    ema_decay: float,
+    seed: int,
+    checkpoint: Path,
+    checkpoint_every: int,
+    accumulate: int = 1,
+) -> list[float]:
+    """Minimise `loss` over the network's parameters, leave the averaged weights in it and return the loss of each step.
+
+    `loss` draws its batch and its noise from the CPU generator that it is given, which is seeded from `seed` and the
+    step alone: a run that goes on from `checkpoint` makes the same bytes as one that was never stopped. A step adds up
+    the gradients of `accumulate` such batches.
+    Raises UserError where the loss is not a finite number.
+    """
+    optimizer = torch.optim.AdamW(network.parameters(), lr=learning_rate, weight_decay=0.01, fused=True)
+    averaged = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(ema_decay))
+    losses = _restore(checkpoint, network, averaged, optimizer) if checkpoint.exists() else []
+    generator = torch.Generator()
+    network.train()
+    with tqdm(total=steps, initial=len(losses), desc=f"train_gen: {name}", unit="step", mininterval=1.0) as bar:
+        for step in range(len(losses), steps):
+            generator.manual_seed(seed * 1_000_003 + step)
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate * schedule(step, steps)
+            value = torch.zeros(())
+            for _ in range(accumulate):
+                part = loss(generator) / accumulate
+                part.backward()
+                value = value + part.detach().cpu()
+            if not torch.isfinite(value):
+                raise UserError(
+                    f"train_gen: the loss of the {name} became {value.item()} at step {step}; lower "
+                    f"train_gen.{name}.learning_rate (now {learning_rate:g}) and run again"
+                )
+            nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+            averaged.update_parameters(network)
+            losses.append(value.item())
+            bar.update()
+            if (step + 1) % checkpoint_every == 0 or step + 1 == steps:
+                _save(checkpoint, network, averaged, optimizer, losses)
+                bar.set_postfix(loss=f"{sum(losses[-50:]) / len(losses[-50:]):.4f}", refresh=False)
+    network.load_state_dict(averaged.module.state_dict())
+    network.eval()
+    return losses
+
+
+def schedule(step: int, steps: int) -> float:
+    """The learning rate's factor in (0, 1]: linear warm-up over the first 5 % of the steps, then a cosine to 2 %."""
+    warmup = max(1, steps // 20)
+    if step < warmup:
+        return (step + 1) / warmup
+    progress = (step - warmup) / max(1, steps - warmup)
+    return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+def _save(
+    path: Path, network: nn.Module, averaged: nn.Module, optimizer: torch.optim.Optimizer, losses: list[float]
+) -> None:
+    tensors = {f"network.{key}": value for key, value in network.state_dict().items()}
+    tensors |= {f"averaged.{key}": value for key, value in averaged.state_dict().items()}
+    for number, state in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{number}.{key}": value for key, value in state.items()}
+    tensors["losses"] = torch.tensor(losses, dtype=torch.float64)
+    with atomic_path(path) as temporary:
+        save_file({key: value.contiguous().clone() for key, value in tensors.items()}, temporary)
+
+
+def _restore(path: Path, network: nn.Module, averaged: nn.Module, optimizer: torch.optim.Optimizer) -> list[float]:
+    tensors = load_file(path)
+    network.load_state_dict(_below(tensors, "network."))
+    averaged.load_state_dict(_below(tensors, "averaged."))
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in _below(tensors, "optimizer.").items():
+        number, _, field = key.partition(".")
+        state.setdefault(int(number), {})[field] = value
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    return tensors["losses"].tolist()
+
+
+def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}

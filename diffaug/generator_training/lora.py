@@ -1,0 +1,214 @@
+"""Fine-tune a pre-trained diffusion model on captioned images by LoRA (Hu et al. 2021, arXiv:2106.09685)."""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers import DDPMScheduler
+from diffusers.training_utils import cast_training_params
+from diffusers.utils import convert_state_dict_to_diffusers
+from peft import LoraConfig, get_peft_model_state_dict
+from PIL import Image
+from torch import Tensor, nn
+from torch.nn import functional as F
+from tqdm import tqdm
+
+from diffaug.dataset.codec import encode_png
+from diffaug.diffusion.abilities import pipeline_for, refuse_long_prompts
+from diffaug.diffusion.opening import take_safety_checker
+from diffaug.generator_training.captioned import Captioned
+from diffaug.generator_training.fit import fit
+from diffaug.generator_training.latents import Latents, encode_all
+from diffaug.params.train_gen import LoraParams, PriorParams, TrainGenParams
+from diffaug.runtime.errors import UserError
+from diffaug.runtime.files import atomic_path
+
+_ATTENTION = ["to_k", "to_q", "to_v", "to_out.0"]  # as diffusers' own training examples choose
+_TEXT_ATTENTION = ["q_proj", "k_proj", "v_proj", "out_proj"]
+
+
+def train_lora(
+    pipeline: Any, data: Captioned, params: TrainGenParams, work: Path, device: torch.device
+) -> tuple[dict[str, dict[str, Tensor]], dict[str, list[float]]]:
+    """LoRA weights by the part they belong to ("unet", "text_encoder", ...), alpha folded in, and the loss curve.
+
+    `pipeline`: an open text-to-image pipeline with a U-Net, which is changed. Raises UserError where it has none.
+    """
+    lora = params.lora
+    if getattr(pipeline, "unet", None) is None:
+        raise UserError(
+            f"params.yaml: train_gen.lora.model: {type(pipeline).__name__} has no U-Net, and LoRA training is for "
+            "models that have one (Stable Diffusion 1, 2, XL and their kin); set train_gen.method: none and use it "
+            "as it is"
+        )
+    refuse_long_prompts(pipeline, data.captions, "train_gen.caption")
+    take_safety_checker(pipeline)
+    pipeline.to(device)
+    parts = [(1.0, 0, encode_latents(pipeline, data, device))]
+    captions = [*data.captions]
+    if lora.prior is not None:
+        prior = draw_prior(pipeline, data, params, work / "prior")
+        parts.append((lora.prior.weight, len(captions), encode_latents(pipeline, prior, device)))
+        captions += prior.captions
+    pipeline.vae.to("cpu")  # its work is done
+    adapted = add_adapters(pipeline, lora, params.seed)
+    curve = fit(
+        nn.ParameterList([p for network in adapted.values() for p in network.parameters() if p.requires_grad]),
+        _loss(pipeline, parts, [*captions, ""], params),
+        name="lora",
+        steps=lora.steps,
+        learning_rate=lora.learning_rate,
+        ema_decay=0.0,
+        seed=params.seed,
+        checkpoint=work / "lora.safetensors",
+        checkpoint_every=params.checkpoint_every,
+        accumulate=lora.gradient_accumulation,
+    )
+    return {name: _weights(network, lora) for name, network in adapted.items()}, {"lora": curve}
+
+
+def add_adapters(pipeline: Any, lora: LoraParams, seed: int) -> dict[str, nn.Module]:
+    """Freeze the pipeline and put trainable LoRA layers on its U-Net and, if asked, its text encoders."""
+    torch.manual_seed(seed)
+    networks = {"unet": pipeline.unet}
+    if lora.text_encoder:
+        networks |= {
+            name: part for name, part in pipeline.components.items() if name.startswith("text_encoder") and part
+        }
+    for part in pipeline.components.values():
+        if isinstance(part, nn.Module):
+            part.requires_grad_(False)
+    for name, network in networks.items():
+        targets = _ATTENTION if name == "unet" else _TEXT_ATTENTION
+        network.add_adapter(
+            LoraConfig(r=lora.rank, lora_alpha=lora.alpha, init_lora_weights="gaussian", target_modules=targets)
+        )
+        if lora.gradient_checkpointing:
+            enable = getattr(network, "enable_gradient_checkpointing", None) or network.gradient_checkpointing_enable
+            enable()
+            network.train()
+    cast_training_params(list(networks.values()), dtype=torch.float32)
+    return networks
+
+
+def encode_latents(pipeline: Any, data: Captioned, device: torch.device) -> Latents:
+    """The images' posteriors, scaled as the U-Net expects them, float32."""
+    vae = pipeline.vae
+    own = vae.dtype
+    vae.to(torch.float32)  # SDXL's overflows in half precision
+    mean, std = encode_all(vae, data.images, batch_size=8)
+    vae.to(own)
+    shift, scale = getattr(vae.config, "shift_factor", None) or 0.0, vae.config.scaling_factor
+    return Latents(((mean - shift) * scale).float(), (std * scale).float(), data.labels.to(device))
+
+
+def draw_prior(pipeline: Any, data: Captioned, params: TrainGenParams, folder: Path) -> Captioned:
+    """Images of every class as the model draws them before it is changed; kept as PNG, so a killed run goes on."""
+    prior = params.lora.prior
+    assert prior is not None
+    drawer = pipeline_for("txt2img", pipeline)
+    captions = tuple(prior.caption.replace("{class}", name) for name in data.names)
+    files = [
+        (label, folder / f"{label:04d}-{n:05d}.png") for label in range(len(captions)) for n in range(prior.images)
+    ]
+    for label, file in tqdm(files, desc="train_gen: prior images", unit="image", mininterval=1.0):
+        if not file.exists():
+            image = _draw_one(drawer, captions[label], file.name, prior, params)
+            with atomic_path(file) as temporary:
+                temporary.write_bytes(encode_png(image))
+    arrays = [np.asarray(Image.open(file).convert("RGB")) for _, file in files]
+    return Captioned(
+        torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).contiguous(),
+        torch.tensor([label for label, _ in files]),
+        captions,
+        data.names,
+    )
+
+
+def _draw_one(drawer: Any, caption: str, name: str, prior: PriorParams, params: TrainGenParams) -> Image.Image:
+    seed = int.from_bytes(hashlib.sha256(f"{params.seed} {name}".encode()).digest()[:8], "big") >> 1
+    with torch.inference_mode():
+        return drawer(
+            prompt=caption,
+            num_inference_steps=prior.steps,
+            guidance_scale=prior.guidance_scale,
+            height=params.lora.size,
+            width=params.lora.size,
+            generator=torch.Generator("cpu").manual_seed(seed),
+        ).images[0]
+
+
+def _loss(
+    pipeline: Any, parts: list[tuple[float, int, Latents]], captions: list[str], params: TrainGenParams
+) -> Callable[[torch.Generator], Tensor]:
+    """Mean squared error of what the model predicts (noise, velocity or image). `parts`: weight, place of the first
+    caption and images, of the own and the prior images; the last caption is the empty one."""
+    lora, device = params.lora, pipeline.unet.device
+    scheduler = DDPMScheduler.from_config(pipeline.scheduler.config)
+    with torch.no_grad():
+        fixed = None if lora.text_encoder else condition(pipeline, captions, lora.size)
+    autocast = torch.autocast(device.type, dtype=torch.bfloat16, enabled=pipeline.unet.dtype is torch.bfloat16)
+
+    def one(latents: Latents, offset: int, generator: torch.Generator) -> Tensor:
+        index = torch.randint(len(latents.labels), (lora.batch_size,), generator=generator)
+        steps = torch.randint(scheduler.config.num_train_timesteps, (lora.batch_size,), generator=generator)
+        dropped = torch.rand(lora.batch_size, generator=generator) < lora.caption_dropout
+        flip = torch.rand(lora.batch_size, generator=generator) < (0.5 if params.flip else 0.0)
+        draws = torch.randn((2, lora.batch_size, *latents.mean.shape[1:]), generator=generator)
+        index, steps, dropped, flip, draws = (value.to(device) for value in (index, steps, dropped, flip, draws))
+        clean = latents.mean[index] + latents.std[index] * draws[0]
+        # A mirrored latent is the latent of the mirrored image but for the VAE's own small asymmetry.
+        clean = torch.where(flip[:, None, None, None], clean.flip(-1), clean)
+        noisy = scheduler.add_noise(clean, draws[1], steps)
+        rows = torch.where(dropped, len(captions) - 1, latents.labels[index] + offset).tolist()
+        arguments = _rows(fixed, rows) if fixed else condition(pipeline, [captions[row] for row in rows], lora.size)
+        with autocast:
+            predicted = pipeline.unet(noisy.to(pipeline.unet.dtype), steps, **arguments).sample
+        return F.mse_loss(predicted.float(), _target(scheduler, clean, draws[1], steps))
+
+    def loss(generator: torch.Generator) -> Tensor:
+        values = [weight * one(latents, offset, generator) for weight, offset, latents in parts]
+        return torch.stack(values).sum()
+
+    return loss
+
+
+def condition(pipeline: Any, captions: list[str], size: int) -> dict[str, Any]:
+    """What the U-Net is told of the captions: the text and, for SDXL, the pooled text and the size of the image."""
+    device = pipeline.unet.device
+    encoded = pipeline.encode_prompt(
+        prompt=captions, device=device, num_images_per_prompt=1, do_classifier_free_guidance=False
+    )
+    arguments: dict[str, Any] = {"encoder_hidden_states": encoded[0]}
+    if pipeline.unet.config.addition_embed_type == "text_time":
+        ids = torch.tensor([[size, size, 0, 0, size, size]], device=device, dtype=encoded[0].dtype)
+        arguments["added_cond_kwargs"] = {"text_embeds": encoded[2], "time_ids": ids.expand(len(captions), -1)}
+    return arguments
+
+
+def _rows(value: Any, rows: list[int]) -> Any:
+    return {key: _rows(item, rows) for key, item in value.items()} if isinstance(value, dict) else value[rows]
+
+
+def _target(scheduler: DDPMScheduler, clean: Tensor, noise: Tensor, steps: Tensor) -> Tensor:
+    match scheduler.config.prediction_type:
+        case "epsilon":
+            return noise
+        case "v_prediction":
+            return scheduler.get_velocity(clean, noise, steps)
+        case _:
+            return clean
+
+
+def _weights(network: nn.Module, lora: LoraParams) -> dict[str, Tensor]:
+    """The trained layers by the names diffusers saves them under. With alpha folded in, any loader's alpha = rank is
+    right, and the file needs no metadata, which would be written in random order."""
+    scale = lora.alpha / lora.rank
+    state = {
+        key: (value * scale if "lora_B" in key else value).detach().float().cpu().contiguous()
+        for key, value in get_peft_model_state_dict(network).items()
+    }
+    return convert_state_dict_to_diffusers(state)

@@ -1,0 +1,87 @@
+"""Writing what train_gen made: a diffusers folder, or LoRA weights beside the name of their base model."""
+
+import csv
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from diffusers import StableDiffusionPipeline
+from safetensors.torch import save_file
+from torch import Tensor
+
+from diffaug.diffusion.opening import BASE_FILE, LEARNED_FILE, LORA_FILE
+from diffaug.params.base import ModelName
+from diffaug.runtime.quiet import silence_libraries
+
+LOSS_POINTS = 200
+
+
+def save_pipeline(
+    pipeline: StableDiffusionPipeline,
+    losses: dict[str, list[float]],
+    classes: Sequence[str],
+    context: float,
+    folder: Path,
+) -> None:
+    """Write the pipeline, `learned.json` (its classes, and a picture's side as a multiple of the object's) and
+    `losses.csv` (network, step, mean loss) to `folder`, either whole or not at all."""
+    silence_libraries()
+
+    def write(place: Path) -> None:
+        pipeline.save_pretrained(place, safe_serialization=True)
+        _write_learned(place, classes, context)
+        _write_losses(place, losses)
+
+    _replace(folder, write)
+
+
+def save_lora(
+    weights: dict[str, dict[str, Tensor]],
+    losses: dict[str, list[float]],
+    base: ModelName,
+    context: float,
+    folder: Path,
+) -> None:
+    """Write `pytorch_lora_weights.safetensors`, as any diffusers user can load it, `base.json` (the model it belongs
+    to), `learned.json` (a picture's side as a multiple of the object's) and `losses.csv`, whole or not at all."""
+
+    def write(place: Path) -> None:
+        tensors = {f"{part}.{key}": value for part, state in weights.items() for key, value in state.items()}
+        save_file(tensors, place / LORA_FILE, metadata={"format": "pt"})
+        (place / BASE_FILE).write_text(base.model_dump_json(exclude_none=True) + "\n", encoding="utf-8")
+        _write_learned(place, (), context)  # the base model knows more than these classes
+        _write_losses(place, losses)
+
+    _replace(folder, write)
+
+
+def _write_learned(place: Path, classes: Sequence[str], context: float) -> None:
+    learned = json.dumps({"classes": list(classes), "context": context}, ensure_ascii=False)
+    (place / LEARNED_FILE).write_text(learned + "\n", encoding="utf-8")
+
+
+def save_nothing(folder: Path) -> None:
+    """An empty `folder`: the generator is what generate.model names."""
+    _replace(folder, lambda place: None)
+
+
+def _replace(folder: Path, write: Callable[[Path], Any]) -> None:
+    temporary = folder.with_name(f".{folder.name}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    write(temporary)
+    shutil.rmtree(folder, ignore_errors=True)
+    temporary.replace(folder)
+
+
+def _write_losses(folder: Path, losses: dict[str, list[float]]) -> None:
+    with (folder / "losses.csv").open("w", newline="", encoding="utf-8") as handle:
+        writer = csv.writer(handle, lineterminator="\n")
+        writer.writerow(["network", "step", "loss"])
+        for network, values in losses.items():
+            every = max(1, len(values) // LOSS_POINTS)
+            for start in range(0, len(values), every):
+                part = values[start : start + every]
+                writer.writerow([network, start + len(part), f"{sum(part) / len(part):.6f}"])

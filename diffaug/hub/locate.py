@@ -1,0 +1,259 @@
+"""From a model's name in the params to its files on this disk: checked, whole, and without pickles."""
+
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from diffusers import DiffusionPipeline
+from huggingface_hub import get_cached_repo_tree, hf_hub_download, snapshot_download, try_to_load_from_cache
+from huggingface_hub.errors import CachedRepoTreeNotFoundError, HfHubHTTPError, HTTPError, OfflineModeIsEnabled
+from huggingface_hub.utils import filter_repo_objects
+from pydantic import ValidationError
+
+from diffaug.params.base import GENERATOR, ModelName
+from diffaug.runtime.errors import UserError
+from diffaug.runtime.files import file_sha256
+
+_FILES = ["*.json", "*.txt", "*.model", "*.safetensors"]
+_WEIGHTS = re.compile(r"(?P<stem>[a-z_]+?)(-\d+-of-\d+)?(\.(?P<variant>\w+?))?(-\d+-of-\d+)?\.safetensors")
+_INDICES = ("model_index.json", "config.json")  # of a pipeline, of a single network
+_PICKLES = (".bin", ".ckpt", ".pt", ".pth")
+# Whatever keeps a file from coming: no network, no such repository, a gate, a server's error.
+_UNREACHABLE = (HfHubHTTPError, OfflineModeIsEnabled, HTTPError, OSError, ValueError)
+
+
+@dataclass(frozen=True)
+class Located:
+    """A model's files. `path`: a folder in the hub's layout, or a single checkpoint file; `sha256`: of its weights."""
+
+    name: str
+    revision: str | None
+    path: Path
+    sha256: str
+    licence: str | None
+
+
+def locate_pipeline(model: ModelName, key: str) -> Located:
+    """A pipeline's files, downloaded where the hub has them. `key`: the parameter, for the messages of UserError."""
+    if model.is_file:
+        return _single_file(model, key)
+    folder = _download(model, key, _pipeline_download) if model.on_hub else _local_folder(model, key)
+    if not (folder / "model_index.json").exists():
+        made_by = "run `dvc repro train_gen`" if model.name == GENERATOR else "it is not in the hub's pipeline layout"
+        raise UserError(f"params.yaml: {key}: {folder} has no model_index.json; {made_by}")
+    components = _components(folder)
+    _refuse_missing(model, key, folder, components)
+    if not model.allow_pickle:
+        _refuse_pickles(model, key, folder, components)
+    files = [path for name in components for path in _loaded_files(folder / name, model.variant)]
+    return Located(
+        name=model.name,
+        revision=model.revision,
+        path=folder,
+        sha256=files_sha256(folder, [folder / "model_index.json", *files]),
+        licence=_licence(model, folder),
+    )
+
+
+def locate_network(model: ModelName, key: str) -> Located:
+    """A single network's files: a ControlNet, a tiny VAE, a depth or segmentation model."""
+    folder = _download(model, key, _snapshot_download) if model.on_hub else _local_folder(model, key)
+    if not (folder / "config.json").exists():
+        raise UserError(f"params.yaml: {key}: {folder} has no config.json, so it is no network in the hub's layout")
+    files = _loaded_files(folder, model.variant)
+    if not any(path.suffix == ".safetensors" for path in files):
+        raise UserError(f"params.yaml: {key}: {folder} has no .safetensors weights; take a release that has")
+    return Located(model.name, model.revision, folder, files_sha256(folder, files), _licence(model, folder))
+
+
+def config_folder(model: ModelName, key: str) -> Path:
+    """The folder of configurations that a single checkpoint file is read with (no weights).
+
+    `model.config` is a local folder, or a hub id with its commit, as owner/model@commit.
+    """
+    text = model.config or ""
+    name, _, revision = text.partition("@")
+    if not revision:
+        folder = Path(text).expanduser()
+        if not (folder / "model_index.json").exists():
+            raise UserError(f"params.yaml: {key}.config: {text!r} is no folder with a model_index.json")
+        return folder
+    try:
+        pinned = ModelName(name=name, revision=revision)
+    except ValidationError as error:
+        reason = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise UserError(f"params.yaml: {key}.config: {text!r}: {reason}") from None
+    return _download(pinned, f"{key}.config", _config_download)
+
+
+def files_sha256(folder: Path, files: list[Path]) -> str:
+    """A hash over the names (below `folder`) and bytes of these files."""
+    digest = hashlib.sha256()
+    for path in sorted(files):
+        digest.update(f"{path.relative_to(folder).as_posix()}\0{file_sha256(path)}\n".encode())
+    return digest.hexdigest()
+
+
+def _single_file(model: ModelName, key: str) -> Located:
+    path = Path(model.name).expanduser()
+    if not path.is_file():
+        raise UserError(f"params.yaml: {key}: {path} is not a file; give the path of a checkpoint")
+    if path.suffix != ".safetensors" and not model.allow_pickle:
+        raise UserError(f"params.yaml: {key}: {path} is pickled, and opening it can run any code; {_convert(model)}")
+    if model.config is None:
+        raise UserError(
+            f"params.yaml: {key}: {path} holds weights alone; add config: a folder or owner/model@commit of the same "
+            "architecture, such as stable-diffusion-v1-5/stable-diffusion-v1-5@COMMIT"
+        )
+    config = config_folder(model, key)  # it decides the noise schedule and the scales: a part of what the weights mean
+    small = [item for item in config.rglob("*") if item.is_file() and item.suffix in (".json", ".txt", ".model")]
+    content = f"{file_sha256(path)} {files_sha256(config, small)}"
+    return Located(path.name, None, path, hashlib.sha256(content.encode()).hexdigest(), None)
+
+
+def _local_folder(model: ModelName, key: str) -> Path:
+    folder = Path(model.name).expanduser()
+    if not folder.is_dir():
+        made_by = "run `dvc repro train_gen`" if model.name == GENERATOR else "give the path of a folder"
+        raise UserError(f"params.yaml: {key}: {folder} is not a folder; {made_by}")
+    return folder
+
+
+def _download(model: ModelName, key: str, fetch: Callable[[ModelName], str]) -> Path:
+    try:
+        return Path(fetch(model))
+    except _UNREACHABLE as error:
+        reason = " ".join(str(error.__cause__ or error).split())[:300].rstrip(".") or type(error).__name__
+        if type(error) in (OSError, ValueError) and error.__cause__ is None and getattr(error, "errno", None) is None:
+            # diffusers' own: the hub was reached, and what it has is not what is asked for.
+            raise UserError(
+                f"params.yaml: {key}: {model.name} at {model.revision} has no such weights ({reason}); check the "
+                f"variant, {_convert(model)}"
+            ) from None
+        command = f"`hf download {model.name} --revision {model.revision}`"
+        found = [try_to_load_from_cache(model.name, file, revision=model.revision) for file in _INDICES]
+        folder = next((Path(index).parent for index in found if isinstance(index, str)), None)
+        absent = _absent(model, folder) if folder else ["all files"]
+        if folder and not absent:
+            return folder
+        raise UserError(
+            f"params.yaml: {key}: {model.name} at {model.revision} is not whole on this machine, and the hub did not "
+            f"give it ({reason}); absent: {', '.join(absent)}; {command} fetches it where there is a network"
+        ) from None
+
+
+def _pipeline_download(model: ModelName) -> str:
+    return DiffusionPipeline.download(
+        model.name,
+        revision=model.revision,
+        variant=model.variant,
+        use_safetensors=None if model.allow_pickle else True,
+    )
+
+
+def _snapshot_download(model: ModelName) -> str:
+    return snapshot_download(model.name, revision=model.revision, allow_patterns=_FILES)
+
+
+def _config_download(model: ModelName) -> str:
+    return snapshot_download(model.name, revision=model.revision, allow_patterns=["*.json", "*.txt", "*.model"])
+
+
+def _components(folder: Path) -> dict[str, str]:
+    """Folder to class name of every part that the pipeline consists of."""
+    try:
+        index: dict[str, Any] = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{folder / 'model_index.json'}: not readable ({error}); fetch the model again") from None
+    parts = {name: value[1] for name, value in index.items() if isinstance(value, list) and not name.startswith("_")}
+    return {name: kind for name, kind in parts.items() if kind}
+
+
+def _is_network(kind: str) -> bool:
+    return not any(word in kind for word in ("Scheduler", "Tokenizer", "Processor", "Extractor"))
+
+
+def _missing(folder: Path, components: dict[str, str]) -> list[str]:
+    absent = []
+    for name, kind in components.items():
+        part = folder / name
+        if not _is_network(kind):
+            absent += [] if part.is_dir() and any(part.iterdir()) else [f"{name}/*"]
+            continue
+        absent += [] if (part / "config.json").exists() else [f"{name}/config.json"]
+        weights = [path for path in part.glob("*") if path.suffix in (".safetensors", *_PICKLES)]
+        absent += [] if weights else [f"{name}/*.safetensors"]
+        for index in part.glob("*.safetensors.index*.json"):
+            shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+            absent += [f"{name}/{shard}" for shard in sorted(shards) if not (part / shard).exists()]
+    return absent
+
+
+def _absent(model: ModelName, folder: Path) -> list[str]:
+    """What the cache lacks: the pipeline's parts and, where the hub's list of files is known, their small files."""
+    listed = _listed(model)
+    components: dict[str, str] = {}
+    if (folder / "model_index.json").exists():
+        components = _components(folder)
+        small = {name for name, kind in components.items() if not _is_network(kind)}
+        listed = [file for file in listed if file.partition("/")[0] in small]
+    wanted = filter_repo_objects(listed, allow_patterns=_FILES)
+    return _missing(folder, components) + [file for file in wanted if not (folder / file).exists()]
+
+
+def _listed(model: ModelName) -> list[str]:
+    """The hub's list of the model's files, as the cache remembers it; none where it does not."""
+    try:
+        return [file.path for file in get_cached_repo_tree(model.name, revision=model.revision)]
+    except CachedRepoTreeNotFoundError:
+        return []
+
+
+def _refuse_missing(model: ModelName, key: str, folder: Path, components: dict[str, str]) -> None:
+    absent = _missing(folder, components)
+    if absent:
+        fetch = f"; `hf download {model.name} --revision {model.revision}` fetches them" if model.on_hub else ""
+        raise UserError(f"params.yaml: {key}: {folder} is not whole; absent: {', '.join(absent)}{fetch}")
+
+
+def _refuse_pickles(model: ModelName, key: str, folder: Path, components: dict[str, str]) -> None:
+    for name, kind in components.items():
+        if _is_network(kind) and not any((folder / name).glob("*.safetensors")):
+            raise UserError(
+                f"params.yaml: {key}: {name} of {model.name} has pickled weights alone, and opening them can run any "
+                f"code; {_convert(model)}"
+            )
+
+
+def _convert(model: ModelName) -> str:
+    return f"take a .safetensors release of {model.name}, or set allow_pickle: true if you trust where it is from"
+
+
+def _loaded_files(part: Path, variant: str | None) -> list[Path]:
+    """The files that opening this part reads: what is small and diffusers downloads, one variant of the weights."""
+    weights = {path: _WEIGHTS.fullmatch(path.name) for path in part.glob("*.safetensors")}
+    variants = {match["variant"] if match else None for match in weights.values()}
+    wanted = variant if variant in variants else None
+    chosen = [path for path, match in weights.items() if (match["variant"] if match else None) == wanted]
+    small = [path for path in part.glob("*") if path.suffix in (".json", ".txt", ".model")]
+    small = [path for path in small if ".index." not in path.name and path.name != "generation_config.json"]
+    return small + (chosen or list(weights) or [path for path in part.glob("*") if path.suffix in _PICKLES])
+
+
+def _licence(model: ModelName, folder: Path) -> str | None:
+    """What the model card says: `license_name` where it has one, else `license`; None where it says nothing."""
+    card = folder / "README.md"
+    if not card.exists() and model.on_hub and "README.md" in (_listed(model) or ["README.md"]):
+        try:
+            card = Path(hf_hub_download(model.name, "README.md", revision=model.revision))
+        except _UNREACHABLE:
+            return None
+    if not card.exists():
+        return None
+    head = re.match(r"---\n(.*?)\n---", card.read_text(encoding="utf-8"), re.DOTALL)
+    found = dict(re.findall(r"^(license|license_name):[ \t]*[\"']?([^\"'\n]+)", head[1], re.MULTILINE)) if head else {}
+    return (found.get("license_name") or found.get("license") or "").strip() or None

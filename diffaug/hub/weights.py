@@ -1,0 +1,96 @@
+"""Initial weights from a file or a release, loaded by name and shape."""
+
+import hashlib
+import pickle
+import urllib.error
+from pathlib import Path
+
+import torch
+import torchvision
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from diffaug.runtime.errors import UserError
+from diffaug.runtime.work import work_folder
+
+
+def read_weights(path: str, key: str) -> dict[str, Tensor]:
+    """The tensors of a .safetensors file. Raises UserError with the parameter `key` where there is none."""
+    if not path.endswith(".safetensors"):
+        raise UserError(
+            f"params.yaml: {key}: {path} is not a .safetensors file; pickled weights are not loaded: "
+            "save the model's state_dict() by safetensors.torch.save_file, once, and name that file"
+        )
+    try:
+        return load_file(path)
+    except FileNotFoundError:
+        raise UserError(f"params.yaml: {key}: {path} does not exist") from None
+    except SafetensorError as error:
+        raise UserError(f"params.yaml: {key}: {path} is damaged ({error})") from None
+
+
+def given_weights(model: str, weights: str, key: str) -> dict[str, Tensor]:
+    """Of a network of torchvision: a .safetensors file's tensors, or torchvision's own by their name (a download).
+
+    Raises UserError with the parameter `key` where there are none.
+    """
+    if weights.endswith(".safetensors"):
+        return read_weights(weights, key)
+    choices = torchvision.models.get_model_weights(model)
+    if weights not in choices.__members__:
+        known = ", ".join(choices.__members__)
+        raise UserError(f"params.yaml: {key}: found {weights!r}; allowed are null, a .safetensors path, {known}")
+    try:
+        return choices[weights].get_state_dict(progress=False, check_hash=True)
+    except OSError as error:
+        raise UserError(
+            f"params.yaml: {key}: {weights} cannot be downloaded ({error}); give a .safetensors path"
+        ) from None
+
+
+def fetch_release(url: str, sha256: str, key: str) -> dict[str, Tensor]:
+    """The tensors of a released file, downloaded once and opened only if its SHA-256 (64 hex digits) is this.
+
+    A .pt file of Ultralytics is a pickle, which can run code: hence the hash. Of a .pth file only tensors are read,
+    which runs none. Raises UserError with the param `key`.
+    """
+    path = work_folder("weights") / f"{sha256[:16]}{Path(url).suffix}"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            torch.hub.download_url_to_file(url, str(path), hash_prefix=sha256)
+        except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+            raise UserError(f"params.yaml: {key}: {url} cannot be had ({error}); give the path of a file") from None
+        except RuntimeError:
+            raise UserError(
+                f"params.yaml: {key}: {url} does not have the sha256 {sha256}; it was not opened, and removed"
+            ) from None
+    if hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
+        raise UserError(f"{path}: is not the file of {key} any more (its sha256 differs); remove it and run again")
+    if path.suffix == ".safetensors":
+        return read_weights(str(path), key)
+    try:
+        if path.suffix == ".pth":
+            return torch.load(path, map_location="cpu", weights_only=True)
+        checkpoint = torch.load(path, map_location="cpu", weights_only=False)
+        return (checkpoint.get("ema") or checkpoint["model"]).float().state_dict()
+    except (ImportError, AttributeError, KeyError, TypeError, pickle.UnpicklingError, RuntimeError) as error:
+        raise UserError(
+            f"params.yaml: {key}: {url} is neither a .pth file of tensors nor a .pt file of the package ultralytics "
+            f"({' '.join(str(error).split())[:200]}); convert its tensors to .safetensors"
+        ) from None
+
+
+def load_matching(model: nn.Module, given: dict[str, Tensor], source: str, key: str) -> None:
+    """Load the tensors that fit by name and shape, and say how many did. Raises UserError where none does."""
+    own = model.state_dict()
+    matching = {
+        name: value.to(own[name].dtype)
+        for name, value in given.items()
+        if name in own and own[name].shape == value.shape
+    }
+    print(f"{key}: {len(matching)} of {len(own)} tensors from {Path(source).name}")
+    if not matching:
+        raise UserError(f"params.yaml: {key}: no tensor of {source} fits the model by name and shape")
+    model.load_state_dict(own | matching)

@@ -1,0 +1,1 @@
+"""What joins the real images in the treatment, and which images are chosen."""

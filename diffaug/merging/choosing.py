@@ -1,0 +1,58 @@
+"""Which accepted synthetic images join the real ones."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Collection
+
+from diffaug.dataset.records import ImageSet, Record
+from diffaug.params.merge import MergeParams
+from diffaug.runtime.errors import UserError
+
+
+def draw(
+    real: ImageSet, generated: ImageSet, accepted: Collection[str], params: MergeParams, task: str
+) -> list[Record]:
+    """`ratio` accepted synthetic images per real image, rounded, drawn by seed; class by class for classification.
+
+    A larger ratio adds to a smaller one's draw, and more candidates do not reshuffle it. With `mix: replace` only
+    images that were made from a real one count. Raises UserError with the numbers where too few were accepted, and
+    where a row is not a synthetic train image made from a train image.
+    """
+    real_ids = {record.id for record in real}
+    for record in generated:
+        if record.origin != "synthetic" or record.split != "train" or (record.source_id or "") not in {"", *real_ids}:
+            raise UserError(
+                f"data/generated/{task}: {record.id} is {record.origin}, split {record.split}, made from "
+                f"{record.source_id}; only synthetic images made from train images may enter train: run `dvc repro`"
+            )
+    chosen: list[Record] = []
+    short: list[str] = []
+    for label, wanted in per_class(real, params.ratio).items():
+        candidates = [record for record in generated if record.id in accepted and record.label == label]
+        if params.mix == "replace":
+            candidates = [record for record in candidates if record.source_id]
+        if wanted > len(candidates):
+            made = sum(
+                record.label == label and (params.mix == "concat" or bool(record.source_id)) for record in generated
+            )
+            name = "" if label is None else f"{real.names[label]}: "
+            short.append(f"{name}{wanted} wanted, {len(candidates)} accepted of {made} made")
+        chosen += sorted(candidates, key=lambda record: rank(params.seed, record.id))[:wanted]
+    if short:
+        more = f"; and {len(short) - 3} more classes" if len(short) > 3 else ""
+        raise UserError(
+            f"{task}: merge.ratio {params.ratio:g} needs more synthetic images than were accepted "
+            f"({'; '.join(short[:3])}{more}); raise generate.{task} counts, lower merge.ratio, or loosen filter.{task}"
+        )
+    return chosen
+
+
+def per_class(real: ImageSet, ratio: float) -> dict[int | None, int]:
+    """By class (None: scenes), `ratio` images for each real one, rounded."""
+    counts = Counter(record.label for record in real)
+    return {label: round(ratio * counts[label]) for label in sorted(counts, key=lambda one: -1 if one is None else one)}
+
+
+def rank(seed: int, id: str) -> str:
+    """A draw that more candidates do not reshuffle."""
+    return hashlib.sha256(f"{seed}\0{id}".encode()).hexdigest()

@@ -1,0 +1,51 @@
+"""The section of `evaluate`."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from diffaug.params.base import Section, Seed
+
+Corruption = Literal[
+    "gaussian_noise",
+    "shot_noise",
+    "impulse_noise",
+    "defocus_blur",
+    "glass_blur",
+    "motion_blur",
+    "zoom_blur",
+    "snow",
+    "frost",
+    "fog",
+    "brightness",
+    "contrast",
+    "elastic_transform",
+    "pixelate",
+    "jpeg_compression",
+    "speckle_noise",
+    "gaussian_blur",
+    "spatter",
+    "saturate",
+]
+
+
+def _once(values: list) -> list:
+    if len(set(values)) < len(values):
+        raise ValueError("must name each once")
+    return values
+
+
+class RobustnessParams(Section):
+    """Both arms on at most `images` test images a task, under every corruption at every severity."""
+
+    corruptions: Annotated[list[Corruption], Field(min_length=1), AfterValidator(_once)]
+    severities: Annotated[list[Annotated[int, Field(ge=1, le=5)]], Field(min_length=1), AfterValidator(_once)]
+    images: Annotated[int, Field(ge=50)]
+
+
+class EvaluateParams(Section):
+    resamples: Annotated[int, Field(ge=100)]
+    confidence: Annotated[float, Field(gt=0.5, lt=1)]
+    seed: Seed
+    sheet_rows: Annotated[int, Field(ge=1, le=20)]
+    robustness: RobustnessParams | None = None

@@ -1,0 +1,279 @@
+"""The section of `generate`: model, prompts, modes, sampler."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
+from diffaug.params.base import Context, Count, Fraction, ModelName, Positive, Scheduler, Section, Seed, Side, Template
+
+Strength = Annotated[float, Field(gt=0, le=1)]
+Weight = Annotated[float, Field(gt=0)]
+Guidance = Annotated[float, Field(ge=0, le=50)]
+Steps = Annotated[int, Field(ge=1, le=1000)]
+Pixels = Annotated[int, Field(ge=0, le=512)]
+Oversample = Annotated[float, Field(ge=1, le=20)]
+Range = Annotated[list[Annotated[float, Field(gt=0, le=8)]], Field(min_length=2, max_length=2)]
+
+
+def _listed(value: Any) -> Any:
+    return value if isinstance(value, list) else [value]
+
+
+def _below_prompts(name: str) -> str:
+    if not name.startswith("prompts/") or ".." in name:
+        raise ValueError("must lie in the folder prompts/, which DVC watches")
+    return name
+
+
+def _without_class(texts: list[str]) -> list[str]:
+    if any("{class}" in text for text in texts):
+        raise ValueError("must not contain {class}: what it drew there would be an object without a label")
+    return texts
+
+
+Templates = Annotated[list[Template], BeforeValidator(_listed), Field(min_length=1)]
+Texts = Annotated[list[str], BeforeValidator(_listed), Field(min_length=1)]
+Strengths = Annotated[list[Strength], BeforeValidator(_listed), Field(min_length=1)]
+
+
+# Arguments of a pipeline's call that generate, the modes or the sampler set.
+_OWN = {
+    *("prompt", "negative_prompt", "num_inference_steps", "guidance_scale", "strength", "eta", "width", "height"),
+    *("image", "mask_image", "control_image", "controlnet_conditioning_scale", "latents"),
+    *("generator", "output_type", "num_images_per_prompt", "return_dict"),
+}
+
+
+class Adapter(Section):
+    """LoRA weights: a folder with pytorch_lora_weights.safetensors, or a .safetensors file."""
+
+    path: str
+    scale: Annotated[float, Field(ge=-4, le=4)]
+
+
+class Embedding(Section):
+    """A textual-inversion embedding: a .safetensors file, and the word that stands for it in prompts."""
+
+    path: str
+    token: str
+
+
+class ClassPrompts(Section):
+    """What one class has of its own."""
+
+    prompt: Texts | None = None
+    synonyms: Annotated[list[str], Field(min_length=1)] | None = None
+    negative_prompt: str | None = None
+
+
+class Mode(Section):
+    """A way of making images: its share, and what it sets otherwise than `generate` does."""
+
+    weight: Weight
+    prompt: Texts | None = None
+    negative_prompt: str | None = None
+    scheduler: Scheduler | None = None
+    num_inference_steps: Steps | None = None
+    guidance_scale: Guidance | None = None
+    eta: Fraction | None = None
+    height: Side | None = None
+    width: Side | None = None
+
+
+class Txt2Img(Mode):
+    """From the prompt alone, which therefore has to say the class."""
+
+    prompt: Templates | None = None
+
+
+class Img2Img(Mode):
+    """From a real train image (SDEdit, Meng et al. 2021, arXiv:2108.01073)."""
+
+    strength: Strengths
+
+
+class Inpaint(Mode):
+    """A part of a real train image drawn anew; the rest keeps its pixels."""
+
+    strength: Strengths
+    repaint: Literal["background", "object"]
+    padding: Pixels
+    feather: Pixels
+
+
+class ControlNet(Mode):
+    """The structure of a real train image (Zhang et al. 2023, arXiv:2302.05543); with a strength also its colours."""
+
+    model: ModelName
+    condition: Literal["canny", "depth", "segmentation"]
+    condition_model: ModelName | None = None
+    canny: Annotated[list[Annotated[int, Field(ge=0, le=1000)]], Field(min_length=2, max_length=2)] | None = None
+    scale: Annotated[float, Field(ge=0, le=4)]
+    strength: Strengths | None = None
+
+    @model_validator(mode="after")
+    def _has_what_it_needs(self) -> Self:
+        if self.condition == "canny" and self.canny is None:
+            raise ValueError("condition 'canny' needs canny: [low, high], such as [100, 200]")
+        if self.condition != "canny" and self.condition_model is None:
+            raise ValueError(f"condition {self.condition!r} needs condition_model, the network that makes the map")
+        return self
+
+
+class ClsModes(Section):
+    txt2img: Txt2Img | None = None
+    img2img: Img2Img | None = None
+    inpaint: Inpaint | None = None
+    controlnet: ControlNet | None = None
+
+    def given(self) -> dict[str, Mode]:
+        """The modes in use, by name."""
+        return {name: mode for name, mode in self if mode is not None}
+
+
+class ClsGeneration(Section):
+    """oversample: so many times `per_class` images are made, for the filter to choose from."""
+
+    per_class: Count
+    oversample: Oversample | None = None
+    modes: ClsModes
+
+    @property
+    def made(self) -> int:
+        """Images a class that are drawn."""
+        return round(self.per_class * (self.oversample or 1.0))
+
+
+class Patches(Section):
+    """Draw squares around a scene's objects instead of the whole scene.
+
+    context: the square's side as a multiple of the box's longer side; per_scene: how many at most, none over another.
+    """
+
+    context: Context
+    per_scene: Positive
+
+
+class SceneMode(Mode):
+    """A way of making a scene from a real one. A prompt's {class} is that of the object a patch is drawn around or, of
+    whole scenes, the classes in it. padding, feather: pixels, see `diffaug.pictures.masks`."""
+
+    strength: Strengths
+    patches: Patches | None = None
+    feather: Pixels
+
+
+class SceneImg2Img(SceneMode):
+    """All of the scene or patch drawn anew from itself; the boxes are kept, and audited by the filter."""
+
+
+class InpaintBackground(SceneMode):
+    """Everything but the padded boxes drawn anew, by a prompt that asks for no object."""
+
+    prompt: Annotated[Texts, AfterValidator(_without_class)]
+    padding: Pixels
+
+
+class InpaintObject(SceneMode):
+    """Single objects drawn anew in their boxes: as their class, or as a class that train has few of."""
+
+    prompt: Templates | None = None
+    target_class: Literal["same", "rare"]
+
+
+class Paste(Section):
+    """Objects, drawn or cut from train, on real scenes (simple copy-paste, Ghiasi et al. 2021, arXiv:2012.07177)."""
+
+    weight: Weight
+    objects: Literal["generated", "train"]
+    items_per_class: Positive
+    max_objects: Annotated[int, Field(ge=1, le=50)]
+    scale: Range
+    max_overlap: Fraction
+    min_visible: Annotated[float, Field(gt=0, le=1)]
+    min_labelled: Annotated[float, Field(gt=0, le=1)]
+    feather: Pixels
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.scale[0] > self.scale[1]:
+            raise ValueError(f"scale is [smallest, largest], but {self.scale[0]:g} is above {self.scale[1]:g}")
+        return self
+
+
+class DetModes(Section):
+    img2img: SceneImg2Img | None = None
+    inpaint_background: InpaintBackground | None = None
+    inpaint_object: InpaintObject | None = None
+    paste: Paste | None = None
+
+    def weights(self) -> dict[str, float]:
+        """The shares of the modes in use, by name."""
+        return {name: mode.weight for name, mode in self if mode is not None}
+
+    def redrawn(self) -> dict[str, SceneMode]:
+        """The modes in use that draw parts of a real scene anew, by name."""
+        return {name: mode for name, mode in self if isinstance(mode, SceneMode)}
+
+
+class DetGeneration(Section):
+    per_real: Annotated[float, Field(ge=0)]
+    oversample: Oversample | None = None
+    modes: DetModes
+
+    def made(self, scenes: int) -> int:
+        """Scenes that are made from so many real train scenes."""
+        return round(self.per_real * (self.oversample or 1.0) * scenes)
+
+
+class Launch(Section):
+    engine: Literal["local", "ray"]
+    processes: Positive
+
+
+class GenerateParams(Section):
+    model: ModelName
+    loras: list[Adapter]
+    embeddings: list[Embedding]
+    tiny_vae: ModelName | None
+    dtype: Literal["auto", "float32", "bfloat16", "float16"]
+    compile: bool
+    launch: Launch
+    batch_size: Positive
+    seed: Seed
+    prompt: Templates
+    attributes: dict[Annotated[str, Field(pattern=r"^\w+$")], Annotated[list[str], Field(min_length=1)]]
+    classes: dict[str, ClassPrompts]
+    prompts_file: Annotated[str, AfterValidator(_below_prompts)] | None
+    negative_prompt: str
+    scheduler: Scheduler
+    num_inference_steps: Steps
+    guidance_scale: Guidance
+    eta: Fraction | None
+    height: Side | None
+    width: Side | None
+    fit: Literal["crop", "pad"]
+    call: dict[str, bool | int | float | str]
+    cls: ClsGeneration
+    det: DetGeneration
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if clash := sorted(_OWN & set(self.call)):
+            raise ValueError(f"call.{clash[0]}: this is a setting of its own; set it in generate or in a mode")
+        if "class" in self.attributes:
+            raise ValueError("attributes.class: {class} is the class name; choose another word")
+        for task, modes in (("cls", self.cls.modes), ("det", self.det.modes)):
+            for name, mode in modes:
+                for strength in getattr(mode, "strength", None) or []:
+                    steps = mode.num_inference_steps or self.num_inference_steps
+                    if int(steps * strength) < 1:
+                        raise ValueError(
+                            f"num_inference_steps {steps} x {task}.modes.{name}.strength {strength:g} is below one "
+                            "step, so it would change nothing; raise one of them"
+                        )
+        if self.cls.per_class and not self.cls.modes.given():
+            raise ValueError("cls.modes: none is given, but per_class is above 0; give txt2img, say")
+        if self.det.per_real and not self.det.modes.weights():
+            raise ValueError("det.modes: none is given, but per_real is above 0; give paste, say")
+        return self

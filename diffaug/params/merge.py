@@ -1,0 +1,22 @@
+"""The sections of `merge`, `train_cls`, `train_det` and `evaluate`."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from diffaug.params.base import Section, Seed
+
+Recipe = Literal["synthetic", "unfiltered", "duplicate", "classic", "vae_roundtrip", "shuffled_labels", "real_more"]
+Ratio = Annotated[float, Field(ge=0)]
+
+
+class MergeParams(Section):
+    """mix: concat, the additions join the real images, seen `synthetic_weight` times as often; or replace, a real image
+    is replaced with `replace_probability` by one of its own variants."""
+
+    recipe: Recipe
+    ratio: Ratio
+    mix: Literal["concat", "replace"]
+    synthetic_weight: Annotated[float, Field(gt=0, le=100)]
+    replace_probability: Annotated[float, Field(gt=0, lt=1)]
+    seed: Seed

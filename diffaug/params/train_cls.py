@@ -1,0 +1,21 @@
+"""The section of `train_cls`."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from diffaug.params.base import Fraction, Positive, Rate, Section
+
+
+class TrainClsParams(Section):
+    model: Annotated[str, Field(pattern=r"^(resnet|resnext|wide_resnet)\w+$")]
+    weights: str | None
+    image_size: Annotated[int, Field(ge=16, le=1024)]
+    steps: Positive
+    batch_size: Annotated[int, Field(ge=2)]
+    learning_rate: Rate
+    weight_decay: Fraction
+    schedule: Literal["cosine", "one_cycle"]
+    flip: Fraction
+    shift: Annotated[float, Field(ge=0, lt=0.5)]
+    eval_every: Positive

@@ -1,0 +1,26 @@
+"""The section of `train_det`."""
+
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from diffaug.params.base import Count, Fraction, Positive, Rate, Release, Section
+
+
+class TrainDetParams(Section):
+    model: Annotated[str, Field(pattern=r"\.yaml$")]
+    weights: str | Release | None
+    image_size: Annotated[int, Field(ge=32, le=2048, multiple_of=32)]
+    steps: Positive
+    batch_size: Positive
+    learning_rate: Rate
+    flip: Fraction
+    mosaic: Fraction
+    eval_every: Positive
+    workers: Count
+
+    @model_validator(mode="after")
+    def _whole_epochs(self) -> Self:
+        if self.steps % self.eval_every:
+            raise ValueError(f"steps {self.steps} must be a multiple of eval_every {self.eval_every}")
+        return self

@@ -1,0 +1,1 @@
+"""What is done to single pictures: boxes, cut-outs, squares, canvases, masks, grids."""

@@ -1,0 +1,81 @@
+"""Which pixels of a real image are drawn anew: its objects by their boxes or on a plain ground, or all but them."""
+
+import numpy as np
+from PIL import Image
+from scipy import ndimage
+
+from diffaug.dataset.records import Record
+from diffaug.pictures.cutout import box_pixels, object_mask
+from diffaug.pictures.squares import Region
+
+
+def find_objects(record: Record) -> np.ndarray | None:
+    """bool (H, W): where the record's objects are. By its boxes or, for a classification image, what stands out from a
+    plain background; None where the background is not plain or there is no object."""
+    image = record.open()
+    if record.label is None:
+        mask = np.zeros((image.height, image.width), dtype=bool)
+        for box in record.bbox:
+            mask[box_pixels(box)] = True
+        return mask
+    return object_mask(image)
+
+
+def part_mask(record: Record, mode: str, region: Region, object: int, padding: int) -> np.ndarray:
+    """bool (H, W): the pixels of a real scene that a mode of `generate.det` may change in a region.
+
+    img2img: all of the region; inpaint_background: but for the boxes, grown by `padding` pixels; inpaint_object: those
+    of box number `object`, but for what other boxes share of it.
+    """
+    image = record.open()
+    mask = np.zeros((image.height, image.width), dtype=bool)
+    left, top, right, bottom = region
+    mask[top:bottom, left:right] = True
+    if mode == "inpaint_background":
+        objects = find_objects(record)
+        assert objects is not None  # a scene's are its boxes
+        return mask & repaint_mask(objects, "background", padding)
+    if mode == "inpaint_object":
+        own = np.zeros_like(mask)
+        own[box_pixels(record.bbox[object])] = True
+        for number, box in enumerate(record.bbox):
+            if number != object:
+                own[box_pixels(box)] = False
+        return mask & own
+    return mask
+
+
+def put_back(source: Image.Image, drawn: Image.Image, region: Region, mask: np.ndarray, feather: int) -> Image.Image:
+    """The region of the scene `source` with `drawn` where the scene's `mask` is true: see `composite`. A soft edge also
+    runs along the region's own border, but for the scene's."""
+    left, top = max(0, region[0] - 1), max(0, region[1] - 1)
+    right, bottom = min(source.width, region[2] + 1), min(source.height, region[3] + 1)
+    kept = source.crop((left, top, right, bottom))
+    new = kept.copy()
+    new.paste(drawn, (region[0] - left, region[1] - top))
+    whole = composite(kept, new, mask[top:bottom, left:right], feather)
+    return whole.crop((region[0] - left, region[1] - top, region[2] - left, region[3] - top))
+
+
+def repaint_mask(objects: np.ndarray, repaint: str, padding: int) -> np.ndarray:
+    """bool (H, W): the pixels that may change. `padding`: pixels by which the objects are grown on every side.
+
+    repaint: "background" keeps the grown objects, "object" redraws them.
+    """
+    size = 2 * padding + 1
+    grown = ndimage.maximum_filter(objects, size=size) if padding else objects
+    return grown if repaint == "object" else ~grown
+
+
+def composite(source: Image.Image, drawn: Image.Image, mask: np.ndarray, feather: int) -> Image.Image:
+    """`drawn` where the mask is true, `source` elsewhere, pixel for pixel; both "L" or "RGB", of the mask's size.
+
+    Within `feather` pixels of the kept part the two are blended; a kept pixel is never blended.
+    """
+    alpha = mask.astype(np.float64)
+    if feather and not mask.all():
+        alpha = np.minimum(1.0, ndimage.distance_transform_edt(mask) / (feather + 1))
+    mode = source.mode
+    kept, new = np.asarray(source, dtype=np.float64), np.asarray(drawn.convert(mode), dtype=np.float64)
+    weight = alpha if kept.ndim == 2 else alpha[..., None]
+    return Image.fromarray(np.round(weight * new + (1 - weight) * kept).astype(np.uint8))

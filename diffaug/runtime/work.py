@@ -1,0 +1,24 @@
+"""Folders of work in progress, and the lock of who works in one."""
+
+import os
+import sys
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+
+def work_folder(name: str) -> Path:
+    """The stage's scratch folder, below .work or below $DIFFAUG_WORK; made if missing."""
+    folder = Path(os.environ.get("DIFFAUG_WORK", ".work")) / name
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _lock(path: Path) -> FileLock:
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        print(f"{path}: another run holds this stage; waiting for it to end", file=sys.stderr)
+        lock.acquire()
+    return lock

@@ -1,0 +1,109 @@
+"""`diffaug check` reads what lies on the disk as download would."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from import_graph import ROOT
+from photos import NAMES, WRITERS, read, two_hundred
+from PIL import Image
+
+from diffaug.classifier import network as classifier
+from diffaug.commands.main import check
+from diffaug.dataset.records import write_set
+from diffaug.detector import network as detector
+from diffaug.params import Params, load_params
+from diffaug.params.generate import GenerateParams
+from diffaug.runtime.errors import UserError
+
+FRACTIONS = {"val_fraction": 0.2, "test_fraction": 0.2}
+
+
+@pytest.fixture(autouse=True)
+def no_networks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Networks are built by tests of their own."""
+    monkeypatch.setattr(classifier, "build", lambda *_: None)
+    monkeypatch.setattr(detector, "build", lambda *_: None)
+    monkeypatch.setenv("DIFFAUG_WORK", str(tmp_path / "work"))
+
+
+def params(tmp_path: Path, cls: dict[str, Any] | None, det: dict[str, Any] | None) -> Params:
+    raw = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    raw["download"] |= {"cls": cls, "det": det}
+    raw["train_gen"]["images"] = "real/det/train" if det else "real/cls/train"
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(raw), encoding="utf-8")
+    return load_params(tmp_path / "params.yaml")
+
+
+@pytest.mark.parametrize("format", WRITERS)
+def test_folders_and_their_crops(tmp_path: Path, format: str, capsys: pytest.CaptureFixture[str]) -> None:
+    root = WRITERS[format](tmp_path / "photos", two_hundred())
+    crops = {"source": "crops", "context": 1.5, "min_side": 8}
+    check(params(tmp_path, crops, {"source": "folder", "path": str(root), **FRACTIONS}))
+    out = capsys.readouterr().out
+    assert f"{root}: fine: 3 classes; train 118 images (cat" in out
+    assert "crops of det: fine: 3 classes" in out
+
+
+def test_a_fault_of_a_folder_stops_it(tmp_path: Path) -> None:
+    root = WRITERS["voc"](tmp_path / "photos", two_hundred())
+    (root / "Annotations/p000.xml").write_text("<annotation>")
+    with pytest.raises(UserError, match=r"p000\.xml: not readable as XML"):
+        check(params(tmp_path, None, {"source": "folder", "path": str(root), **FRACTIONS}))
+
+
+def test_prompts_are_checked_against_the_classes(tmp_path: Path) -> None:
+    root = WRITERS["yolo"](tmp_path / "photos", two_hundred())
+    folder = {"source": "folder", "path": str(root), **FRACTIONS}
+    for change, message in [
+        ({"classes": {"cta": {"synonyms": ["kitten"]}}}, r"generate\.classes\.cta: there is no such class"),
+        ({"prompt": "a {class} {place}"}, r"has \{place\}, which is neither \{class\} nor one of generate\.attributes"),
+    ]:
+        given = params(tmp_path, None, folder)
+        with pytest.raises(UserError, match=message):
+            check(given.model_copy(update={"generate": given.generate.model_copy(update=_valid(given, change))}))
+
+
+def _valid(given: Params, change: dict[str, Any]) -> dict[str, Any]:
+    raw = given.generate.model_dump() | change
+    return {key: getattr(GenerateParams.model_validate(raw), key) for key in change}
+
+
+def test_a_folder_in_the_hubs_layout(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = WRITERS["coco"](tmp_path / "photos", two_hundred())
+    for split, records in read(root).splits.items():
+        write_set(tmp_path / "set" / split, NAMES, records)
+    splits = {"train": "train", "val": "validation", "test": "test"}
+    hub = {"source": "hf", "name": str(tmp_path / "set"), "image": "image", "objects": "objects", "splits": splits}
+    check(params(tmp_path, None, {**hub, **FRACTIONS}))
+    assert f"{tmp_path / 'set'}: fine: 3 classes; train 118 images (cat" in capsys.readouterr().out
+
+
+def test_what_is_downloaded_is_not_looked_at(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    check(params(tmp_path, {"source": "crops", "context": 1.0, "min_side": 8}, {"source": "bccd"}))
+    assert capsys.readouterr().out == "params.yaml: fine\n"
+    assert not (tmp_path / "work").exists()
+
+
+def test_networks_of_the_filter_are_known_to_torchvision(tmp_path: Path) -> None:
+    root = WRITERS["yolo"](tmp_path / "photos", two_hundred())
+    chosen = params(tmp_path, None, {"source": "folder", "path": str(root), **FRACTIONS})
+    raw = chosen.model_dump(exclude_unset=True)
+    raw["filter"]["det"]["quality"] = {"network": {"torchvision": "mobilenetv2", "weights": "DEFAULT"}, "nearest": 5}
+    message = r"filter\.det\.quality\.network: torchvision has no classifier 'mobilenetv2'; there are mobilenet_v2"
+    with pytest.raises(UserError, match=message):
+        check(Params.model_validate(raw))
+
+
+def test_what_is_seldom_meant_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Photographs of 640 pixels for a network of 32, and a handful of test images."""
+    for name in ("cat", "dog"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for number in range(20):
+            shade = (number, 7, 3 if name == "cat" else 9)
+            Image.new("RGB", (640, 480), shade).save(tmp_path / "photos" / name / f"{number}.png")
+    check(params(tmp_path, {"source": "folder", "path": str(tmp_path / "photos"), **FRACTIONS}, None))
+    out = capsys.readouterr().out
+    assert "note: the photographs are some 640 pixels long, train_cls.image_size is 32" in out
+    assert "note: of 8 test images a difference below some 44 points of accuracy will hardly be seen" in out

@@ -1,0 +1,82 @@
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+from import_graph import ROOT
+
+from diffaug.commands.use import use_preset
+from diffaug.params import load_params
+from diffaug.runtime.errors import UserError
+
+PRESETS = sorted((ROOT / "presets").glob("*.yaml"))
+
+
+@pytest.fixture
+def params(tmp_path: Path) -> Path:
+    return Path(shutil.copy(ROOT / "params.yaml", tmp_path / "params.yaml"))
+
+
+def preset(folder: Path, text: str) -> Path:
+    (folder / "preset.yaml").write_text(text)
+    return folder / "preset.yaml"
+
+
+@pytest.mark.parametrize("path", PRESETS, ids=lambda path: path.stem)
+def test_every_preset_gives_valid_params(path: Path, params: Path) -> None:
+    assert use_preset(path, [], params)
+    load_params(params)
+    assert use_preset(path, [], params) == []  # a second time there is nothing to change
+
+
+def test_only_what_the_preset_says_changes_and_comments_stay(params: Path, tmp_path: Path) -> None:
+    before = params.read_text().splitlines()
+    changed = use_preset(
+        preset(tmp_path, "merge: {ratio: 2.5}"), ["train_det.steps=120", "train_cls.weights=null"], params
+    )
+    after = params.read_text().splitlines()
+    assert changed == ["merge.ratio", "train_det.steps"]
+    different = [(old, new) for old, new in zip(before, after) if old != new]
+    assert len(before) == len(after)
+    assert [new.split("#")[0].strip() for _, new in different] == ["ratio: 2.5", "steps: 120"]
+    assert all(old.partition("#")[2] == new.partition("#")[2] for old, new in different)
+
+
+def test_another_source_replaces_the_old_one(params: Path, tmp_path: Path) -> None:
+    text = "download: {det: {source: folder, path: photos, val_fraction: 0.2, test_fraction: 0.2}}"
+    use_preset(preset(tmp_path, text), [], params)
+    det = yaml.safe_load(params.read_text())["download"]["det"]
+    assert det == {"source": "folder", "path": "photos", "val_fraction": 0.2, "test_fraction": 0.2}
+
+
+def test_what_goes_takes_no_comment_of_what_comes_next(params: Path) -> None:
+    def notes() -> list[str]:
+        return [line.strip() for line in params.read_text().splitlines() if line.strip().startswith("#")]
+
+    before = notes()
+    use_preset(ROOT / "presets/bccd.yaml", [], params)
+    assert notes() == before
+    lines = params.read_text().splitlines()
+    banner = next(number for number, line in enumerate(lines) if line.startswith("# Which synthetic images"))
+    assert any(line.strip().startswith("inpaint_object:") for line in lines[:banner])  # a new key, above what follows
+
+
+@pytest.mark.parametrize(
+    ("text", "assignments", "message"),
+    [
+        ("merge: {ratio: -1}", [], r"params\.yaml with .*preset\.yaml: merge\.ratio"),
+        ("merge: {ratoi: 1}", [], "ratoi"),
+        ("merge: [", [], r"preset\.yaml: not readable as YAML"),
+        ("hello", [], "expected sections of params.yaml"),
+        ("merge: {ratio: 1.0}", ["train_det.steps"], "is not KEY=VALUE"),
+    ],
+)
+def test_what_would_not_be_valid_changes_nothing(
+    params: Path, tmp_path: Path, text: str, assignments: list[str], message: str
+) -> None:
+    before = params.read_bytes()
+    with pytest.raises(UserError, match=message) as caught:
+        use_preset(preset(tmp_path, text), assignments, params)
+    assert "\n" not in str(caught.value)
+    assert params.read_bytes() == before
+    assert {path.name for path in tmp_path.iterdir()} == {"params.yaml", "preset.yaml"}

@@ -1,0 +1,44 @@
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import small_models
+
+
+@pytest.fixture(scope="session")
+def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """A small model by its function's name in small_models, made once."""
+    made: dict[str, Path] = {}
+
+    def folder(name: str) -> Path:
+        if name not in made:
+            place = tmp_path_factory.mktemp("models") / name
+            base, _, kind = name.partition("-")
+            if kind == "controlnet":
+                made[name] = small_models.controlnet(place, folder(base))
+            elif base == "latent8":
+                made[name] = small_models.stable_diffusion(place, latent_channels=8)
+            else:
+                made[name] = getattr(small_models, base)(place)
+        return made[name]
+
+    return folder
+
+
+@pytest.fixture(scope="session")
+def random_pipeline(model_folder: Callable[[str], Path]) -> Path:
+    """A whole Stable Diffusion of real parts with small random weights, saved as a diffusers folder."""
+    return model_folder("stable_diffusion")
+
+
+@pytest.fixture(scope="session")
+def saved_pipeline(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A whole Stable Diffusion of real parts with small random weights; not to be changed."""
+    return small_models.stable_diffusion(tmp_path_factory.mktemp("models") / "saved")
+
+
+@pytest.fixture
+def pipeline(saved_pipeline: Path, tmp_path: Path) -> Path:
+    """A copy of it that a test may change."""
+    return Path(shutil.copytree(saved_pipeline, tmp_path / "pipeline"))

@@ -1,0 +1,72 @@
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from diffaug.generator_training.fit import fit, schedule
+from diffaug.runtime.errors import UserError
+
+
+class Stopped(Exception):
+    """Stands for a kill."""
+
+
+def train(folder: Path, stop_at: int | None = None, nan_at: int | None = None) -> tuple[nn.Module, list[float]]:
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Linear(4, 8), nn.SiLU(), nn.Linear(8, 1))
+    seen = []
+
+    def loss(generator: torch.Generator) -> Tensor:
+        seen.append(generator.initial_seed())
+        if generator.initial_seed() == stop_at:
+            raise Stopped
+        batch = torch.randn((16, 4), generator=generator)
+        value = (network(batch) - batch.sum(dim=1, keepdim=True)).square().mean()
+        return value * math.nan if generator.initial_seed() == nan_at else value
+
+    losses = fit(
+        network,
+        loss,
+        name="scratch.vae",
+        steps=20,
+        learning_rate=0.01,
+        ema_decay=0.9,
+        seed=0,
+        checkpoint=folder / "vae.safetensors",
+        checkpoint_every=4,
+    )
+    return network, losses
+
+
+def test_a_killed_training_ends_with_the_same_weights(tmp_path: Path) -> None:
+    whole, losses = train(tmp_path / "whole")
+    with pytest.raises(Stopped):
+        train(tmp_path / "killed", stop_at=14)
+    network, continued = train(tmp_path / "killed")
+    assert continued == losses
+    for key, value in whole.state_dict().items():
+        assert torch.equal(network.state_dict()[key], value)
+    assert losses[-1] < losses[0]
+
+
+def test_a_finished_training_is_not_trained_again(tmp_path: Path) -> None:
+    train(tmp_path)
+    with_stop, _ = train(tmp_path, stop_at=0)
+    assert not with_stop.training
+
+
+def test_nan_stops_with_one_line(tmp_path: Path) -> None:
+    with pytest.raises(
+        UserError, match=r"loss of the scratch.vae became nan at step 5; lower train_gen\.scratch\.vae\.learning_rate"
+    ):
+        train(tmp_path, nan_at=5)
+
+
+def test_schedule_warms_up_and_comes_down() -> None:
+    values = [schedule(step, 100) for step in range(100)]
+    assert values[:5] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
+    assert values[5] == pytest.approx(1.0)
+    assert values[5:] == sorted(values[5:], reverse=True)
+    assert 0.02 <= values[-1] < 0.03

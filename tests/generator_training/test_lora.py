@@ -1,0 +1,188 @@
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import small_models
+import torch
+import yaml
+from diffusers import DiffusionPipeline
+from import_graph import ROOT
+from safetensors.torch import load_file
+
+from diffaug.diffusion.opening import LORA_FILE, load_loras
+from diffaug.generator_training.captioned import Captioned
+from diffaug.generator_training.lora import train_lora
+from diffaug.generator_training.save import save_lora
+from diffaug.generator_training.scratch import train_from_scratch
+from diffaug.params.base import ModelName
+from diffaug.params.generate import Adapter
+from diffaug.params.train_gen import TrainGenParams
+from diffaug.runtime.errors import UserError
+
+CPU = torch.device("cpu")
+CAPTION = "a photo of a thing"
+
+
+def params(scratch: dict[str, Any] | None = None, **lora: Any) -> TrainGenParams:
+    raw = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["train_gen"] | {"checkpoint_every": 2}
+    small = {"size": 16, "rank": 2, "alpha": 4, "steps": 3, "batch_size": 2, "gradient_accumulation": 2}
+    raw["lora"] |= small | {"model": {"name": "./base"}, "gradient_checkpointing": False} | lora
+    if scratch:
+        raw["scratch"] |= {"size": 16}
+        for part, changes in scratch.items():
+            raw["scratch"][part] |= changes
+    return TrainGenParams.model_validate(raw)
+
+
+def bars(low: int, high: int, count: int = 24) -> Captioned:
+    """Dark pictures of a light bar, six pixels wide, whose left edge goes from `low` to `high`; one caption."""
+    images = torch.full((count, 3, 16, 16), 20, dtype=torch.uint8)
+    for image, left in zip(images, torch.linspace(low, high, count).round().int().tolist()):
+        image[:, 3:13, left : left + 6] = 230
+    return Captioned(images, torch.zeros(count, dtype=torch.long), (CAPTION,), ("thing",))
+
+
+def positions(pipeline: Any, count: int = 24) -> np.ndarray:
+    """Where the light is (0: left border, 15: right border) in `count` samples, each with its own seed."""
+    generators = [torch.Generator().manual_seed(seed) for seed in range(count)]
+    drawn = pipeline(
+        [CAPTION] * count, num_inference_steps=8, guidance_scale=1.0, generator=generators, output_type="np"
+    )
+    columns = drawn.images.mean(axis=(1, 3))
+    weights = columns - columns.min(axis=1, keepdims=True) + 1e-6
+    return (weights * np.arange(16)).sum(axis=1) / weights.sum(axis=1)
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small Stable Diffusion that has learned bars at the left and at the right alike."""
+    folder = tmp_path_factory.mktemp("base")
+    mixed = bars(0, 10)
+    learned = params(
+        {
+            "vae": {
+                "channels": [16, 16, 16],
+                "latent_channels": 4,
+                "steps": 120,
+                "batch_size": 12,
+                "learning_rate": 0.004,
+            },
+            "unet": {"channels": [32, 64], "text_width": 16, "steps": 400, "batch_size": 24, "learning_rate": 0.002},
+        }
+    )
+    pipeline, _ = train_from_scratch(mixed, learned, folder / "work", CPU)
+    pipeline.save_pretrained(folder / "model")
+    return folder / "model"
+
+
+def opened(folder: Path, **parts: Any) -> Any:
+    pipeline = DiffusionPipeline.from_pretrained(folder, **parts)
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def test_samples_move_toward_the_images_it_was_tuned_on(base: Path, tmp_path: Path) -> None:
+    before = positions(opened(base))
+    settings = params(rank=8, alpha=8, steps=100, batch_size=12, gradient_accumulation=1, learning_rate=0.01)
+    tuned = opened(base)
+    weights, losses = train_lora(tuned, bars(9, 10), settings, tmp_path / "work", CPU)
+    save_lora(weights, losses, ModelName(name="./base"), 1.5, tmp_path / "generator")
+    assert {path.name for path in (tmp_path / "generator").iterdir()} == {
+        LORA_FILE,
+        "base.json",
+        "learned.json",
+        "losses.csv",
+    }
+
+    loaded = opened(base)
+    loaded.load_lora_weights(tmp_path / "generator")  # as any diffusers user would
+    after = positions(loaded)
+    right = 9.5 + 2.5  # the middle of the bars that it was tuned on
+    assert np.abs(after - right).mean() < 0.75 * np.abs(before - right).mean()
+    # In the training's own pipeline, through the plain loader and fused: the same images.
+    assert np.abs(positions(tuned) - after).max() < 0.01
+    fused = opened(base)
+    load_loras(fused, [Adapter(path=str(tmp_path / "generator"), scale=1.0)])
+    assert np.abs(positions(fused) - after).max() < 0.01
+    none = opened(base)
+    load_loras(none, [Adapter(path=str(tmp_path / "generator"), scale=0.0)])
+    assert np.abs(positions(none) - before).max() < 0.01
+    twice = [Adapter(path=str(tmp_path / "generator"), scale=0.5)] * 2
+    halves = opened(base)
+    load_loras(halves, twice)
+    assert np.abs(positions(halves) - after).max() < 0.01, "two halves are one whole"
+
+
+@pytest.mark.parametrize("kind", ["stable_diffusion", "sdxl"])
+@pytest.mark.parametrize("text_encoder", [False, True])
+def test_models_with_a_unet_are_tuned_and_resumed_to_the_same_bytes(
+    kind: str, text_encoder: bool, tmp_path: Path
+) -> None:
+    folder = getattr(small_models, kind)(tmp_path / "base")
+    data = bars(0, 10, 4)
+    settings = params(text_encoder=text_encoder, steps=4, gradient_checkpointing=text_encoder)
+    whole, _ = train_lora(opened(folder), data, settings, tmp_path / "whole", CPU)
+    expected = (
+        {"unet", "text_encoder"} | ({"text_encoder_2"} if kind == "sdxl" else set()) if text_encoder else {"unet"}
+    )
+    assert set(whole) == expected
+    assert all(state and all(value.isfinite().all() for value in state.values()) for state in whole.values())
+    assert all(any((v != 0).any() for k, v in state.items() if "lora_B" in k or "up" in k) for state in whole.values())
+
+    class Killed(Exception):
+        pass
+
+    stopped = opened(folder)
+    original, calls = stopped.unet.forward, []
+
+    def dying(*arguments: Any, **keywords: Any) -> Any:
+        calls.append(1)
+        if len(calls) > 6:  # two batches a step: in the fourth step, after the checkpoint at the second
+            raise Killed
+        return original(*arguments, **keywords)
+
+    stopped.unet.forward = dying
+    with pytest.raises(Killed):
+        train_lora(stopped, data, settings, tmp_path / "part", CPU)
+    assert (tmp_path / "part" / "lora.safetensors").exists()
+    again, _ = train_lora(opened(folder), data, settings, tmp_path / "part", CPU)
+    for part, state in whole.items():
+        assert all(torch.equal(value, again[part][key]) for key, value in state.items()), part
+    save_lora(whole, {"lora": [1.0]}, ModelName(name="./base"), 1.5, tmp_path / "one")
+    save_lora(again, {"lora": [1.0]}, ModelName(name="./base"), 1.5, tmp_path / "two")
+    assert (tmp_path / "one" / LORA_FILE).read_bytes() == (tmp_path / "two" / LORA_FILE).read_bytes()
+    opened(folder).load_lora_weights(tmp_path / "one")
+
+
+def test_prior_preservation_draws_once_and_is_learned_too(tmp_path: Path) -> None:
+    folder = small_models.stable_diffusion(tmp_path / "base")
+    prior = {"caption": "a {class}", "images": 3, "steps": 2, "guidance_scale": 2.0, "weight": 1.0}
+    with_prior, curve = train_lora(opened(folder), bars(0, 3, 4), params(prior=prior), tmp_path / "a", CPU)
+    drawn = sorted((tmp_path / "a" / "prior").iterdir())
+    assert [path.name for path in drawn] == ["0000-00000.png", "0000-00001.png", "0000-00002.png"]
+    times = [path.stat().st_mtime_ns for path in drawn]
+    train_lora(opened(folder), bars(0, 3, 4), params(prior=prior), tmp_path / "a", CPU)
+    assert [path.stat().st_mtime_ns for path in drawn] == times
+    without, plain = train_lora(opened(folder), bars(0, 3, 4), params(), tmp_path / "b", CPU)
+    assert curve["lora"][0] > plain["lora"][0], "the prior's error is added"
+    assert any(not torch.equal(value, without["unet"][key]) for key, value in with_prior["unet"].items())
+
+
+def test_a_model_without_a_unet_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"StableDiffusion3Pipeline has no U-Net.*train_gen\.method: none"):
+        train_lora(
+            opened(small_models.sd3(tmp_path / "base"), text_encoder_3=None, tokenizer_3=None),
+            bars(0, 3, 2),
+            params(),
+            tmp_path,
+            CPU,
+        )
+
+
+def test_alpha_is_folded_in_so_that_no_metadata_is_needed(tmp_path: Path) -> None:
+    folder = small_models.stable_diffusion(tmp_path / "base")
+    plain = train_lora(opened(folder), bars(0, 3, 4), params(rank=2, alpha=2, steps=1), tmp_path / "a", CPU)[0]
+    save_lora(plain, {"lora": [1.0]}, ModelName(name="./base"), 1.5, tmp_path / "lora")
+    assert all(key.startswith("unet.") for key in load_file(tmp_path / "lora" / LORA_FILE))
+    assert b'"__metadata__":{"format":"pt"}' in (tmp_path / "lora" / LORA_FILE).read_bytes()[:4096]

@@ -1,0 +1,31 @@
+"""Metrics and pictures for the tests of the report."""
+
+from typing import Any
+
+from PIL import Image
+
+from diffaug.dataset.codec import encode_png
+from diffaug.dataset.records import Record, make_record
+
+METRICS = {
+    "confidence": 0.95,
+    "seeds": 3,
+    "ratio": 4.0,
+    "recipe": {"cls": "synthetic", "det": "duplicate"},
+    "added": {"cls": 800, "det": 400},
+    "test_images": {"cls": 2000, "det": 300},
+    "real": {"cls": {"accuracy": 0.75, "ece": 0.1}, "det": {"mAP50": 0.5}},
+    "cls": {"accuracy": 0.78, "ece": 0.12},
+    "det": {"mAP50": 0.49},
+    "delta": {
+        "cls": {
+            "accuracy": {"mean": 0.03, "low": 0.012, "high": 0.048, "p": 0.001, "detectable": 0.025},
+            "ece": {"mean": 0.02, "low": 0.01, "high": 0.03, "p": 0.02, "detectable": 0.015},
+        },
+        "det": {"mAP50": {"mean": -0.01, "low": -0.03, "high": 0.01, "p": 0.3, "detectable": 0.028}},
+    },
+}
+
+
+def picture(id: str, label: int | None = None, **columns: Any) -> Record:
+    return make_record(id, encode_png(Image.new("L", (28, 28), 128)), "train", label=label, **columns)

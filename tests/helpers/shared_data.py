@@ -1,0 +1,24 @@
+"""Real photographs beside the repository, or where $DIFFAUG_SHARED says; tests that need them are skipped without."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+_SHARED = Path(os.environ.get("DIFFAUG_SHARED", Path(__file__).resolve().parents[3] / "shared"))
+
+
+def shared(name: str) -> Path:
+    """A file or folder of the shared data; skips the test where it is absent."""
+    return _existing(_SHARED / "data" / name)
+
+
+def shared_weights(name: str) -> Path:
+    """A file of trained weights; skips the test where it is absent."""
+    return _existing(_SHARED / "weights" / name)
+
+
+def _existing(path: Path) -> Path:
+    if not path.exists():
+        pytest.skip(f"{path} is not on this machine")
+    return path

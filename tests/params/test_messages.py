@@ -1,0 +1,109 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from import_graph import ROOT
+
+from diffaug.params import load_params
+from diffaug.runtime.errors import UserError
+
+
+def message(tmp_path: Path, key: str, value: Any) -> str:
+    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    *path, last = key.split(".")
+    section = params
+    for part in path:
+        section = section[part]
+    section[last] = value
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+    with pytest.raises(UserError) as caught:
+        load_params(tmp_path / "params.yaml")
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["scenes", "folder", "fashion_mnist"])
+def test_a_key_named_like_a_source_is_still_named(tmp_path: Path, key: str) -> None:
+    assert f"{key}: unknown key" in message(tmp_path, key, 1)
+
+
+@pytest.mark.parametrize(
+    ("section", "old", "typed"),
+    [
+        ("generate", "num_inference_steps", "steps"),
+        ("generate", "guidance_scale", "cfg_scale"),
+        ("generate", "negative_prompt", "negativ_prompt"),
+        ("train_det", "image_size", "imgsz"),
+    ],
+)
+def test_a_renamed_key_is_named_with_what_it_was_meant_for(tmp_path: Path, section: str, old: str, typed: str) -> None:
+    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    params[section][typed] = params[section].pop(old)
+    params["merge"]["ratoi"] = params["merge"].pop("ratio")
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+    with pytest.raises(UserError) as caught:
+        load_params(tmp_path / "params.yaml")
+    assert f"{section}.{typed}: unknown key (value " in str(caught.value)
+    assert f"did you mean {old}?" in str(caught.value)
+    assert "merge.ratoi: unknown key (value 4.0); did you mean ratio?" in str(caught.value)
+    assert "missing" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        ("filter.cls.lable", "did you mean label?"),  # an optional section, which is not missing
+        ("evaluate.robustness.severity", "did you mean severities?"),
+        ("filter.det.label", "allowed are degenerate, hash, pixels, embedding, best, quality, boxes, audit, aesthetic"),
+        ("download.det.backgrounds", "download.det.backgrounds: unknown key (value 1); allowed are source"),
+        ("colours", "allowed are seeds, download, train_gen"),
+    ],
+)
+def test_an_unknown_key_names_those_that_are_allowed(tmp_path: Path, key: str, words: str) -> None:
+    assert words in message(tmp_path, key, 1)
+
+
+def test_a_whole_section_is_not_printed(tmp_path: Path) -> None:
+    said = message(tmp_path, "filters", {"cls": {"hash": dict.fromkeys("abcdefghijklmnopqrstuvwxyz", 1)}})
+    assert "filters: unknown key" in said and "did you mean filter?" in said and len(said) < 200
+
+
+@pytest.mark.parametrize("key", ["generate.det.per_real", "merge.ratio", "train_gen.scratch.vae.kl_weight"])
+def test_infinity_is_no_number_to_work_with(tmp_path: Path, key: str) -> None:
+    assert f"{key}: found inf" in message(tmp_path, key, float("inf"))
+
+
+def test_a_pool_needs_a_source_that_has_one(tmp_path: Path) -> None:
+    folder = {"source": "folder", "path": "photos", "val_fraction": 0.2, "test_fraction": 0.2}
+    assert "download.cls has no pool" in message(tmp_path, "download.cls", folder)
+
+
+def test_fractions_must_leave_something(tmp_path: Path) -> None:
+    folder = {"source": "folder", "path": "photos", "val_fraction": 0.5, "test_fraction": 0.5}
+    assert "download.cls: val_fraction + test_fraction must leave" in message(tmp_path, "download.cls", folder)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("seeds", [True], "seeds.0: found True"),
+        ("train_det.image_size", 100, "train_det.image_size: found 100; input should be a multiple of 32"),
+        ("train_cls.shift", 0.5, "train_cls.shift: found 0.5; input should be less than 0.5"),
+        ("filter.cls.hash.min_train", -1.5, "filter.cls.hash.min_train: found -1.5"),
+        ("filter.cls.label.max_probability", 0.0001, "filter.cls.label: max_probability 0.0001 must be above min_prob"),
+        ("evaluate.confidence", 1, "evaluate.confidence: found 1; input should be less than 1"),
+        (
+            "train_gen.scratch.vae.channels",
+            [8, 8, 12],
+            "train_gen.scratch.vae.channels.2: found 12; input should be a multiple of 8",
+        ),
+        ("train_cls.schedule", "step", "train_cls.schedule: found 'step'; input should be 'cosine' or 'one_cycle'"),
+    ],
+)
+def test_a_message_names_key_value_and_what_is_allowed(tmp_path: Path, key: str, value: Any, words: str) -> None:
+    assert words in message(tmp_path, key, value)
+
+
+def test_the_size_that_does_not_fit_is_named(tmp_path: Path) -> None:
+    assert "20" in message(tmp_path, "train_gen.size", 20)

@@ -1,0 +1,247 @@
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+import yaml
+from import_graph import ROOT
+from pydantic import BaseModel
+
+from diffaug.commands.main import check
+from diffaug.params import Params, load_params
+from diffaug.runtime.errors import UserError
+
+GOOD = (ROOT / "params.yaml").read_text(encoding="utf-8")
+
+FOLDER = {"source": "folder", "path": "photos", "val_fraction": 0.2, "test_fraction": 0.2}
+DTD = {"source": "torchvision", "name": "dtd", "train_per_class": 25}
+SIZES = ("val_per_class", "test_per_class", "pool")
+PETS = {
+    **{"source": "torchvision", "name": "oxford_iiit_pet", "train_per_class": 1, "val_per_class": 1},
+    **{"test_per_class": 1, "pool": 20000},
+}
+PET_BOXES = {"source": "oxford_iiit_pet", "val_fraction": 0.2, "test_fraction": 0.2}
+CROPS = {"source": "crops", "context": 1.2, "min_side": 8}
+HUB = {
+    "source": "hf",
+    "name": "owner/pets",
+    "revision": "0" * 40,
+    "image": "image",
+    "label": "label",
+    "splits": {"train": "train", "val": None, "test": None},
+    "val_fraction": 0.2,
+    "test_fraction": 0.2,
+}
+
+
+def edited(tmp_path: Path, edit: Callable[[dict[str, Any]], object]) -> Path:
+    params = yaml.safe_load(GOOD)
+    edit(params)
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump(params), encoding="utf-8")
+    return path
+
+
+def test_the_projects_own_params_are_fine() -> None:
+    assert load_params(ROOT / "params.yaml").merge.ratio >= 0
+
+
+@pytest.mark.parametrize(
+    ("edit", "words"),
+    [
+        (lambda p: p.update(extra=1), ["extra: unknown key", "value 1"]),
+        (lambda p: p["merge"].update(ration=2), ["merge.ration: unknown key", "value 2"]),
+        (lambda p: p["merge"].update(ratio=-1), ["merge.ratio: found -1", "greater than or equal to 0"]),
+        (lambda p: p["merge"].update(ratio=4.5), ["merge.ratio 4.5 needs", "generate.det.per_real, now 4"]),
+        (
+            lambda p: (p["merge"].update(ratio=7), p["download"].update(det=None)),
+            ["merge.ratio 7 x train_per_class 20 needs more than the 80 images"],
+        ),
+        (lambda p: p["merge"].update(ratio="one"), ["merge.ratio: found 'one'", "valid number"]),
+        (lambda p: p["merge"].update(ratio=float("nan")), ["merge.ratio: found nan"]),
+        (lambda p: p["merge"].update(ratio=float("inf")), ["merge.ratio: found inf"]),
+        (lambda p: p["merge"].update(seed=True), ["merge.seed: found True", "integer"]),
+        (lambda p: p.pop("filter"), ["filter: missing"]),
+        (lambda p: p["train_cls"].pop("steps"), ["train_cls.steps: missing"]),
+        (lambda p: p["generate"].update(scheduler="magic"), ["generate.scheduler", "ddim", "unipc", "'magic'"]),
+        (lambda p: p["generate"].update(prompt="a photo"), ["generate.prompt", "{class}", "'a photo'"]),
+        (lambda p: p["train_det"].update(eval_every=7), ["train_det: steps 600", "multiple of eval_every 7"]),
+        (lambda p: p.update(seeds=[1, 1]), ["seeds [1, 1]", "twice"]),
+        (lambda p: p.update(seeds=[]), ["seeds: found []"]),
+        (lambda p: p["download"].update(cls=None, det=None), ["download", "both null"]),
+        (lambda p: p["download"].update(cls=None), ["download", "'scenes'", "null"]),
+        (lambda p: p["download"]["cls"].update(source="cifar"), ["download.cls", "cifar", "fashion_mnist", "folder"]),
+        (lambda p: p["download"].pop("strict"), ["download.strict: missing"]),
+        (lambda p: p["download"].update(strict=1), ["download.strict: found 1", "boolean"]),
+        (lambda p: p["download"].update(cls=PETS, det=PET_BOXES), ["download: cls and det", "cls.source 'crops'"]),
+        (lambda p: p["download"].update(cls=CROPS), ["download: cls.source 'crops'", "'scenes' is composed of cls"]),
+        (lambda p: p["download"].update(cls=CROPS, det=None), ["download: cls.source 'crops'", "det, which is null"]),
+        (
+            lambda p: p["download"].update(cls={**CROPS, "context": 0.9}, det={"source": "bccd"}),
+            ["download.cls.context: found 0.9", "greater than or equal to 1"],
+        ),
+        (lambda p: p["download"].update(det={"source": "bccd", "path": "x"}), ["download.det.path: unknown key"]),
+        (
+            lambda p: p["download"].update(det={**FOLDER, "format": "csv"}),
+            ["download.det.format: found 'csv'", "coco"],
+        ),
+        (lambda p: p["download"].update(det={**FOLDER, "classes": []}), ["download.det.classes: found []"]),
+        (
+            lambda p: p["download"].update(det={**FOLDER, "classes": ["a"], "format": "coco"}),
+            ["download.det: classes is for format voc alone"],
+        ),
+        (
+            lambda p: p["download"].update(det={**FOLDER, "classes": ["a", "a"]}),
+            ["download.det: classes has a class twice: a, a"],
+        ),
+        (lambda p: p["download"].update(cls={**FOLDER, "format": "coco"}), ["download.cls.format: unknown key"]),
+        (
+            lambda p: p["download"]["cls"].update(source="torchvision", name="mnist"),
+            ["download.cls.name: found 'mnist'", "'cifar10'", "'svhn'"],
+        ),
+        (
+            lambda p: (p["merge"].update(ratio=3.5), p["download"]["cls"].update(DTD)),
+            ["merge.ratio 3.5 x train_per_class 25 needs more than the 80 images"],
+        ),
+        (
+            lambda p: p["download"].update(cls={**HUB, "revision": "main"}),
+            ["download.cls", "revision of owner/pets is 'main'", "https://huggingface.co/datasets/owner/pets main`"],
+        ),
+        (lambda p: p["download"].update(cls={**HUB, "name": "pets"}), ["'pets' is neither a hub id (owner/dataset)"]),
+        (
+            lambda p: p["download"].update(cls={**HUB, "name": "./pets"}),
+            ["'./pets' is a local path, which has no revision; remove it"],
+        ),
+        (lambda p: p["download"].update(det=HUB), ["download.det.objects: missing"]),
+        (lambda p: p["download"].update(cls={**HUB, "splits": {"train": None}}), ["download.cls.splits"]),
+        (lambda p: p["download"]["cls"].update(pool=0), ["train_gen.images is 'pool'", "real/cls/train"]),
+        (
+            lambda p: p["generate"].update(num_inference_steps=1),
+            ["generate: num_inference_steps 1 x cls.modes.img2img.strength 0.7 is below one step"],
+        ),
+        (
+            lambda p: p["train_gen"]["scratch"]["unet"].update(caption_dropout=0.0),
+            ["generate.guidance_scale 2 above 1 needs train_gen.scratch.unet.caption_dropout above 0"],
+        ),
+        (lambda p: p["train_gen"]["scratch"].update(size=30), ["train_gen.scratch: size 30 must be a multiple of 8"]),
+        (
+            lambda p: p["train_gen"].update(method="none"),
+            ["generate.model.name is 'models/generator'", "train_gen.method 'none' does not make"],
+        ),
+        (
+            lambda p: p["generate"].update(model={"name": "./mine"}),
+            ["train_gen.method 'scratch' trains 'models/generator'", "generate.model.name is './mine'"],
+        ),
+        (
+            lambda p: p["generate"].update(model={"name": "stabilityai/sd-turbo", "revision": "main"}),
+            ["generate.model", "'main'", "git ls-remote https://huggingface.co/stabilityai/sd-turbo main"],
+        ),
+        (
+            lambda p: p["generate"]["cls"].update(modes={}),
+            ["generate", "cls.modes: none is given"],
+        ),
+        (
+            lambda p: p["generate"]["cls"]["modes"]["img2img"].update(strength=[0.5, 1.5]),
+            ["generate.cls.modes.img2img.strength.1: found 1.5"],
+        ),
+        (
+            lambda p: p["generate"].update(prompts_file="/etc/passwd"),
+            ["generate.prompts_file", "must lie in the folder prompts/"],
+        ),
+        (
+            lambda p: p["generate"]["det"]["modes"]["paste"].update(scale=[2.0, 1.0]),
+            ["generate.det.modes.paste: scale is [smallest, largest]"],
+        ),
+    ],
+)
+def test_bad_params_are_one_clear_line(
+    tmp_path: Path, edit: Callable[[dict[str, Any]], object], words: list[str]
+) -> None:
+    with pytest.raises(UserError) as caught:
+        load_params(edited(tmp_path, edit))
+    message = str(caught.value)
+    assert "\n" not in message
+    assert [word for word in words if word not in message] == []
+
+
+@pytest.mark.parametrize(
+    ("task", "source"),
+    [
+        ("cls", {**FOLDER}),
+        ("cls", {**CROPS, "per_class": 100}),
+        ("cls", {**HUB, "config": "small"}),
+        ("cls", {"source": "torchvision", "name": "cifar10", "train_per_class": 5} | dict.fromkeys(SIZES, 5)),
+        ("det", {**FOLDER, "format": "voc", "classes": ["cat"]}),
+        ("det", {"source": "oxford_iiit_pet", "val_fraction": 0.2, "test_fraction": 0.2}),
+        ("det", {key: value for key, value in HUB.items() if key != "label"} | {"objects": "objects"}),
+    ],
+)
+def test_every_source_can_be_named(tmp_path: Path, task: str, source: dict[str, Any]) -> None:
+    def edit(params: dict[str, Any]) -> None:
+        params["download"] |= {"det": {"source": "bccd"}, task: source}
+        params["train_gen"]["images"] = "real/cls/train"
+
+    loaded = load_params(edited(tmp_path, edit)).download
+    assert getattr(loaded, task).source == source["source"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a: [", "not readable as YAML"),
+        ("- 1", "expected sections"),
+        (f"{GOOD}\nmerge: {{ratio: 1.0}}\n", "the key 'merge' stands twice, in lines"),
+        (GOOD.replace("learning_rate: 0.002", "learning_rate: 1e-3"), "train_det.learning_rate: found '1e-3'"),
+    ],
+)
+def test_bad_yaml_is_one_clear_line(tmp_path: Path, text: str, words: str) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(UserError) as caught:
+        load_params(path)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_says_so(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="not found; run from the repository's root"):
+        load_params(tmp_path / "params.yaml")
+
+
+def models(annotation: Any) -> set[type[BaseModel]]:
+    """All models in a field's type."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        inner = (models(field.annotation) for field in annotation.model_fields.values())
+        return {annotation}.union(*inner)
+    return set().union(*(models(part) for part in get_args(annotation)))
+
+
+def test_what_may_be_left_out_is_off_and_no_other_knob_has_a_hidden_default() -> None:
+    found = models(Params)
+    assert len(found) > 30
+    optional = [field for model in found for field in model.model_fields.values() if not field.is_required()]
+    assert len(optional) > 15
+    assert [field.default for field in optional if field.default is not None] == []
+
+
+def test_check_looks_for_what_the_filter_names(tmp_path: Path) -> None:
+    network = {"torchvision": "mobilenet_v2", "weights": "none.safetensors"}
+    near = {"network": network, "min_train": 0.0, "min_heldout": 0.0, "min_generated": 0.0}
+    with pytest.raises(UserError, match=r"filter\.cls\.embedding\.network\.weights: none\.safetensors does not exist"):
+        check(load_params(edited(tmp_path, lambda params: params["filter"]["cls"].update(embedding=near))))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (
+            {"loras": [{"path": "./none.safetensors", "scale": 1.0}]},
+            r"generate\.loras: \./none\.safetensors does not exist",
+        ),
+        ({"prompts_file": "prompts/none.txt"}, r"generate\.prompts_file: prompts/none\.txt does not exist"),
+        ({"tiny_vae": {"name": "./none"}}, r"generate\.tiny_vae: \./none does not exist"),
+    ],
+)
+def test_check_looks_for_the_files_that_are_named(tmp_path: Path, changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        check(load_params(edited(tmp_path, lambda params: params["generate"].update(changes))))
