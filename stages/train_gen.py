@@ -15,7 +15,6 @@ import numpy as np
 import torch
 import transformers
 
-import diffaug.generator_training
 from diffaug.dataset.records import read_set
 from diffaug.diffusion.opening import open_pipeline, resolve_dtype
 from diffaug.generator_training.captioned import Captioned, captioned
@@ -25,6 +24,7 @@ from diffaug.generator_training.scratch import train_from_scratch
 from diffaug.hub.locate import locate_pipeline
 from diffaug.params import Params
 from diffaug.params.train_gen import TrainGenParams
+from diffaug.runtime import code
 from diffaug.runtime.device import choose_device
 from diffaug.stage import run_stage
 
@@ -71,8 +71,7 @@ def _key(data: Captioned, settings: TrainGenParams, device: str, base: str) -> s
         json.dumps([data.captions, data.labels.tolist(), settings.model_dump(exclude=unused), base]).encode()
     )
     content.update(json.dumps([device, torch.__version__, diffusers.__version__, transformers.__version__]).encode())
-    for file in sorted(Path(diffaug.generator_training.__file__).parent.glob("*.py")):
-        content.update(file.read_bytes())
+    content.update(code.fingerprint(f"diffaug.generator_training.{settings.method}", "diffaug.runtime.device").encode())
     return content.hexdigest()[:16]
 
 

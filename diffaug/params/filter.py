@@ -120,27 +120,36 @@ class Quality(Section):
     nearest: Positive
 
 
-class TaskChecks(Section):
-    """Every section is a score; without it the score is not taken."""
+NOT_SCORES = ("best", "quality")  # the sections that take no score of single images
+
+
+class ClsChecks(Section):
+    """Each section but the last two is a score, the module of its name in scoring/; without it the score is not taken.
+    The first section that an image fails gives its reason."""
 
     degenerate: Degenerate | None = None
     hash: Neighbours | None = None
     pixels: Neighbours | None = None
     embedding: Embedding | None = None
+    label: Label | None = None
+    text: Text | None = None
+    aesthetic: Aesthetic | None = None
     best: Best | None = None
     quality: Quality | None = None
 
 
-class ClsChecks(TaskChecks):
-    label: Label | None = None
-    text: Text | None = None
-    aesthetic: Aesthetic | None = None
+class DetChecks(Section):
+    """The same for scenes."""
 
-
-class DetChecks(TaskChecks):
+    degenerate: Degenerate | None = None
+    hash: Neighbours | None = None
+    pixels: Neighbours | None = None
+    embedding: Embedding | None = None
     boxes: Boxes | None = None
     audit: Audit | None = None
     aesthetic: Aesthetic | None = None
+    best: Best | None = None
+    quality: Quality | None = None
 
 
 class FilterParams(Section):

@@ -4,17 +4,18 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from functools import cache
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
 
 from diffaug.params.base import Section, is_local
-from diffaug.params.filter import ClsChecks, DetChecks
+from diffaug.params.filter import NOT_SCORES, ClsChecks, DetChecks
+from diffaug.runtime import code
 from diffaug.runtime.errors import UserError
 from diffaug.runtime.files import atomic_path, file_sha256
 from diffaug.scoring.material import Columns, Material
 
-ORDER = ("degenerate", "hash", "pixels", "embedding", "boxes", "audit", "label", "text", "aesthetic")  # of reasons
 _LIBRARIES = (
     *("imagehash", "opencv-python-headless", "pillow", "scikit-image", "torch", "torchvision", "transformers"),
     "ultralytics-opencv-headless",
@@ -34,57 +35,22 @@ class Score(Protocol):
 
 
 def score_module(name: str) -> Score:
-    """The score of a section; networks are imported by those alone that need them."""
-    match name:
-        case "degenerate":
-            from diffaug.scoring import degenerate
-
-            return degenerate
-        case "hash":
-            from diffaug.scoring import hashes
-
-            return hashes
-        case "pixels":
-            from diffaug.scoring import pixels
-
-            return pixels
-        case "embedding":
-            from diffaug.scoring import embedding
-
-            return embedding
-        case "boxes":
-            from diffaug.scoring import boxes
-
-            return boxes
-        case "audit":
-            from diffaug.scoring import audit
-
-            return audit
-        case "label":
-            from diffaug.scoring import label
-
-            return label
-        case "text":
-            from diffaug.scoring import text
-
-            return text
-        case _:
-            from diffaug.scoring import aesthetic
-
-            return aesthetic
+    """The score of a section, which is the module of this folder with its name; a network is imported where it is
+    needed."""
+    module: Any = import_module(f"diffaug.scoring.{name}")
+    return module
 
 
 def active(checks: ClsChecks | DetChecks) -> dict[str, Section]:
     """The sections that are given, in the order in which their reasons count."""
-    given = {name: getattr(checks, name, None) for name in ORDER}
-    return {name: section for name, section in given.items() if section is not None}
+    return {name: section for name, section in checks if section is not None and name not in NOT_SCORES}
 
 
 def measured(name: str, section: Section | None, material: Material, work: Path) -> Columns:
     """The score's columns: those of the last run in `work` where nothing that they depend on has changed since."""
     score = score_module(name)
     settings = section.model_dump(mode="json", include=set(score.MEASURED_BY)) if section else {}
-    inputs = [name, settings, list(_local_files(settings)), material.key, _code()]
+    inputs = [name, settings, list(_local_files(settings)), material.key, *_made_by(name)]
     key = hashlib.sha256(json.dumps(inputs).encode()).hexdigest()
     path = work / f"{material.task}-{name}.json"
     if path.exists():
@@ -120,13 +86,9 @@ def _local_files(settings: Any) -> Iterator[str]:
 
 
 @cache
-def _code() -> list[str]:
-    """What the numbers depend on beside images and settings: the package's own code, and the libraries."""
-    package = Path(__file__).parents[1]
-    digest = hashlib.sha256()
-    for path in sorted(package.rglob("*.py")):
-        digest.update(path.read_bytes())
-    return [digest.hexdigest(), *(f"{name} {version(name)}" for name in _LIBRARIES)]
+def _made_by(name: str) -> list[str]:
+    """What the numbers depend on beside images and settings: the code of the score, and the libraries."""
+    return [code.fingerprint(f"diffaug.scoring.{name}"), *(f"{library} {version(library)}" for library in _LIBRARIES)]
 
 
 def _check_protected(columns: Columns) -> None:

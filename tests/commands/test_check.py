@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import yaml
-from import_graph import ROOT
+from paths import ROOT
 from photos import NAMES, WRITERS, read, two_hundred
 from PIL import Image
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from import_graph import ROOT
+from paths import ROOT
 
 from diffaug.commands import study
 from diffaug.commands.study import Run, plan_study, run_study

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from import_graph import ROOT
+from paths import ROOT
 
 from diffaug.commands.use import use_preset
 from diffaug.params import load_params

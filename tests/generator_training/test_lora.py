@@ -7,7 +7,7 @@ import small_models
 import torch
 import yaml
 from diffusers import DiffusionPipeline
-from import_graph import ROOT
+from paths import ROOT
 from safetensors.torch import load_file
 
 from diffaug.diffusion.opening import LORA_FILE, load_loras

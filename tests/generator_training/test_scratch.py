@@ -7,7 +7,7 @@ import pytest
 import torch
 import yaml
 from diffusers import StableDiffusionPipeline
-from import_graph import ROOT
+from paths import ROOT
 from PIL import Image
 
 from diffaug.dataset.codec import encode_png

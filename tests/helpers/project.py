@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 import yaml
+from paths import ROOT
 from PIL import Image, ImageDraw
 
-ROOT = Path(__file__).resolve().parents[2]
 CLASSES = ("bar", "disc", "square")
 TINY: dict[str, Any] = {
     "seeds": [0],

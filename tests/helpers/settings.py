@@ -3,7 +3,7 @@
 from typing import Any
 
 import yaml
-from import_graph import ROOT
+from paths import ROOT
 from PIL import Image, ImageDraw
 
 from diffaug.dataset.codec import encode_png

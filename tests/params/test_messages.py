@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 import yaml
-from import_graph import ROOT
+from paths import ROOT
 
 from diffaug.params import load_params
 from diffaug.runtime.errors import UserError

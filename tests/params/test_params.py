@@ -4,7 +4,7 @@ from typing import Any, get_args
 
 import pytest
 import yaml
-from import_graph import ROOT
+from paths import ROOT
 from pydantic import BaseModel
 
 from diffaug.commands.main import check

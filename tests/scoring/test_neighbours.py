@@ -9,7 +9,8 @@ from PIL import Image, ImageOps
 from sets import made, noise, real, write_material
 
 from diffaug.params.filter import Neighbours
-from diffaug.scoring import hashes, pixels
+from diffaug.scoring import hash as hashes
+from diffaug.scoring import pixels
 from diffaug.scoring.neighbours import NEAREST
 
 CHECKS = Neighbours(min_train=3.0, min_heldout=4.0, min_generated=2.0)

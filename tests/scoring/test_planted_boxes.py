@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from import_graph import ROOT
+from paths import ROOT
 from PIL import Image, ImageDraw, ImageFilter
 
 from diffaug.dataset.codec import encode_png

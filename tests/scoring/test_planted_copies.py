@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from import_graph import ROOT
+from paths import ROOT
 from PIL import Image, ImageOps
 from sets import made, real, write_material
 from shared_data import shared

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from import_graph import ROOT
+from paths import ROOT
 from sets import write_material
 from shared_data import shared
 

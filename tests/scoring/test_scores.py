@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 from sets import made, noise, real, write_material
 
-from diffaug.params.filter import ClsChecks, DetChecks
+from diffaug.params.filter import NOT_SCORES, ClsChecks, DetChecks
 from diffaug.runtime.errors import UserError
-from diffaug.scoring import degenerate, hashes
+from diffaug.scoring import degenerate
+from diffaug.scoring import hash as hashes
 from diffaug.scoring.material import Material
-from diffaug.scoring.scores import ORDER, _local_files, active, measure_all, score_module
+from diffaug.scoring.scores import _local_files, active, measure_all, score_module
 
 DEGENERATE = {"min_std": 8.0, "min_entropy": 0.0, "min_sharpness": 0.0, "flagged": "reject"}
 FAR = {"min_train": 3.0, "min_heldout": 4.0, "min_generated": 2.0}
@@ -43,15 +44,15 @@ def checks(**sections: Any) -> ClsChecks:
 
 def test_a_threshold_takes_no_score_again(calls: list[str], tmp_path: Path) -> None:
     rows = measure_all(checks(), material(tmp_path), tmp_path)
-    assert calls == ["degenerate", "hashes"]
+    assert calls == ["degenerate", "hash"]
     again = measure_all(checks(hash=FAR | {"min_train": 60.0}), material(tmp_path), tmp_path)
-    assert calls == ["degenerate", "hashes"] and again == rows
+    assert calls == ["degenerate", "hash"] and again == rows
 
 
 def test_another_image_takes_them_again(calls: list[str], tmp_path: Path) -> None:
     assert len(measure_all(checks(), material(tmp_path), tmp_path)) == 3
     assert len(measure_all(checks(), material(tmp_path, 4), tmp_path)) == 4
-    assert calls == ["degenerate", "hashes"] * 2
+    assert calls == ["degenerate", "hash"] * 2
 
 
 def test_without_its_section_a_score_is_gone_and_the_others_stay(calls: list[str], tmp_path: Path) -> None:
@@ -82,11 +83,10 @@ def test_weights_of_this_disk_are_known_by_their_bytes(tmp_path: Path) -> None:
 
 
 def test_every_section_has_its_module() -> None:
-    own = {"best", "quality"}  # these select and describe
-    assert set(ORDER) == (set(ClsChecks.model_fields) | set(DetChecks.model_fields)) - own
-    for name in ORDER:
+    sections = {**ClsChecks.model_fields, **DetChecks.model_fields}
+    for name in sections.keys() - set(NOT_SCORES):
         module = score_module(name)
-        section = {**ClsChecks.model_fields, **DetChecks.model_fields}[name].annotation.__args__[0]
+        section = sections[name].annotation.__args__[0]
         assert set(module.MEASURED_BY) <= set(section.model_fields)
     assert list(active(checks())) == ["degenerate", "hash"]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from import_graph import ROOT
+from paths import ROOT
 from photos import two_hundred, write_voc
 
 from diffaug.dataset.records import read_set

@@ -4,10 +4,15 @@ from pathlib import Path
 
 import pytest
 import yaml
-from import_graph import ROOT, imported_files
+from paths import ROOT
+
+from diffaug.runtime.code import imported_files
 
 # These change what a user reads when something goes wrong, never what a stage makes.
-PLUMBING = {"diffaug/stage.py", *(f"diffaug/runtime/{name}.py" for name in ("errors", "files", "quiet", "work"))}
+PLUMBING = {
+    "diffaug/stage.py",
+    *(f"diffaug/runtime/{name}.py" for name in ("code", "errors", "files", "quiet", "work")),
+}
 # Single files where the room would be too much: merge and evaluate read the ledger alone, not the scores.
 FILES = {"diffaug/runtime/device.py", "diffaug/scoring/ledger.py"}
 PARAMS = "diffaug/params/"
@@ -16,7 +21,7 @@ STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages
 
 @pytest.mark.parametrize("name", STAGES)
 def test_deps_are_the_rooms_of_the_imports(name: str) -> None:
-    imports = {file for file in imported_files(ROOT / f"stages/{name}.py") - PLUMBING if not file.startswith(PARAMS)}
+    imports = {file for file in imported_files(f"stages/{name}.py") - PLUMBING if not file.startswith(PARAMS)}
     deps = {dep for dep in STAGES[name]["deps"] if dep.startswith(("diffaug", "stages"))}
     own = {f"stages/{name}.py", f"diffaug/params/{name}.py"}
     assert own <= deps

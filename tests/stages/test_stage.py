@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from import_graph import ROOT
+from paths import ROOT
 
 from diffaug.commands import main as cli
 from diffaug.runtime.errors import UserError

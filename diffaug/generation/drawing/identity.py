@@ -1,8 +1,5 @@
 """Everything beside a job that can change a pixel: it names the work cache."""
 
-import hashlib
-from pathlib import Path
-
 import cv2
 import diffusers
 import numpy as np
@@ -12,35 +9,14 @@ import scipy
 import torch
 import transformers
 
-from diffaug.dataset import codec
-from diffaug.diffusion import abilities, compiling, inpainting, memo, opening, schedulers
 from diffaug.diffusion.opening import Model
-from diffaug.generation.drawing import conditions, pnginfo, sampler, views
 from diffaug.generation.drawing.conditions import Control
-from diffaug.generation.plan import jobs
 from diffaug.params.generate import GenerateParams
-from diffaug.pictures import canvas, cutout, masks, squares
+from diffaug.runtime import code
 
 _LIBRARIES = (torch, diffusers, transformers, peft, np, scipy, PIL, cv2)
-# The code of the plans cannot change a pixel, since every job is part of its image's name.
-_CODE = (
-    abilities,
-    canvas,
-    codec,
-    compiling,
-    conditions,
-    cutout,
-    inpainting,
-    jobs,
-    masks,
-    memo,
-    opening,
-    pnginfo,
-    sampler,
-    schedulers,
-    squares,
-    views,
-)
+# The plan has no part in this: every job is part of the name of its image.
+_DRAWN_BY = ("diffaug.generation.drawing.drawing", "diffaug.runtime.device")
 
 
 def fingerprint(model: Model, control: Control | None, params: GenerateParams) -> dict[str, str]:
@@ -58,5 +34,5 @@ def fingerprint(model: Model, control: Control | None, params: GenerateParams) -
         "device": f"{model.device.type} {threads}",
         "compile": str(params.compile),
         "libraries": " ".join(library.__version__ for library in _LIBRARIES),
-        "code": hashlib.sha256(b"".join(Path(str(module.__file__)).read_bytes() for module in _CODE)).hexdigest(),
+        "code": code.fingerprint(*_DRAWN_BY),
     }

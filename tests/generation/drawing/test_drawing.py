@@ -10,7 +10,7 @@ import psutil
 import pytest
 import torch
 import yaml
-from import_graph import ROOT
+from paths import ROOT
 from PIL import Image
 from settings import modes, params, source
 
