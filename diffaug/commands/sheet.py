@@ -5,27 +5,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+import yaml
 from PIL import Image
 from tqdm import tqdm
 
 from diffaug.dataset.records import Record
 from diffaug.generation.drawing.sampler import Sampler
 from diffaug.generation.plan.jobs import Job, Plan, Settings
+from diffaug.params.sampling import OneImage, check_steps, checked
 from diffaug.pictures.grid import draw_grid
 from diffaug.runtime.errors import UserError
 
 _JOB_KEYS = ("prompt", "negative_prompt", "seed")
+_WORDS = ("prompt", "negative_prompt", "scheduler")
 _SETTING_KEYS = tuple(field.name for field in fields(Settings) if field.name not in ("mode", "negative"))
-_KINDS = {"scheduler": str, "prompt": str, "negative_prompt": str, "seed": int}
-_RANGES = {
-    "strength": (0.01, 1),
-    "eta": (0, 1),
-    "num_inference_steps": (1, 1000),
-    "guidance_scale": (0, 50),
-    "width": (16, 8192),
-    "height": (16, 8192),
-}
-_WHOLE = ("num_inference_steps", "width", "height")
 
 
 @dataclass(frozen=True)
@@ -42,15 +35,14 @@ class Axis:
         allowed = (*_JOB_KEYS, *_SETTING_KEYS)
         if name not in allowed or not values:
             raise UserError(f"{text!r} is not NAME=VALUE,VALUE with a NAME of {', '.join(allowed)}")
-        kind: Any = _KINDS.get(name, int if name in _WHOLE else float)
-        try:
-            chosen = cls(name, tuple(kind(value.strip()) for value in values.split("|" if "prompt" in name else ",")))
-        except ValueError:
-            raise UserError(f"{text!r}: every value of {name} must be of type {kind.__name__}") from None
-        low, high = _RANGES.get(name, (0, 2**63))
-        if kind is not str and any(not low <= value <= high for value in chosen.values):
-            raise UserError(f"{text!r}: values of {name} go from {low:g} to {high:g}")
-        return chosen
+        chosen: list[Any] = []
+        for value in values.split("|" if "prompt" in name else ","):
+            try:
+                read = value.strip() if name in _WORDS else yaml.safe_load(value)
+                chosen.append(checked(OneImage, {name: read})[name])
+            except (ValueError, yaml.YAMLError) as error:
+                raise UserError(f"{text!r}: {error}") from None
+        return cls(name, tuple(chosen))
 
     def put(self, job: Job, value: Any, names: Sequence[str]) -> Job:
         """The job with this value; `{class}` in a prompt is its class, of `names`."""
@@ -94,10 +86,10 @@ def sheet(
         for column, first in enumerate(across.values)
     }
     for wanted in cells.values():
-        if wanted.settings.strength and int(wanted.settings.num_inference_steps * wanted.settings.strength) < 1:
-            raise UserError(
-                f"{wanted.settings.num_inference_steps} steps x strength {wanted.settings.strength:g} is below one step"
-            )
+        try:
+            check_steps(wanted.settings.num_inference_steps, wanted.settings.strength)
+        except ValueError as error:
+            raise UserError(f"sheet: {error}") from None
     sampler.check(list(cells.values()), [])
     sampler.draw([job], sources)  # a first call compiles and allocates, which is no image's fault
     drawn: dict[tuple[int, int], tuple[Image.Image, str]] = {}

@@ -5,16 +5,12 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from diffaug.params.schedulers import check_name
-
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Rate = Annotated[float, Field(gt=0, le=1)]
 Context = Annotated[float, Field(ge=1, le=8)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
-Side = Annotated[int, Field(ge=16, le=8192, multiple_of=8)]
-Scheduler = Annotated[str, AfterValidator(check_name)]
 
 
 def _template(text: str) -> str:

@@ -4,12 +4,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from diffaug.params.base import Context, Count, Fraction, ModelName, Positive, Scheduler, Section, Seed, Side, Template
+from diffaug.params.base import Context, Count, Fraction, ModelName, Positive, Section, Seed, Template
+from diffaug.params.sampling import Guidance, Sampling, Scheduler, Side, Steps, Strength, check_steps
 
-Strength = Annotated[float, Field(gt=0, le=1)]
 Weight = Annotated[float, Field(gt=0)]
-Guidance = Annotated[float, Field(ge=0, le=50)]
-Steps = Annotated[int, Field(ge=1, le=1000)]
 Pixels = Annotated[int, Field(ge=0, le=512)]
 Oversample = Annotated[float, Field(ge=1, le=20)]
 Range = Annotated[list[Annotated[float, Field(gt=0, le=8)]], Field(min_length=2, max_length=2)]
@@ -66,18 +64,12 @@ class ClassPrompts(Section):
     negative_prompt: str | None = None
 
 
-class Mode(Section):
+class Mode(Sampling):
     """A way of making images: its share, and what it sets otherwise than `generate` does."""
 
     weight: Weight
     prompt: Texts | None = None
     negative_prompt: str | None = None
-    scheduler: Scheduler | None = None
-    num_inference_steps: Steps | None = None
-    guidance_scale: Guidance | None = None
-    eta: Fraction | None = None
-    height: Side | None = None
-    width: Side | None = None
 
 
 class Txt2Img(Mode):
@@ -266,12 +258,10 @@ class GenerateParams(Section):
         for task, modes in (("cls", self.cls.modes), ("det", self.det.modes)):
             for name, mode in modes:
                 for strength in getattr(mode, "strength", None) or []:
-                    steps = mode.num_inference_steps or self.num_inference_steps
-                    if int(steps * strength) < 1:
-                        raise ValueError(
-                            f"num_inference_steps {steps} x {task}.modes.{name}.strength {strength:g} is below one "
-                            "step, so it would change nothing; raise one of them"
-                        )
+                    try:
+                        check_steps(mode.num_inference_steps or self.num_inference_steps, strength)
+                    except ValueError as error:
+                        raise ValueError(f"{task}.modes.{name}: {error}") from None
         if self.cls.per_class and not self.cls.modes.given():
             raise ValueError("cls.modes: none is given, but per_class is above 0; give txt2img, say")
         if self.det.per_real and not self.det.modes.weights():

@@ -27,8 +27,13 @@ _ELSEWHERE = {
 
 
 def one_line(path: Path, error: ValidationError, model: type[BaseModel]) -> str:
-    """The first problems of what should be a `model`, unknown keys before all: the key, the value found, what is
-    allowed; and how many more."""
+    """The file, and the first problems of what should be a `model`."""
+    return f"{path}: {problems_of(error, model)}"
+
+
+def problems_of(error: ValidationError, model: type[BaseModel]) -> str:
+    """The first problems of what should be a `model`, unknown keys before all others: the key, the value found, what is
+    allowed; and how many more there are."""
     errors = sorted(error.errors(include_url=False), key=lambda problem: problem["type"] != "extra_forbidden")
     missing = {problem["loc"] for problem in errors if problem["type"] == "missing"}
     unknown = [problem["loc"] for problem in errors if problem["type"] == "extra_forbidden"]
@@ -41,7 +46,7 @@ def one_line(path: Path, error: ValidationError, model: type[BaseModel]) -> str:
         if problem["type"] != "missing" or problem["loc"][-1] not in meant.values()
     ]
     more = f" (and {len(problems) - _SHOWN} more)" if len(problems) > _SHOWN else ""
-    return f"{path}: {'; '.join(problems[:_SHOWN])}{more}"
+    return f"{'; '.join(problems[:_SHOWN])}{more}"
 
 
 def _allowed(model: type[BaseModel], place: tuple[int | str, ...]) -> list[str]:

@@ -4,7 +4,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from diffaug.params.base import Context, Fraction, ModelName, Positive, Rate, Section, Seed, Side, Template
+from diffaug.params.base import Context, Fraction, ModelName, Positive, Rate, Section, Seed, Template
+from diffaug.params.sampling import Guidance, Side, Steps
 
 
 class VaeParams(Section):
@@ -46,8 +47,8 @@ class PriorParams(Section):
 
     caption: Template
     images: Positive
-    steps: Positive
-    guidance_scale: Annotated[float, Field(ge=0, le=50)]
+    steps: Steps
+    guidance_scale: Guidance
     weight: Annotated[float, Field(gt=0)]
 
 

@@ -55,7 +55,7 @@ def test_a_renamed_key_is_named_with_what_it_was_meant_for(tmp_path: Path, secti
     [
         ("filter.cls.lable", "did you mean label?"),  # an optional section, which is not missing
         ("evaluate.robustness.severity", "did you mean severities?"),
-        ("filter.det.label", "allowed are degenerate, hash, pixels, embedding, best, quality, boxes, audit, aesthetic"),
+        ("filter.det.label", "allowed are degenerate, hash, pixels, embedding, boxes, audit, aesthetic, best, quality"),
         ("download.det.backgrounds", "download.det.backgrounds: unknown key (value 1); allowed are source"),
         ("colours", "allowed are seeds, download, train_gen"),
     ],

@@ -117,7 +117,7 @@ def test_the_projects_own_params_are_fine() -> None:
         (lambda p: p["download"]["cls"].update(pool=0), ["train_gen.images is 'pool'", "real/cls/train"]),
         (
             lambda p: p["generate"].update(num_inference_steps=1),
-            ["generate: num_inference_steps 1 x cls.modes.img2img.strength 0.7 is below one step"],
+            ["generate: cls.modes.img2img: num_inference_steps 1 x strength 0.7 is below one step"],
         ),
         (
             lambda p: p["train_gen"]["scratch"]["unet"].update(caption_dropout=0.0),

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from diffaug.params.generate import GenerateParams, Mode
-from diffaug.params.schedulers import check_name
+from diffaug.params.sampling import Sampling, checked
 from diffaug.runtime.errors import UserError
 
 _FIELD = re.compile(r"\{(\w+)\}")
@@ -146,19 +146,8 @@ def _parse(content: str) -> _Line:
         return _says_class(_Line(content))
     given = {key: value for key, value in vars(_parser().parse_args(shlex.split(content))).items() if value is not None}
     name = given.pop("name", None)
-    limits = {"num_inference_steps": (1, 1000), "guidance_scale": (0, 50), "width": (16, 8192), "height": (16, 8192)}
-    for key, (low, high) in limits.items():
-        if not low <= given.get(key, low) <= high:
-            raise ValueError(f"{key} {given[key]:g} is out of range: {low} to {high}")
-    for key in ("width", "height"):
-        if given.get(key, 0) % 8:
-            raise ValueError(f"{key} {given[key]} is no multiple of 8")
-    if "scheduler" in given:
-        try:
-            check_name(given["scheduler"])
-        except ValueError as error:
-            raise ValueError(f"--sampler_name {given['scheduler']!r}: {error}") from None
-    return _says_class(_Line(given.pop("prompt"), given.pop("negative_prompt", None), name, given))
+    text, negative = given.pop("prompt"), given.pop("negative_prompt", None)
+    return _says_class(_Line(text, negative, name, checked(Sampling, given)))
 
 
 def _says_class(line: _Line) -> _Line:

@@ -6,6 +6,7 @@ from typing import Any
 from diffaug.generation.plan.jobs import Settings
 from diffaug.generation.plan.prompts import Variant
 from diffaug.params.generate import GenerateParams, Mode
+from diffaug.params.sampling import check_steps
 from diffaug.runtime.errors import UserError
 
 
@@ -26,11 +27,10 @@ def job_settings(params: GenerateParams, name: str, mode: Mode | None, variant: 
 
     strengths: list[float] = getattr(mode, "strength", None) or [0.0]
     strength, steps = strengths[turn % len(strengths)], chosen("num_inference_steps")
-    if strength and int(steps * strength) < 1:
-        raise UserError(
-            f"{steps} steps x strength {strength:g} is below one step, so {variant.prompt!r} would change nothing "
-            f"in {name}; raise one of them"
-        )
+    try:
+        check_steps(steps, strength)
+    except ValueError as error:
+        raise UserError(f"{name}, prompt {variant.prompt!r}: {error}") from None
     eta = chosen("eta")
     return Settings(
         mode=name,

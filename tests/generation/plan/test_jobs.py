@@ -1,6 +1,6 @@
 from class_plan import settings, train
 
-from diffaug.generation.plan.formats import common_format, formats_of
+from diffaug.generation.plan.formats import common_format
 from diffaug.generation.plan.images import plan_cls
 from diffaug.generation.plan.jobs import batches
 from diffaug.generation.plan.settings import shares
@@ -33,4 +33,4 @@ def test_another_prompt_for_one_class_leaves_the_others_batches_alone() -> None:
 
 
 def test_common_format() -> None:
-    assert common_format(formats_of(train())) == ((20, 10), "L")
+    assert common_format(train()) == ((20, 10), "L")

@@ -1,0 +1,54 @@
+"""The settings of drawing one image, and their ranges: for params.yaml, files of prompts and `diffaug sheet`."""
+
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field, ValidationError
+
+from diffaug.params.base import Fraction, Section
+from diffaug.params.messages import problems_of
+from diffaug.params.schedulers import check_name
+
+Strength = Annotated[float, Field(gt=0, le=1)]
+Guidance = Annotated[float, Field(ge=0, le=50)]
+Steps = Annotated[int, Field(ge=1, le=1000)]
+Side = Annotated[int, Field(ge=16, le=8192, multiple_of=8)]
+Scheduler = Annotated[str, AfterValidator(check_name)]
+
+
+class Sampling(Section):
+    """What one image may set otherwise than `generate` does. height, width: pixels of the canvas of the model."""
+
+    scheduler: Scheduler | None = None
+    num_inference_steps: Steps | None = None
+    guidance_scale: Guidance | None = None
+    eta: Fraction | None = None
+    height: Side | None = None
+    width: Side | None = None
+
+
+class OneImage(Sampling):
+    """The same with what only a single image has."""
+
+    strength: Strength | None = None
+    seed: Annotated[int, Field(ge=0, lt=2**63)] | None = None
+    prompt: str | None = None
+    negative_prompt: str | None = None
+
+
+def checked(model: type[Sampling], values: dict[str, Any]) -> dict[str, Any]:
+    """The values that are given, checked as settings of the model. Raises ValueError: the setting, the value found and
+    what is allowed, in one line."""
+    try:
+        return model.model_validate(values).model_dump(exclude_unset=True)
+    except ValidationError as error:
+        raise ValueError(problems_of(error, model)) from None
+
+
+def check_steps(steps: int, strength: float) -> None:
+    """Raises ValueError where a strength leaves less than one of the steps (SDEdit, Meng et al. 2021,
+    arXiv:2108.01073, runs the last steps x strength)."""
+    if strength and int(steps * strength) < 1:
+        raise ValueError(
+            f"num_inference_steps {steps} x strength {strength:g} is below one step, so it would change nothing; "
+            "raise one of them"
+        )
