@@ -38,6 +38,12 @@ def encode_png(image: Image.Image, text: Mapping[str, str] | None = None) -> byt
     return buffer.getvalue()
 
 
+def size_and_mode(data: bytes) -> tuple[tuple[int, int], str]:
+    """(width, height) in pixels and colour mode ("L" or "RGB") of stored bytes, from the header alone."""
+    with Image.open(io.BytesIO(data)) as image:
+        return image.size, image.mode
+
+
 def canonical(data: bytes, name: str) -> bytes:
     """A file's bytes as they are stored: a plain upright JPEG as it came, anything else decoded and encoded as PNG.
 

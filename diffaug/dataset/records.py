@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from datasets import ClassLabel, Features, Image, List, Value
 from PIL import Image as PilImage
 
-from diffaug.dataset.codec import decode
+from diffaug.dataset.codec import decode, size_and_mode
 from diffaug.runtime.errors import UserError
 from diffaug.runtime.files import atomic_path
 
@@ -56,6 +56,16 @@ class Record:
     settings: str | None = None
     flagged: bool | None = None
     index: int | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) in pixels, from the header of the stored bytes."""
+        return size_and_mode(self.image)[0]
+
+    @property
+    def color(self) -> str:
+        """The colour mode, "L" or "RGB", from the header of the stored bytes."""
+        return size_and_mode(self.image)[1]
 
     def open(self) -> PilImage.Image:
         """The decoded image, "L" or "RGB"."""

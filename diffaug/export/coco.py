@@ -16,7 +16,7 @@ def write_coco(images: ImageSet, folder: Path, split: str) -> None:
     for number, record in enumerate(images, 1):
         name = f"{split}-{file_name(number - 1, record)}"
         (folder / "images" / name).write_bytes(record.image)
-        width, height = record.open().size
+        width, height = record.size
         entries.append({"id": number, "file_name": name, "width": width, "height": height})
         for category, box in zip(record.category, record.bbox):
             annotations.append(

@@ -18,7 +18,7 @@ def write_yolo(images: ImageSet, folder: Path, split: str) -> None:
     for number, record in enumerate(images):
         name = file_name(number, record)
         (folder / "images" / split / name).write_bytes(record.image)
-        width, height = record.open().size
+        width, height = record.size
         rows = [
             f"{category} {(x + w / 2) / width:.8f} {(y + h / 2) / height:.8f} {w / width:.8f} {h / height:.8f}\n"
             for category, (x, y, w, h) in zip(record.category, record.bbox)

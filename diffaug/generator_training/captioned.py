@@ -8,9 +8,9 @@ from PIL import Image
 from torch import Tensor
 
 from diffaug.dataset.records import ImageSet
+from diffaug.pictures.boxes import edges
 from diffaug.pictures.canvas import Canvas
-from diffaug.pictures.cutout import Box
-from diffaug.pictures.squares import Region, square
+from diffaug.pictures.squares import square
 from diffaug.runtime.errors import UserError
 
 
@@ -38,7 +38,7 @@ def captioned(images: ImageSet, template: str, context: float, size: int) -> Cap
             arrays.append(_fit(picture, size))
             labels.append(record.label)
         for box, category in zip(record.bbox, record.category):
-            region = square(box, picture.size, context) if context > 1 else _edges(box)
+            region = square(box, picture.size, context) if context > 1 else edges(box)
             arrays.append(_fit(picture.crop(region), size))
             labels.append(category)
     if not arrays:
@@ -46,12 +46,6 @@ def captioned(images: ImageSet, template: str, context: float, size: int) -> Cap
     pixels = torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).contiguous()
     captions = tuple(template.replace("{class}", name) for name in images.names)
     return Captioned(pixels, torch.tensor(labels), captions, images.names)
-
-
-def _edges(box: Box) -> Region:
-    x, y, width, height = box
-    left, top = round(x), round(y)
-    return left, top, max(left + 1, round(x + width)), max(top + 1, round(y + height))
 
 
 def _fit(picture: Image.Image, size: int) -> np.ndarray:

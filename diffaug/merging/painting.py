@@ -9,12 +9,12 @@ from PIL import Image
 
 from diffaug.dataset.codec import encode_png
 from diffaug.dataset.records import Record
-from diffaug.pictures.cutout import Box, box_pixels
+from diffaug.pictures.boxes import XYWH, pixels_of
 
 _GREY = 114  # what Ultralytics pads images with
 
 
-def paint_over(record: Record, boxes: Sequence[Box]) -> Record:
+def paint_over(record: Record, boxes: Sequence[XYWH]) -> Record:
     """The scene with these boxes grey, but for what lies in a labelled box: what may be an object without a label is
     neither object nor background then."""
     if not boxes:
@@ -22,9 +22,9 @@ def paint_over(record: Record, boxes: Sequence[Box]) -> Record:
     pixels = np.array(record.open())
     hidden = np.zeros(pixels.shape[:2], dtype=bool)
     for box in boxes:
-        hidden[box_pixels(box)] = True
+        hidden[pixels_of(box)] = True
     for box in record.bbox:
-        hidden[box_pixels(box)] = False
+        hidden[pixels_of(box)] = False
     pixels[hidden] = _GREY
     data = encode_png(Image.fromarray(pixels))
     return replace(record, image=data, sha256=hashlib.sha256(data).hexdigest())

@@ -1,42 +1,15 @@
-"""Cutting objects out of pictures and placing them on others, with boxes that are exact."""
-
-from collections.abc import Sequence
-from dataclasses import dataclass
+"""Cutting objects out of pictures."""
 
 import cv2
 import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-Box = tuple[float, float, float, float]  # x, y, width, height in pixels from the top left
+from diffaug.pictures.boxes import XYWH, outline
 
-_VISIBLE = 128  # alpha from which a pixel belongs to the object
-_ATTEMPTS = 20
 _GRAB_ROUNDS = 5
 _LEAST_OBJECT, _LEAST_OUTLINE = 0.3, 0.5  # of the box
 _PLAIN = 0.6  # an object may touch the border: of Fashion-MNIST's train images 99 % pass, at 0.9 half
-
-
-@dataclass(frozen=True)
-class Item:
-    """An object as an "LA" or "RGBA" image, alpha 0 outside of it, and its class number."""
-
-    image: Image.Image
-    category: int
-
-
-def overlap(first: Sequence[float], second: Sequence[float]) -> float:
-    """Pixels that two boxes (x, y, width, height) share."""
-    width = min(first[0] + first[2], second[0] + second[2]) - max(first[0], second[0])
-    height = min(first[1] + first[3], second[1] + second[3]) - max(first[1], second[1])
-    return max(0.0, width) * max(0.0, height)
-
-
-def box_pixels(box: Box) -> tuple[slice, slice]:
-    """Rows and columns of every pixel that a box touches."""
-    x, y, width, height = box
-    left, top = max(0, int(np.floor(x))), max(0, int(np.floor(y)))
-    return slice(top, int(np.ceil(y + height))), slice(left, int(np.ceil(x + width)))
 
 
 def object_mask(image: Image.Image, tolerance: int = 24) -> np.ndarray | None:
@@ -52,7 +25,7 @@ def object_mask(image: Image.Image, tolerance: int = 24) -> np.ndarray | None:
     return _largest(ndimage.binary_fill_holes(np.abs(pixels - ground).max(axis=2) > tolerance))
 
 
-def cut_out(image: Image.Image, inner: Box | None = None, tolerance: int = 24) -> Image.Image | None:
+def cut_out(image: Image.Image, inner: XYWH | None = None, tolerance: int = 24) -> Image.Image | None:
     """The object of a picture as "LA" or "RGBA": by `object_mask` where the background is plain, else by `cut_from_box`
     with the box `inner` that it fills, or all of the picture without one. None where there is no object."""
     mask = object_mask(image, tolerance)
@@ -65,7 +38,7 @@ def cut_out(image: Image.Image, inner: Box | None = None, tolerance: int = 24) -
     return _with_alpha(image, mask)
 
 
-def cut_from_box(image: Image.Image, box: Box) -> Image.Image | None:
+def cut_from_box(image: Image.Image, box: XYWH) -> Image.Image | None:
     """The object in a box of a photograph, as "LA" or "RGBA"; None where it cannot be told from its surroundings.
 
     GrabCut (Rother et al. 2004) by OpenCV: what lies outside the box is surely background, what lies inside is object
@@ -84,10 +57,9 @@ def cut_from_box(image: Image.Image, box: Box) -> Image.Image | None:
     object = _largest(ndimage.binary_fill_holes((mask == cv2.GC_FGD) | (mask == cv2.GC_PR_FGD)))
     if object is None or not object[(top + bottom) // 2, (left + right) // 2]:
         return None
-    rows, columns = np.flatnonzero(object.any(axis=1)), np.flatnonzero(object.any(axis=0))
-    outline = (rows[-1] - rows[0] + 1) * (columns[-1] - columns[0] + 1)
+    _, _, width, height = outline(object)
     area = rectangle[2] * rectangle[3]
-    if outline < _LEAST_OUTLINE * area or object.sum() < _LEAST_OBJECT * area:
+    if width * height < _LEAST_OUTLINE * area or object.sum() < _LEAST_OBJECT * area:
         return None
     return _with_alpha(image, object)
 
@@ -118,40 +90,3 @@ def _has_plain_ground(image: Image.Image, tolerance: int) -> bool:
 
 def _border(pixels: np.ndarray) -> np.ndarray:
     return np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
-
-
-def place(
-    scene: Image.Image,
-    item: Item,
-    boxes: Sequence[Box],
-    scale: tuple[float, float],
-    max_overlap: float,
-    generator: np.random.Generator,
-) -> tuple[Image.Image, Box] | None:
-    """The scene ("L" or "RGB") with the item on it, whole, and the item's box from its own visible pixels.
-
-    The item is scaled by a factor drawn from `scale` and mirrored in half the cases. It covers at most the fraction
-    `max_overlap` of any box in `boxes`, and none covers more of it. None where twenty draws found no such place.
-    """
-    factor = generator.uniform(*scale)
-    size = tuple(max(2, round(side * factor)) for side in item.image.size)
-    pasted = item.image.resize((size[0], size[1]), Image.Resampling.BILINEAR)
-    if generator.random() < 0.5:
-        pasted = pasted.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    visible = Image.fromarray((np.asarray(pasted.getchannel("A")) >= _VISIBLE).astype(np.uint8)).getbbox()
-    if visible is None or pasted.width > scene.width or pasted.height > scene.height:
-        return None
-    for _ in range(_ATTEMPTS):
-        left = int(generator.integers(scene.width - pasted.width + 1))
-        top = int(generator.integers(scene.height - pasted.height + 1))
-        box = (left + visible[0], top + visible[1], visible[2] - visible[0], visible[3] - visible[1])
-        if all(_covered(box, other) <= max_overlap for other in boxes):
-            result = scene.copy()
-            result.paste(pasted.convert(scene.mode), (left, top), pasted.getchannel("A"))
-            return result, (float(box[0]), float(box[1]), float(box[2]), float(box[3]))
-    return None
-
-
-def _covered(first: Sequence[float], second: Sequence[float]) -> float:
-    """The intersection's share of the smaller box, 0 to 1."""
-    return overlap(first, second) / min(first[2] * first[3], second[2] * second[3])

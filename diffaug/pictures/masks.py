@@ -5,20 +5,19 @@ from PIL import Image
 from scipy import ndimage
 
 from diffaug.dataset.records import Record
-from diffaug.pictures.cutout import box_pixels, object_mask
-from diffaug.pictures.squares import Region
+from diffaug.pictures.boxes import Region, pixels_of
+from diffaug.pictures.cutout import object_mask
 
 
 def find_objects(record: Record) -> np.ndarray | None:
     """bool (H, W): where the record's objects are. By its boxes or, for a classification image, what stands out from a
     plain background; None where the background is not plain or there is no object."""
-    image = record.open()
     if record.label is None:
-        mask = np.zeros((image.height, image.width), dtype=bool)
+        mask = np.zeros(record.size[::-1], dtype=bool)
         for box in record.bbox:
-            mask[box_pixels(box)] = True
+            mask[pixels_of(box)] = True
         return mask
-    return object_mask(image)
+    return object_mask(record.open())
 
 
 def part_mask(record: Record, mode: str, region: Region, object: int, padding: int) -> np.ndarray:
@@ -27,8 +26,7 @@ def part_mask(record: Record, mode: str, region: Region, object: int, padding: i
     img2img: all of the region; inpaint_background: but for the boxes, grown by `padding` pixels; inpaint_object: those
     of box number `object`, but for what other boxes share of it.
     """
-    image = record.open()
-    mask = np.zeros((image.height, image.width), dtype=bool)
+    mask = np.zeros(record.size[::-1], dtype=bool)
     left, top, right, bottom = region
     mask[top:bottom, left:right] = True
     if mode == "inpaint_background":
@@ -37,10 +35,10 @@ def part_mask(record: Record, mode: str, region: Region, object: int, padding: i
         return mask & repaint_mask(objects, "background", padding)
     if mode == "inpaint_object":
         own = np.zeros_like(mask)
-        own[box_pixels(record.bbox[object])] = True
+        own[pixels_of(record.bbox[object])] = True
         for number, box in enumerate(record.bbox):
             if number != object:
-                own[box_pixels(box)] = False
+                own[pixels_of(box)] = False
         return mask & own
     return mask
 

@@ -2,12 +2,10 @@
 
 from collections.abc import Sequence
 
-from diffaug.pictures.cutout import Box
-
-Region = tuple[int, int, int, int]  # left, top, right, bottom in pixels
+from diffaug.pictures.boxes import XYWH, Region
 
 
-def square(box: Box, size: tuple[int, int], context: float) -> Region:
+def square(box: XYWH, size: tuple[int, int], context: float) -> Region:
     """The square of `context` times the box's longer side around its middle, moved into the image of `size` (width,
     height); along a side of the image that is shorter, all of it."""
     x, y, width, height = box

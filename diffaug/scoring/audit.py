@@ -12,7 +12,7 @@ from diffaug.dataset.records import Record
 from diffaug.detector.detections import Detections
 from diffaug.detector.predicting import detect, load_detector
 from diffaug.params.filter import Audit
-from diffaug.pictures.cutout import Box
+from diffaug.pictures.boxes import XYWH, iou, to_xywh, to_xyxy
 from diffaug.scoring.material import Columns, Material
 
 _SAME_PLACE = 0.5  # IoU from which two detections are of one object
@@ -78,9 +78,9 @@ def trusted_classes(
     of which there must be."""
     hits, objects = np.zeros(classes), np.zeros(classes)
     for record, detections in zip(records, found):
-        for category, iou in zip(record.category, _matches(record, _standing(detections, params.found))):
+        for category, found_at in zip(record.category, _matches(record, _standing(detections, params.found))):
             objects[category] += 1
-            hits[category] += iou >= params.min_iou
+            hits[category] += found_at >= params.min_iou
     return frozenset(np.flatnonzero((objects >= _FEW) & (hits >= params.min_recall * objects)).tolist())
 
 
@@ -103,14 +103,14 @@ def audit(
     again, before = (_standing(one, params.found) for one in (found, found_in_source))
     sure = dict(zip(zip(source.bbox, source.category), _matches(source, _standing(found_in_source, params.sure))))
     ious = [
-        iou
-        for label, iou in zip(zip(scene.bbox, scene.category), _matches(scene, again))
+        found_at
+        for label, found_at in zip(zip(scene.bbox, scene.category), _matches(scene, again))
         if (sure[label] >= params.min_iou if label in sure else label[1] in trusted or _renamed(label, found, params))
     ]
     new = [
-        (*_xywh(corners), float(score))
-        for corners, score, category in zip(again.boxes, again.scores, again.labels)
-        if not _explained(_xywh(corners), int(category), scene, before.boxes)
+        (*box, float(score))
+        for box, score, explained in zip(to_xywh(again.boxes), again.scores, _explained(again, scene, before))
+        if not explained
     ]
     highest = max((one[4] for one in new), default=0.0)
     return BoxAudit(len(ious), min(ious, default=1.0), highest, tuple(one for one in new if one[4] >= params.sure))
@@ -118,60 +118,41 @@ def audit(
 
 def _standing(found: Detections, confidence: float) -> Detections:
     """The detections of at least this confidence that no surer one of another class contradicts in their place."""
-    kept = [
-        number
-        for number, (corners, score, category) in enumerate(zip(found.boxes, found.scores, found.labels))
-        if score >= confidence
-        and not (
-            (found.labels != category) & (found.scores > score) & (_iou(_xywh(corners), found.boxes) >= _SAME_PLACE)
-        ).any()
-    ]
+    surer = (found.scores[None] > found.scores[:, None]) & (found.labels[None] != found.labels[:, None])
+    contradicted = (surer & (iou(found.boxes, found.boxes) >= _SAME_PLACE)).any(axis=1)
+    kept = (found.scores >= confidence) & ~contradicted
     return Detections(found.boxes[kept], found.scores[kept], found.labels[kept])
 
 
 def _matches(record: Record, found: Detections) -> list[float]:
     """Each box's IoU with the detection of its class that is found for it, one detection a box, 0 without one."""
-    ious = np.zeros((len(record.bbox), len(found.boxes)))
-    for row, (box, category) in enumerate(zip(record.bbox, record.category)):
-        ious[row] = np.where(found.labels == category, _iou(box, found.boxes), 0.0)
+    same = np.array(record.category, dtype=np.int64)[:, None] == found.labels[None]
+    ious = np.where(same, iou(to_xyxy(record.bbox), found.boxes), 0.0)
     result = np.zeros(len(record.bbox))
     rows, columns = linear_sum_assignment(ious, maximize=True)
     result[rows] = ious[rows, columns]
     return result.tolist()
 
 
-def _renamed(label: tuple[Box, int], found: Detections, params: Audit) -> bool:
-    """Whether the detector is sure of another class in the label's place."""
+def _renamed(label: tuple[XYWH, int], found: Detections, params: Audit) -> bool:
+    """Whether the detector is sure of another class in the place of the label."""
     box, category = label
     others = (found.labels != category) & (found.scores >= params.sure)
-    return bool((_iou(box, found.boxes[others]) >= _SAME_PLACE).any())
+    return bool((iou(to_xyxy([box]), found.boxes[others]) >= _SAME_PLACE).any())
 
 
-def _explained(detection: Box, category: int, scene: Record, known: np.ndarray) -> bool:
-    """Whether a detection lies on a label, is part of an object of its own class, or is in the source too."""
-    if _iou(detection, known).max(initial=0.0) >= _SAME_PLACE:
-        return True
-    corners = np.array([(x, y, x + w, y + h) for x, y, w, h in scene.bbox]).reshape(-1, 4)
-    inside = _shared(detection, corners) / max(detection[2] * detection[3], 1e-9)
-    part = (inside >= _INSIDE) & (np.array(scene.category) == category)
-    return bool((_iou(detection, corners) >= _EXPLAINED).any() or part.any())
+def _explained(found: Detections, scene: Record, before: Detections) -> np.ndarray:
+    """bool (N,): which detections lie on a label, are part of an object of their class, or are in the source too."""
+    labels = to_xyxy(scene.bbox)
+    in_source = (iou(found.boxes, before.boxes) >= _SAME_PLACE).any(axis=1)
+    on_label = (iou(found.boxes, labels) >= _EXPLAINED).any(axis=1)
+    same = found.labels[:, None] == np.array(scene.category, dtype=np.int64)[None]
+    part = (same & (_inside(found.boxes, labels) >= _INSIDE)).any(axis=1)
+    return in_source | on_label | part
 
 
-def _iou(box: Box, others: np.ndarray) -> np.ndarray:
-    """float (N,): IoU of a box (xywh) with others (xyxy), pixels."""
-    shared = _shared(box, others)
-    areas = (others[:, 2] - others[:, 0]) * (others[:, 3] - others[:, 1])
-    return shared / np.maximum(box[2] * box[3] + areas - shared, 1e-9)
-
-
-def _shared(box: Box, others: np.ndarray) -> np.ndarray:
-    """float (N,): pixels that a box (xywh) has in common with others (xyxy)."""
-    x, y, width, height = box
-    wide = np.minimum(x + width, others[:, 2]) - np.maximum(x, others[:, 0])
-    high = np.minimum(y + height, others[:, 3]) - np.maximum(y, others[:, 1])
-    return np.clip(wide, 0, None) * np.clip(high, 0, None)
-
-
-def _xywh(corners: np.ndarray) -> Box:
-    x0, y0, x1, y1 = (float(value) for value in corners)
-    return x0, y0, x1 - x0, y1 - y0
+def _inside(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """float (N, M): the share of each XYXY box (N, 4) that lies in each of the others (M, 4)."""
+    shared = np.minimum(boxes[:, None, 2:], others[None, :, 2:]) - np.maximum(boxes[:, None, :2], others[None, :, :2])
+    areas = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
+    return np.prod(np.clip(shared, 0, None), axis=2) / np.maximum(areas, 1e-9)[:, None]

@@ -9,7 +9,7 @@ import numpy as np
 
 from diffaug.dataset.records import Record
 from diffaug.params.filter import Boxes
-from diffaug.pictures.cutout import box_pixels
+from diffaug.pictures.boxes import pixels_of
 from diffaug.pictures.masks import part_mask
 from diffaug.scoring.material import Columns, Material
 
@@ -54,7 +54,7 @@ def changes(scene: Record, source: Record) -> Changes:
     changed = np.abs(before - after).reshape(*before.shape[:2], -1).max(axis=2) > 0
     share = float(changed.mean())
     for x, y, width, height in settings.get("pasted", []):
-        changed[box_pixels((x, y, width, height))] = False
+        changed[pixels_of((x, y, width, height))] = False
     for part in settings.get("parts", []):
         mask = part_mask(source, scene.mode or "", tuple(part["region"]), part["object"], part["padding"])
         changed &= ~mask
@@ -63,5 +63,5 @@ def changes(scene: Record, source: Record) -> Changes:
 
 def outside(scene: Record) -> float:
     """By how many pixels a box of the scene leaves it at most, 0 where none does."""
-    width, height = scene.open().size
+    width, height = scene.size
     return max((max(0.0, -x, -y, x + w - width, y + h - height) for x, y, w, h in scene.bbox), default=0.0)

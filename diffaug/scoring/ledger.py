@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from diffaug.pictures.cutout import Box
+from diffaug.pictures.boxes import XYWH
 from diffaug.runtime.errors import UserError
 from diffaug.runtime.files import atomic_path
 
@@ -26,7 +26,7 @@ class Entry:
     label: str
     scores: Mapping[str, Any]
     reason: str = ""
-    ignored: tuple[Box, ...] = ()
+    ignored: tuple[XYWH, ...] = ()
 
     @property
     def accepted(self) -> bool:

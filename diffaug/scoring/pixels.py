@@ -23,7 +23,7 @@ def measure(material: Material, params: Neighbours) -> Columns:
     """pixels_*: the root mean square of grey levels (0 to 255) that differ from the nearest image, at 32 x 32 pixels or
     the images' own size, after the best shift by up to 2 pixels, mirrored or not."""
     everything = [*material.generated, *material.real["train"], *material.heldout]
-    side = min([_SIDE, *(min(record.open().size) for record in everything)])
+    side = min([_SIDE, *(min(record.size) for record in everything)])
     return measure_neighbours(
         material, Measure("pixels", partial(_signatures, side=side), partial(_views, side=side), _rms, _FAR)
     )

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from diffaug.params.filter import Best, ClsChecks, DetChecks
-from diffaug.pictures.cutout import Box
+from diffaug.pictures.boxes import XYWH
 from diffaug.runtime.errors import UserError
 from diffaug.scoring.ledger import Entry
 from diffaug.scoring.scores import active, score_module
@@ -22,7 +22,7 @@ def judge(entry: Entry, checks: ClsChecks | DetChecks) -> Entry:
         if fails
     )
     reason = next(failed, "")
-    ignored: tuple[Box, ...] = ()
+    ignored: tuple[XYWH, ...] = ()
     if not reason and isinstance(checks, DetChecks) and checks.audit and checks.audit.new_objects == "ignore":
         new = json.loads(entry.scores["new_boxes"] or "[]")
         ignored = tuple((x, y, width, height) for x, y, width, height, _ in new)

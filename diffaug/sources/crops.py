@@ -1,14 +1,13 @@
 """Classification images cut out of the detection images by their boxes."""
 
-import math
 from collections.abc import Iterator
 
 import numpy as np
-from PIL import Image
 
 from diffaug.dataset.codec import encode_png
 from diffaug.dataset.records import Record, make_record
 from diffaug.params.download import Crops
+from diffaug.pictures.squares import square
 from diffaug.sources.faults import Dropped, Fault, Kind, settle
 from diffaug.sources.real import RealData, copies, pixel_hash
 
@@ -16,7 +15,7 @@ _Cut = tuple[Record, int]
 
 
 def crops(params: Crops, det: RealData, seed: int) -> RealData:
-    """A square around each box, `context` times its longer side, clipped to the image; splits as in det.
+    """A square around each box, `context` times its longer side, moved into the image; splits as in det.
 
     Boxes with a side below `min_side` pixels are left out; of what stays, `per_class` a class and split are drawn.
     Crops of the same pixels in two splits leave train before val before test. All that is left out is printed.
@@ -28,7 +27,8 @@ def crops(params: Crops, det: RealData, seed: int) -> RealData:
         if small:
             print(f"download.cls: left out {small} boxes of {split} with a side below {params.min_side} pixels")
         for record, index in _drawn(cuts, params, np.random.default_rng([seed, number])):
-            image = _cut(record.open(), record.bbox[index], params.context)
+            whole = record.open()
+            image = whole.crop(square(record.bbox[index], whole.size, params.context))
             label = record.category[index]
             crop = make_record(f"{record.id}/{index:03d}", encode_png(image), split, label=label)
             chosen.append((crop, pixel_hash(image)))
@@ -55,13 +55,3 @@ def _drawn(cuts: list[_Cut], params: Crops, generator: np.random.Generator) -> l
         members = [place for place, (record, index) in enumerate(cuts) if record.category[index] == label]
         kept += generator.permutation(members)[: params.per_class].tolist()
     return [cuts[place] for place in sorted(kept)]
-
-
-def _cut(image: Image.Image, box: tuple[float, float, float, float], context: float) -> Image.Image:
-    """The pixels that a square around the box's middle touches."""
-    x, y, width, height = box
-    half = context * max(width, height) / 2
-    middle = (x + width / 2, y + height / 2)
-    left, top = (max(0, math.floor(value - half + 1e-3)) for value in middle)
-    right, bottom = (min(side, math.ceil(value + half - 1e-3)) for side, value in zip(image.size, middle))
-    return image.crop((left, top, right, bottom))

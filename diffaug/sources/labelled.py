@@ -10,11 +10,11 @@ from tqdm import tqdm
 from diffaug.dataset.codec import decode
 from diffaug.dataset.records import SPLITS, Record, make_record
 from diffaug.params.download import Fractions
+from diffaug.pictures.boxes import XYWH, XYXY
 from diffaug.runtime.errors import UserError
 from diffaug.sources.faults import Dropped, Fault, Kind, settle
 from diffaug.sources.real import RealData, copies, pixel_hash, stratified_split
 
-Box = tuple[float, float, float, float]
 _OVERHANG = 1.0  # pixels by which a box may leave its image, as rounding does; it is clipped
 
 
@@ -27,7 +27,7 @@ class Object:
 
     where: str
     category: int
-    box: Box
+    box: XYXY
     text: str
 
 
@@ -139,9 +139,9 @@ def _size_text(item: Item, size: tuple[int, int]) -> str:
     )
 
 
-def _sound(item: Item, size: tuple[int, int], relative: bool, faults: list[Fault]) -> list[tuple[int, Box]]:
+def _sound(item: Item, size: tuple[int, int], relative: bool, faults: list[Fault]) -> list[tuple[int, XYWH]]:
     """(class, box as x, y, width, height in pixels) of the objects that are right, clipped to the image."""
-    sound: list[tuple[int, Box]] = []
+    sound: list[tuple[int, XYWH]] = []
     for thing in item.objects:
         scale = (size[0], size[1], size[0], size[1]) if relative else (1, 1, 1, 1)
         edges = tuple(value * factor for value, factor in zip(thing.box, scale))

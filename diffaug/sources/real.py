@@ -42,7 +42,7 @@ def describe(data: RealData) -> str:
 def remarks(data: RealData, side: int, key: str) -> Iterator[str]:
     """What is no fault, but seldom meant: photographs much larger than the network's `side` in pixels, which the
     parameter `key` sets, and a test set that hardly shows a difference."""
-    longest = float(np.median([max(record.open().size) for record in data.splits["train"][:_LOOKED_AT]]))
+    longest = float(np.median([max(record.size) for record in data.splits["train"][:_LOOKED_AT]]))
     if longest >= _MUCH * side:
         yield f"the photographs are some {longest:.0f} pixels long, {key} is {side}: is what matters still to be seen?"
     tests = len(data.splits["test"])

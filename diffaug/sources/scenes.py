@@ -1,6 +1,7 @@
 """Composed detection scenes: single items on real textures, with exact boxes."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import skimage.data
@@ -9,7 +10,9 @@ from PIL import Image
 from diffaug.dataset.codec import encode_png
 from diffaug.dataset.records import Record, make_record
 from diffaug.params.download import Scenes
-from diffaug.pictures.cutout import Item, cut_out, place
+from diffaug.pictures.boxes import XYWH, outline, shared
+from diffaug.pictures.cutout import cut_out
+from diffaug.pictures.pasting import find_place, resized, visible
 from diffaug.sources.real import RealData
 
 # The rows (of 512) of each texture that a split may use: no split sees another's background.
@@ -17,6 +20,14 @@ _ROWS = {"train": (0, 256), "val": (256, 384), "test": (384, 512)}
 _SCALE = (1.0, 1.5)
 _MAX_OVERLAP = 0.15
 _EMPTY = 0.1  # share of scenes without an object: negatives
+
+
+@dataclass(frozen=True)
+class _Item:
+    """An object as an "LA" or "RGBA" image, alpha 0 outside of it, and its class number."""
+
+    image: Image.Image
+    category: int
 
 
 def scenes(params: Scenes, cls: RealData, seed: int) -> RealData:
@@ -29,7 +40,7 @@ def scenes(params: Scenes, cls: RealData, seed: int) -> RealData:
     for number, (split, count) in enumerate([("train", params.train), ("val", params.val), ("test", params.test)]):
         generator = np.random.default_rng([seed, number])
         cut = [(cut_out(record.open()), record.label or 0) for record in cls.splits[split]]
-        items = [Item(image, label) for image, label in cut if image is not None]
+        items = [_Item(image, label) for image, label in cut if image is not None]
         rows = slice(*_ROWS[split])
         grounds = [texture[rows] for texture in textures]
         splits[split] = tuple(
@@ -42,22 +53,38 @@ def _scene(
     id: str,
     split: str,
     grounds: Sequence[np.ndarray],
-    items: Sequence[Item],
+    items: Sequence[_Item],
     params: Scenes,
     generator: np.random.Generator,
 ) -> Record:
     scene = _background(grounds[int(generator.integers(len(grounds)))], params.size, generator)
-    boxes: list[tuple[float, float, float, float]] = []
+    boxes: list[XYWH] = []
     categories: list[int] = []
     objects = 0 if generator.random() < _EMPTY else int(generator.integers(1, params.max_objects + 1))
     for _ in range(objects):
         item = items[int(generator.integers(len(items)))]
-        placed = place(scene, item, boxes, _SCALE, _MAX_OVERLAP, generator)
-        if placed is not None:
-            scene, box = placed
+        box = _paste(scene, item.image, boxes, generator)
+        if box is not None:
             boxes.append(box)
             categories.append(item.category)
     return make_record(id, encode_png(scene), split, bbox=tuple(boxes), category=tuple(categories))
+
+
+def _paste(scene: Image.Image, item: Image.Image, boxes: Sequence[XYWH], generator: np.random.Generator) -> XYWH | None:
+    """Put the item on the scene, whole; the box of its visible pixels. It covers little of any box, and none covers
+    much of it; None, and an unchanged scene, where there is no such place."""
+    pasted = resized(item, generator.uniform(*_SCALE), generator)
+    x, y, width, height = (float(value) for value in outline(visible(pasted)))
+
+    def fits(left: int, top: int) -> bool:
+        box = (left + x, top + y, width, height)
+        return all(shared(box, other) / min(width * height, other[2] * other[3]) <= _MAX_OVERLAP for other in boxes)
+
+    place = find_place(pasted, scene.size, fits, generator)
+    if place is None:
+        return None
+    scene.paste(pasted.convert(scene.mode), place, pasted.getchannel("A"))
+    return place[0] + x, place[1] + y, width, height
 
 
 def _background(texture: np.ndarray, size: int, generator: np.random.Generator) -> Image.Image:

@@ -8,6 +8,7 @@ from pathlib import Path
 from lxml import etree
 
 from diffaug.dataset.records import SPLITS
+from diffaug.pictures.boxes import XYXY
 from diffaug.runtime.errors import UserError
 from diffaug.sources.faults import Fault, Kind
 from diffaug.sources.image_files import file_item, is_image, split_folder, text_lines, visible
@@ -15,7 +16,6 @@ from diffaug.sources.labelled import Item, Labelled, Object
 
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 _PRESENCE = re.compile(r"\s+-?[01]$")  # of a class, in the lists of single classes; names may have spaces
-_Corners = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Pair:
 class _Row:
     where: str
     name: str
-    corners: _Corners
+    corners: XYXY
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ from PIL import Image
 from diffaug.dataset.codec import encode_png
 from diffaug.dataset.records import ImageSet, make_record
 from diffaug.generation.plan.boxes import longer_sides, rarity
-from diffaug.pictures.cutout import overlap
 from diffaug.pictures.squares import apart, square
 
 
@@ -26,11 +25,6 @@ def test_squares_lie_around_their_box(box: tuple, context: float, expected: tupl
 def test_regions_that_touch_are_apart() -> None:
     assert apart((0, 0, 10, 10), [(10, 0, 20, 10), (0, 10, 10, 20)])
     assert not apart((0, 0, 10, 10), [(9, 9, 20, 20)])
-
-
-def test_overlap_is_shared_pixels() -> None:
-    assert overlap((0, 0, 10, 10), (5, 5, 10, 10)) == 25
-    assert overlap((0, 0, 10, 10), (10, 0, 5, 5)) == 0
 
 
 def test_rare_classes_come_more_often_and_sizes_are_the_classes_own() -> None:

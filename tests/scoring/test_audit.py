@@ -12,7 +12,7 @@ from diffaug.dataset.codec import encode_png
 from diffaug.dataset.records import Record, make_record
 from diffaug.detector.detections import Detections
 from diffaug.params.filter import Audit
-from diffaug.pictures.cutout import Box
+from diffaug.pictures.boxes import XYWH
 from diffaug.scoring import audit as module
 from diffaug.scoring.audit import audit, failures, measure, trusted_classes
 
@@ -22,12 +22,12 @@ CHECKS = Audit(sure=0.5, found=0.1, min_iou=0.5, min_recall=0.8, new_objects="re
 BOTH = (CAT, DOG)  # classes that the detector finds in val
 
 
-def scene(*objects: tuple[Box, int], **columns: Any) -> Record:
+def scene(*objects: tuple[XYWH, int], **columns: Any) -> Record:
     boxes, categories = zip(*objects) if objects else ((), ())
     return make_record("s", encode_png(Image.new("L", (100, 60))), "train", bbox=boxes, category=categories, **columns)
 
 
-def found(*detections: tuple[Box, int, float]) -> Detections:
+def found(*detections: tuple[XYWH, int, float]) -> Detections:
     corners = [(x, y, x + w, y + h) for (x, y, w, h), _, _ in detections]
     return Detections(
         np.array(corners, np.float32).reshape(-1, 4),
@@ -85,7 +85,7 @@ def test_one_detection_is_found_for_one_box() -> None:
 
 
 @pytest.mark.parametrize("label", [((40, 5, 10, 10), CAT), (SECOND, CAT), ((62, 40, 18, 10), DOG)])
-def test_new_shrunk_and_renamed_boxes_are_always_judged(label: tuple[Box, int]) -> None:
+def test_new_shrunk_and_renamed_boxes_are_always_judged(label: tuple[XYWH, int]) -> None:
     made = scene((FIRST, CAT), label)
     assert audit(made, SOURCE, found((FIRST, CAT, 0.9)), found(), CHECKS, BOTH).iou == 0.0
     again = found((FIRST, CAT, 0.9), (*label, 0.2))
@@ -132,7 +132,7 @@ def test_a_sure_detection_that_nothing_explains_is_a_new_object() -> None:
         ((30.0, 40.0, 9.0, 9.0), DOG),  # seen in the source too: an object that the photograph's labels lack
     ],
 )
-def test_what_a_label_or_the_source_explains_is_no_new_object(explained: tuple[Box, int]) -> None:
+def test_what_a_label_or_the_source_explains_is_no_new_object(explained: tuple[XYWH, int]) -> None:
     before = found((FIRST, CAT, 0.9), (SECOND, DOG, 0.8), ((30.0, 40.0, 9.0, 9.0), DOG, 0.15))
     again = found((FIRST, CAT, 0.9), (SECOND, DOG, 0.8), (*explained, 0.95))
     assert audit(SOURCE, SOURCE, again, before, CHECKS, BOTH).new == 0.0
@@ -161,7 +161,7 @@ def test_every_scene_is_held_against_its_own_photograph(
     monkeypatch.chdir(tmp_path)
     new = (80.0, 5.0, 10.0, 10.0)
 
-    def named(id: str, *objects: tuple[Box, int], **columns: Any) -> Record:
+    def named(id: str, *objects: tuple[XYWH, int], **columns: Any) -> Record:
         return replace(scene(*objects, **columns), id=id)
 
     photographs = [named("t0", (FIRST, CAT)), named("t1", (SECOND, CAT))]

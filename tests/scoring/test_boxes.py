@@ -10,7 +10,7 @@ from sets import write_material
 from diffaug.dataset.codec import encode_png
 from diffaug.dataset.records import Record, make_record
 from diffaug.params.filter import Boxes
-from diffaug.pictures.cutout import Box
+from diffaug.pictures.boxes import XYWH
 from diffaug.runtime.errors import UserError
 from diffaug.scoring.boxes import changes, failures, measure, outside
 
@@ -19,7 +19,7 @@ FIRST, SECOND = (10.0, 10.0, 20.0, 20.0), (60.0, 40.0, 20.0, 10.0)
 CHECKS = Boxes(min_changed=0.1, min_side=5.0)
 
 
-def scene(*objects: tuple[Box, int], pixels: np.ndarray | None = None, **columns: Any) -> Record:
+def scene(*objects: tuple[XYWH, int], pixels: np.ndarray | None = None, **columns: Any) -> Record:
     image = Image.fromarray(pixels) if pixels is not None else Image.new("L", (100, 60))
     boxes, categories = zip(*objects) if objects else ((), ())
     return make_record("s", encode_png(image), "train", bbox=boxes, category=categories, **columns)

@@ -7,13 +7,12 @@ from PIL import Image
 from diffaug.dataset.codec import encode_png
 from diffaug.dataset.records import Record, make_record
 from diffaug.params.download import Crops
+from diffaug.pictures.boxes import XYWH
 from diffaug.sources.crops import crops
 from diffaug.sources.real import RealData
 
-Box = tuple[float, float, float, float]
 
-
-def picture(id: str, split: str, boxes: list[Box], seed: int, categories: tuple[int, ...] | None = None) -> Record:
+def picture(id: str, split: str, boxes: list[XYWH], seed: int, categories: tuple[int, ...] | None = None) -> Record:
     """40 x 30 pixels of noise."""
     pixels = np.random.default_rng(seed).integers(256, size=(30, 40), dtype=np.uint8)
     data = encode_png(Image.fromarray(pixels))
@@ -34,13 +33,13 @@ def params(context: float = 1.0, min_side: int = 1, per_class: int | None = None
         ((10.0, 8.0, 12.0, 12.0), 1.0, (10, 8, 22, 20)),
         ((10.0, 8.0, 12.0, 6.0), 1.0, (10, 5, 22, 17)),  # a square of the longer side
         ((10.0, 8.0, 12.0, 6.0), 1.5, (7, 2, 25, 20)),
-        ((0.0, 0.0, 12.0, 12.0), 2.0, (0, 0, 18, 18)),  # clipped
-        ((34.0, 26.0, 6.0, 4.0), 1.5, (32, 23, 40, 30)),
-        ((10.2, 8.0, 12.0, 12.0), 1.0, (10, 8, 23, 20)),  # every pixel that it touches
+        ((0.0, 0.0, 12.0, 12.0), 2.0, (0, 0, 24, 24)),  # moved into the image
+        ((34.0, 26.0, 6.0, 4.0), 1.5, (31, 21, 40, 30)),
+        ((10.2, 8.0, 12.0, 12.0), 1.0, (10, 8, 22, 20)),
         ((0.0, 0.0, 40.0, 30.0), 3.0, (0, 0, 40, 30)),
     ],
 )
-def test_the_window(box: Box, context: float, window: tuple[int, int, int, int]) -> None:
+def test_the_window(box: XYWH, context: float, window: tuple[int, int, int, int]) -> None:
     source = picture("x/p.png", "train", [box], 0)
     record = crops(params(context), real([source]), 0).splits["train"][0]
     left, top, right, bottom = window

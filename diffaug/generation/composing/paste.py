@@ -14,10 +14,8 @@ from diffaug.dataset.records import Record, make_record
 from diffaug.generation.drawing.pnginfo import OWN_KEY
 from diffaug.generation.plan.jobs import SceneJob
 from diffaug.params.generate import Paste
-from diffaug.pictures.cutout import Box
-
-_ATTEMPTS = 20
-_VISIBLE = 128  # alpha from which a pixel belongs to the object
+from diffaug.pictures.boxes import XYWH, edges, outline
+from diffaug.pictures.pasting import find_place, resized, visible
 
 
 @dataclass(frozen=True)
@@ -34,25 +32,25 @@ class _Labelled:
     the pixels of all of it, those beyond the scene's border included."""
 
     def __init__(
-        self, left: int, top: int, mask: np.ndarray, whole: int, category: int, box: Box | None = None
+        self, left: int, top: int, mask: np.ndarray, whole: int, category: int, box: XYWH | None = None
     ) -> None:
         self.category = category
         self._left, self._top = left, top
         self._mask = mask.copy()
         self._whole = whole
         self._box = box  # of a real object, which keeps its own while nothing of its outline is covered
-        self._outline = _outline(mask)
+        self._outline = outline(mask)
 
     def cover(self, left: int, top: int, mask: np.ndarray) -> None:
         """Take away what an object with this mask covers."""
         mine = _window((left, top, left + mask.shape[1], top + mask.shape[0]), self._left, self._top, self._mask.shape)
-        theirs = _window(self._place(), left, top, mask.shape)
+        theirs = _window(self._rectangle(), left, top, mask.shape)
         self._mask[mine] &= ~mask[theirs]
 
     def covered_by(self, left: int, top: int, mask: np.ndarray) -> float:
         """The share of the smaller of the two that both have in common, 0 to 1."""
         mine = _window((left, top, left + mask.shape[1], top + mask.shape[0]), self._left, self._top, self._mask.shape)
-        theirs = _window(self._place(), left, top, mask.shape)
+        theirs = _window(self._rectangle(), left, top, mask.shape)
         return float((self._mask[mine] & mask[theirs]).sum()) / max(1, min(self._whole, int(mask.sum())))
 
     @property
@@ -61,15 +59,15 @@ class _Labelled:
         return float(self._mask.sum()) / max(1, self._whole)
 
     @property
-    def box(self) -> Box:
+    def box(self) -> XYWH:
         """The box of what is to be seen of it."""
-        outline = _outline(self._mask)
-        if self._box is not None and outline == self._outline:
+        seen = outline(self._mask)
+        if self._box is not None and seen == self._outline:
             return self._box
-        x, y, width, height = outline
+        x, y, width, height = seen
         return float(self._left + x), float(self._top + y), float(width), float(height)
 
-    def _place(self) -> tuple[int, int, int, int]:
+    def _rectangle(self) -> tuple[int, int, int, int]:
         return self._left, self._top, self._left + self._mask.shape[1], self._top + self._mask.shape[0]
 
 
@@ -94,18 +92,17 @@ def compose(
     labelled = [_real(box, category, scene.size) for box, category in zip(source.bbox, source.category)]
     prompts, places = [], []
     for cut in cuts:
-        resized = _resize(cut.image, sizes[cut.category], params.scale, generator)
-        place = _find_place(resized, scene.size, labelled, params, generator)
+        item = resized(cut.image, _factor(cut.image, sizes[cut.category], params.scale, generator), generator)
+        alpha = visible(item)
+        place = _place(item, alpha, scene.size, labelled, params, generator)
         if place is None:
             continue
-        left, top = place
-        alpha = np.asarray(resized.getchannel("A")) >= _VISIBLE
-        scene.paste(resized.convert(scene.mode), place, _soft(alpha, params.feather))
+        scene.paste(item.convert(scene.mode), place, _soft(alpha, params.feather))
         seen, x, y = _inside(alpha, place, scene.size)
         for other in labelled:
             other.cover(x, y, seen)
         labelled.append(_Labelled(x, y, seen, int(alpha.sum()), cut.category))
-        places.append([left, top, resized.width, resized.height])
+        places.append((*place, item.width, item.height))
         prompts += [cut.prompt] if cut.prompt else []
     kept = [one for one in labelled if one.visible >= params.min_labelled]
     own = {"id": job.id, "source": source.id, "mode": "paste", "items": job.items}
@@ -126,45 +123,40 @@ def compose(
     )
 
 
-def _real(box: Box, category: int, size: tuple[int, int]) -> _Labelled:
-    x, y, width, height = box
-    left, top = min(max(0, round(x)), size[0] - 1), min(max(0, round(y)), size[1] - 1)
-    right, bottom = min(size[0], max(left + 1, round(x + width))), min(size[1], max(top + 1, round(y + height)))
+def _real(box: XYWH, category: int, size: tuple[int, int]) -> _Labelled:
+    """An object of the photograph, all of whose box counts as seen."""
+    left, top, right, bottom = edges(box)
+    left, top = min(max(0, left), size[0] - 1), min(max(0, top), size[1] - 1)
+    right, bottom = min(size[0], max(left + 1, right)), min(size[1], max(top + 1, bottom))
     mask = np.ones((bottom - top, right - left), dtype=bool)
     return _Labelled(left, top, mask, mask.size, category, box)
 
 
-def _resize(
+def _factor(
     image: Image.Image, sides: Sequence[float], scale: Sequence[float], generator: np.random.Generator
-) -> Image.Image:
-    """The object at the size of a random one of its class, mirrored in half the cases."""
-    factor = sides[int(generator.integers(len(sides)))] * generator.uniform(scale[0], scale[1]) / max(image.size)
-    size = tuple(max(2, round(side * factor)) for side in image.size)
-    resized = image.resize((size[0], size[1]), Image.Resampling.BILINEAR if factor > 1 else Image.Resampling.BOX)
-    return resized.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if generator.random() < 0.5 else resized
+) -> float:
+    """What brings the object to the size of a random real one of its class."""
+    return sides[int(generator.integers(len(sides)))] * generator.uniform(scale[0], scale[1]) / max(image.size)
 
 
-def _find_place(
+def _place(
     item: Image.Image,
+    alpha: np.ndarray,
     size: tuple[int, int],
     labelled: Sequence[_Labelled],
     params: Paste,
     generator: np.random.Generator,
 ) -> tuple[int, int] | None:
     """(left, top) in the scene of `size`, which may lie outside as far as enough of the object stays to be seen."""
-    mask = np.asarray(item.getchannel("A")) >= _VISIBLE
-    if not mask.any() or item.width > size[0] or item.height > size[1]:
-        return None
-    margin = [round((1 - params.min_visible) * side) for side in item.size]
-    for _ in range(_ATTEMPTS):
-        left = int(generator.integers(-margin[0], size[0] - item.width + margin[0] + 1))
-        top = int(generator.integers(-margin[1], size[1] - item.height + margin[1] + 1))
-        seen, x, y = _inside(mask, (left, top), size)
-        if seen.sum() >= params.min_visible * mask.sum() and all(
+
+    def fits(left: int, top: int) -> bool:
+        seen, x, y = _inside(alpha, (left, top), size)
+        return seen.sum() >= params.min_visible * alpha.sum() and all(
             other.covered_by(x, y, seen) <= params.max_overlap for other in labelled
-        ):
-            return left, top
-    return None
+        )
+
+    beyond = (round((1 - params.min_visible) * item.width), round((1 - params.min_visible) * item.height))
+    return find_place(item, size, fits, generator, beyond)
 
 
 def _inside(mask: np.ndarray, place: tuple[int, int], size: tuple[int, int]) -> tuple[np.ndarray, int, int]:
@@ -179,14 +171,6 @@ def _soft(mask: np.ndarray, feather: int) -> Image.Image:
     padded = np.pad(mask, 1)
     depth = ndimage.distance_transform_edt(padded)[1:-1, 1:-1]
     return Image.fromarray(np.round(255 * np.minimum(1.0, depth / (feather + 1))).astype(np.uint8))
-
-
-def _outline(mask: np.ndarray) -> tuple[int, int, int, int]:
-    """x, y, width, height of the true pixels; zeros where there is none."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if not len(rows):
-        return 0, 0, 0, 0
-    return int(columns[0]), int(rows[0]), int(columns[-1] - columns[0] + 1), int(rows[-1] - rows[0] + 1)
 
 
 def _window(place: Sequence[int], left: int, top: int, shape: Sequence[int]) -> tuple[slice, slice]:

@@ -1,7 +1,7 @@
 """The plan for classification: every image that is to be drawn, as a list of jobs, before the first one is drawn."""
 
 from diffaug.dataset.records import ImageSet, Record
-from diffaug.generation.plan.formats import common_format, formats_of
+from diffaug.generation.plan.formats import common_format
 from diffaug.generation.plan.jobs import Job, image_seed
 from diffaug.generation.plan.prompts import class_variants
 from diffaug.generation.plan.settings import job_settings, pass_on, shares
@@ -19,8 +19,8 @@ def plan_cls(params: GenerateParams, train: ImageSet) -> list[Job]:
         return []
     modes = params.cls.modes.given()
     counts = shares(params.cls.made, {name: mode.weight for name, mode in modes.items()})
-    formats = formats_of(train)
-    usual = common_format(formats)
+    usual = common_format(train)
+    formats = {record.id: (record.size, record.color) for record in train}
     jobs = []
     for name, mode in modes.items():
         variants = class_variants(params, mode, train.names)

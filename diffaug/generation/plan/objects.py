@@ -8,7 +8,8 @@ from PIL import Image
 from diffaug.dataset.records import ImageSet, Record
 from diffaug.generation.plan.jobs import Job
 from diffaug.params.generate import Paste
-from diffaug.pictures.cutout import cut_from_box, overlap
+from diffaug.pictures.boxes import shared
+from diffaug.pictures.cutout import cut_from_box
 from diffaug.pictures.squares import square
 from diffaug.runtime.errors import UserError
 
@@ -26,7 +27,7 @@ def free_objects(record: Record) -> list[int]:
     return [
         number
         for number, box in enumerate(record.bbox)
-        if sum(overlap(box, other) for place, other in enumerate(record.bbox) if place != number)
+        if sum(shared(box, other) for place, other in enumerate(record.bbox) if place != number)
         <= _CROWDED * box[2] * box[3]
     ]
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from diffaug.dataset.records import read_set
-from diffaug.generation.plan.formats import common_format, formats_of
+from diffaug.generation.plan.formats import common_format
 from diffaug.generation.plan.images import plan_cls
 from diffaug.generation.plan.jobs import Plan
 from diffaug.generation.plan.prompts import check_classes
@@ -16,7 +16,7 @@ def make_plan(params: GenerateParams) -> Plan:
     cls, det = (read_set(Path(f"data/real/{task}/train")) for task in ("cls", "det"))
     if cls.names or det.names:
         check_classes(params, sorted({*cls.names, *det.names}))
-    items = plan_items(params, det.names, common_format(formats_of(det))[1]) if len(det) else []
+    items = plan_items(params, det.names, common_format(det)[1]) if len(det) else []
     parts, redrawn = plan_redrawn(params, det)
     return Plan(
         cls=cls,

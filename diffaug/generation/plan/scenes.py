@@ -7,13 +7,13 @@ import numpy as np
 
 from diffaug.dataset.records import ImageSet, Record
 from diffaug.generation.plan.boxes import longer_sides, rarity
-from diffaug.generation.plan.formats import format_of
 from diffaug.generation.plan.jobs import AS_DRAWN, Job, Part, SceneJob, image_seed
 from diffaug.generation.plan.objects import free_objects, objects_to_paste
 from diffaug.generation.plan.prompts import Variant, class_variants
 from diffaug.generation.plan.settings import job_settings, pass_on, shares
 from diffaug.params.generate import GenerateParams, InpaintObject, SceneMode
-from diffaug.pictures.squares import Region, apart, square
+from diffaug.pictures.boxes import Region
+from diffaug.pictures.squares import apart, square
 from diffaug.runtime.errors import UserError
 
 IDS = {"img2img": "redraw", "inpaint_background": "background", "inpaint_object": "object", "paste": "paste"}
@@ -75,7 +75,7 @@ def plan_redrawn(params: GenerateParams, train: ImageSet) -> tuple[list[Job], li
         variants = _Variants(params, mode)
         for index, (source, targets) in enumerate(_chosen(params, name, mode, train)):
             id = f"{IDS[name]}-{index:06d}"
-            size, color = format_of(source)
+            size, color = source.size, source.color
             parts = []
             for number, target in enumerate(targets):
                 # By scene, so that strengths take turns whatever the number of patches.
@@ -177,7 +177,7 @@ def _targets(source: Record, objects: Sequence[tuple[int, int]], mode: SceneMode
     if mode.patches is None:
         object, label = objects[0]
         return [_Target(object, label if isinstance(mode, InpaintObject) else -1, None)]
-    size = source.open().size
+    size = source.size
     targets: list[_Target] = []
     for object, label in objects:
         region = square(source.bbox[object], size, mode.patches.context)
