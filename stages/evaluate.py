@@ -52,7 +52,7 @@ from diffaug.report.verdict import METRICS
 from diffaug.runtime.device import choose_device
 from diffaug.runtime.files import atomic_path
 from diffaug.stage import run_stage
-from diffaug.training.treatment import read_treatment
+from diffaug.training.treatment import treatment_of
 
 PLOTS, CARDS = Path("metrics/plots"), Path("metrics/cards")
 CURVES = {"cls": "val_accuracy", "det": "val_mAP50_95"}
@@ -80,7 +80,7 @@ def evaluate(params: Params, work: Path) -> Mapping[str, float]:
         test = read_set(Path(f"data/real/{task}/test"))
         if not len(test):
             continue
-        treatment = read_treatment(Path(f"data/merged/{task}/train"))
+        treatment = treatment_of(read_set(Path(f"data/merged/{task}/train")))
         metrics["recipe"][task], metrics["added"][task] = treatment.recipe, treatment.added
         metrics["test_images"][task] = len(test)
         found, robustness = run_task(test, params)

@@ -5,6 +5,7 @@ Alone: python stages/merge.py
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from diffaug.dataset.records import ImageSet, Record, read_set, write_set
@@ -15,7 +16,7 @@ from diffaug.params.merge import MergeParams
 from diffaug.runtime.device import choose_device
 from diffaug.scoring.ledger import read_ledger
 from diffaug.stage import run_stage
-from diffaug.training.treatment import Treatment, write_treatment
+from diffaug.training.treatment import TREATMENT, Treatment
 
 
 def merge(params: Params, work: Path) -> Mapping[str, float]:
@@ -36,10 +37,12 @@ def merge(params: Params, work: Path) -> Mapping[str, float]:
         added = additions(real, generated, accepted, pool, params.merge, task, rebuild)
         unfiltered = params.merge.recipe == "unfiltered"
         ignored = {id: () if unfiltered else entry.ignored for id, entry in accepted.items()}
-        chosen = [paint_over(record, ignored.get(record.id, ())) for record in added or []]
-        folder = Path(f"data/merged/{task}/train")
-        write_set(folder, real.names, [*real, *chosen])
-        write_treatment(folder, _treatment(params.merge, added))
+        chosen = [
+            replace(paint_over(record, ignored.get(record.id, ())), added_by=params.merge.recipe)
+            for record in added or []
+        ]
+        about = {"merge": params.merge.model_dump(), TREATMENT: asdict(_treatment(params.merge, added))}
+        write_set(Path(f"data/merged/{task}/train"), real.names, [*real, *chosen], about=about)
         val = read_set(Path(f"data/real/{task}/val"))
         write_set(Path(f"data/merged/{task}/val"), val.names, val)
         print(_summary(task, params, len(real), added))
@@ -50,8 +53,8 @@ def merge(params: Params, work: Path) -> Mapping[str, float]:
 def _treatment(params: MergeParams, added: Sequence[Record] | None) -> Treatment:
     if added is None:
         return Treatment()
-    replace = params.replace_probability if params.mix == "replace" else None
-    return Treatment(params.recipe, len(added), params.synthetic_weight, replace, params.recipe == "classic")
+    probability = params.replace_probability if params.mix == "replace" else None
+    return Treatment(params.recipe, len(added), params.synthetic_weight, probability, params.recipe == "classic")
 
 
 def _summary(task: str, params: Params, real: int, added: Sequence[Record] | None) -> str:

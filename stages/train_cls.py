@@ -17,7 +17,7 @@ from diffaug.runtime.device import choose_device
 from diffaug.stage import run_stage
 from diffaug.training.history import write_history
 from diffaug.training.order import endless
-from diffaug.training.treatment import read_treatment, weights
+from diffaug.training.treatment import treatment_of, weights
 
 
 def train_cls(arm: str, seed: int, params: Params, work: Path) -> Mapping[str, float]:
@@ -27,7 +27,7 @@ def train_cls(arm: str, seed: int, params: Params, work: Path) -> Mapping[str, f
     if not len(images):
         folder.mkdir(parents=True, exist_ok=True)
         return {"steps": 0}
-    names, treatment = images.names, read_treatment(Path(f"data/{arm}/cls/train"))
+    names, treatment = images.names, treatment_of(images)
     train, val = (to_tensors(one, params.train_cls.image_size, choose_device()) for one in (images, val_images))
     label = f"train_cls: {arm}, seed {seed}"
     indices = endless(len(images), seed, weights(images.records, treatment))

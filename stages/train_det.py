@@ -17,7 +17,7 @@ from diffaug.runtime.device import choose_device
 from diffaug.stage import run_stage
 from diffaug.training.history import write_history
 from diffaug.training.order import endless
-from diffaug.training.treatment import read_treatment, weights
+from diffaug.training.treatment import treatment_of, weights
 
 
 def train_det(arm: str, seed: int, params: Params, work: Path) -> Mapping[str, float]:
@@ -30,7 +30,7 @@ def train_det(arm: str, seed: int, params: Params, work: Path) -> Mapping[str, f
     write_yolo(train, work, "train")
     write_yolo(val, work, "val")
     data = write_data_yaml(work, train.names, {"train": "train", "val": "val"})
-    treatment = read_treatment(Path(f"data/{arm}/det/train"))
+    treatment = treatment_of(train)
     indices = endless(len(train), seed, weights(train.records, treatment))
     label = f"train_det: {arm}, seed {seed}"
     trained = train_detector(

@@ -2,7 +2,8 @@
 
 import hashlib
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from diffaug.runtime.files import atomic_path
 SHARD_ROWS = 1000
 _ROW_GROUP = 100
 SPLITS = ("train", "val", "test")
+_ABOUT = b"diffaug"  # the key in the metadata of a Parquet file
 
 
 @dataclass(frozen=True)
@@ -27,8 +29,8 @@ class Record:
 
     image: encoded bytes (PNG or JPEG); sha256: of these bytes. label: class of a classification image, else None.
     bbox: boxes as (x, y, width, height) in pixels from the top left; category: their class numbers.
-    The fields after `origin` are filled for synthetic rows only: how the image was made; `settings` is JSON of all that
-    has no column of its own (size drawn, LoRAs, ControlNet, ...); flagged: what the model's safety checker said.
+    added_by: the recipe by which merge added the row; None for what was there before. The fields after it are filled
+    for synthetic rows only: how the image was made, see `diffaug.dataset.provenance`; `settings` is JSON.
     """
 
     id: str
@@ -39,6 +41,7 @@ class Record:
     bbox: tuple[tuple[float, float, float, float], ...] = ()
     category: tuple[int, ...] = ()
     origin: str = "real"
+    added_by: str | None = None
     source_id: str | None = None
     mode: str | None = None
     prompt: str | None = None
@@ -79,10 +82,12 @@ def make_record(id: str, data: bytes, split: str, **columns: Any) -> Record:
 
 @dataclass(frozen=True)
 class ImageSet:
-    """Class names and records, sorted by id. A task that is switched off has neither."""
+    """Class names and records, sorted by id. A task that is switched off has neither. about: what the set says of
+    itself as a whole, such as how merge made it."""
 
     names: tuple[str, ...]
     records: tuple[Record, ...]
+    about: Mapping[str, Any] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.records)
@@ -112,7 +117,7 @@ def features(names: Sequence[str]) -> Features:
     )
 
 
-_PROVENANCE = [item.name for item in fields(Record)][8:]
+_PROVENANCE = [item.name for item in fields(Record)][8:]  # added_by and all after it
 
 
 def _plain(column: str) -> str:
@@ -125,11 +130,13 @@ def write_set(
     names: Sequence[str],
     records: Iterable[Record],
     shard: Callable[[Record], str] | None = None,
+    about: Mapping[str, Any] | None = None,
 ) -> None:
     """Write the set as `part-*.parquet`, the same bytes for the same records.
 
     Shards hold fixed ranges: the n-th thousand of the rows sorted by id or, where `shard` names each record's part,
-    what it says; so a larger set appends and rewrites nothing.
+    what it says; so a larger set appends and rewrites nothing. about: what the set says of itself, kept as JSON in the
+    metadata of every file.
     Raises UserError where two records have one id.
     """
     rows = sorted(records, key=lambda record: record.id)
@@ -139,14 +146,21 @@ def write_set(
     parts: dict[str, list[Record]] = {} if rows else {"00000": []}
     for number, record in enumerate(rows):
         parts.setdefault(shard(record) if shard else f"{number // SHARD_ROWS:05d}", []).append(record)
-    write_shards(folder, names, parts.items())
+    write_shards(folder, names, parts.items(), about)
 
 
-def write_shards(folder: Path, names: Sequence[str], shards: Iterable[tuple[str, Iterable[Record]]]) -> None:
+def write_shards(
+    folder: Path,
+    names: Sequence[str],
+    shards: Iterable[tuple[str, Iterable[Record]]],
+    about: Mapping[str, Any] | None = None,
+) -> None:
     """Write `part-NAME.parquet` for every shard and its records, which are taken one by one: a set of any size is
     written with the memory of a hundred images. Other files of the folder are removed."""
     folder.mkdir(parents=True, exist_ok=True)
     schema = features(names).arrow_schema
+    if about:
+        schema = schema.with_metadata(schema.metadata | {_ABOUT: json.dumps(about, sort_keys=True).encode()})
     written = set()
     for part, records in shards:
         path = folder / f"part-{part}.parquet"
@@ -180,17 +194,19 @@ def read_set(folder: Path) -> ImageSet:
         raise UserError(f"{folder}: no part-*.parquet found; run `dvc repro` or `dvc pull` first")
     records: list[Record] = []
     names: tuple[str, ...] = ()
+    about: dict[str, Any] = {}
     for file in files:
         try:
             table = pq.read_table(file, page_checksum_verification=True)
             label = Features.from_arrow_schema(table.schema)["label"]
+            about = json.loads(table.schema.metadata.get(_ABOUT, "{}"))
         except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
             raise UserError(
                 f"{file}: damaged ({str(error).partition(chr(10))[0]}); delete it and run `dvc checkout`"
             ) from None
         names = tuple(label.names) if isinstance(label, ClassLabel) else ()
         records += [_record(row, file) for row in table.to_pylist()]
-    return ImageSet(names, tuple(sorted(records, key=lambda record: record.id)))
+    return ImageSet(names, tuple(sorted(records, key=lambda record: record.id)), about)
 
 
 def _record(row: dict[str, Any], file: Path) -> Record:

@@ -1,12 +1,12 @@
 """What a generated scene has of its photograph, and whether its boxes lie in it."""
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from diffaug.dataset.provenance import Composition
 from diffaug.dataset.records import Record
 from diffaug.params.filter import Boxes
 from diffaug.pictures.boxes import pixels_of
@@ -49,15 +49,15 @@ class Changes:
 
 def changes(scene: Record, source: Record) -> Changes:
     """Compare the pixels. Protected ones that differ are a bug."""
-    settings = json.loads(scene.settings or "{}")
+    made = Composition.read(scene.settings)
     before, after = (np.asarray(record.open(), dtype=np.int16) for record in (source, scene))
     changed = np.abs(before - after).reshape(*before.shape[:2], -1).max(axis=2) > 0
     share = float(changed.mean())
-    for x, y, width, height in settings.get("pasted", []):
-        changed[pixels_of((x, y, width, height))] = False
-    for part in settings.get("parts", []):
-        mask = part_mask(source, scene.mode or "", tuple(part["region"]), part["object"], part["padding"])
-        changed &= ~mask
+    for box in made.pasted:
+        changed[pixels_of(box)] = False
+    for drawn in made.parts:
+        part = drawn.part
+        changed &= ~part_mask(source, scene.mode or "", part.region, part.object, part.padding)
     return Changes(share, int(changed.sum()))
 
 

@@ -1,18 +1,12 @@
 """What merge says of a training set beyond its images: the settings that every reader of the set obeys."""
 
-import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 
-from diffaug.dataset.records import Record
-from diffaug.runtime.files import atomic_path
+from diffaug.dataset.records import ImageSet, Record
 
-ADDED = ("again-", "pool/")  # what the ids of real images begin with that merge adds
-
-
-_FILE = "treatment.json"
+TREATMENT = "treatment"  # the key in what a set says of itself
 
 
 @dataclass(frozen=True)
@@ -31,16 +25,9 @@ class Treatment:
     classic: bool = False
 
 
-def write_treatment(folder: Path, treatment: Treatment) -> None:
-    """Write `treatment.json` beside the set's tables."""
-    with atomic_path(folder / _FILE) as temporary:
-        temporary.write_text(json.dumps(asdict(treatment)) + "\n", encoding="utf-8")
-
-
-def read_treatment(folder: Path) -> Treatment:
-    """The set's treatment: of real images, which have no such file, the plain one."""
-    path = folder / _FILE
-    return Treatment(**json.loads(path.read_text(encoding="utf-8"))) if path.exists() else Treatment()
+def treatment_of(images: ImageSet) -> Treatment:
+    """What the set says of its treatment: of real images, which say nothing, the plain one."""
+    return Treatment(**images.about.get(TREATMENT, {}))
 
 
 def weights(records: Sequence[Record], treatment: Treatment) -> list[float] | None:
@@ -51,7 +38,7 @@ def weights(records: Sequence[Record], treatment: Treatment) -> list[float] | No
     the treatment's weight.
     """
     if treatment.replace is None:
-        found = [treatment.synthetic_weight if _is_added(record) else 1.0 for record in records]
+        found = [treatment.synthetic_weight if record.added_by else 1.0 for record in records]
     else:
         variants = Counter(record.source_id for record in records if record.origin == "synthetic")
         found = [
@@ -61,7 +48,3 @@ def weights(records: Sequence[Record], treatment: Treatment) -> list[float] | No
             for record in records
         ]
     return found if len(set(found)) > 1 else None
-
-
-def _is_added(record: Record) -> bool:
-    return record.origin == "synthetic" or record.id.startswith(ADDED)

@@ -1,4 +1,4 @@
-import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +8,7 @@ from PIL import Image
 from sets import write_material
 
 from diffaug.dataset.codec import encode_png
+from diffaug.dataset.provenance import Composition, DrawnPart, Part, Provenance
 from diffaug.dataset.records import Record, make_record
 from diffaug.params.filter import Boxes
 from diffaug.pictures.boxes import XYWH
@@ -25,24 +26,30 @@ def scene(*objects: tuple[XYWH, int], pixels: np.ndarray | None = None, **column
     return make_record("s", encode_png(image), "train", bbox=boxes, category=categories, **columns)
 
 
+def redrawn(*region: int, **part: int) -> Composition:
+    return Composition(parts=(DrawnPart(Part(region, **part), "a photo", 0, 0.5),))
+
+
 SOURCE = scene((FIRST, CAT), (SECOND, DOG))
 
 
 @pytest.mark.parametrize(
-    ("mode", "settings", "allowed"),
+    ("mode", "composition", "allowed"),
     [
-        ("img2img", {"parts": [{"region": [5, 5, 35, 35], "object": -1, "padding": 0}]}, (20, 20)),
-        ("inpaint_background", {"parts": [{"region": [5, 5, 35, 35], "object": -1, "padding": 2}]}, (6, 6)),
-        ("inpaint_object", {"parts": [{"region": [5, 5, 35, 35], "object": 0, "padding": 0}]}, (15, 15)),
-        ("paste", {"pasted": [[-3, 50, 10, 20]]}, (52, 4)),
+        ("img2img", redrawn(5, 5, 35, 35), (20, 20)),
+        ("inpaint_background", redrawn(5, 5, 35, 35, padding=2), (6, 6)),
+        ("inpaint_object", redrawn(5, 5, 35, 35, object=0), (15, 15)),
+        ("paste", Composition(pasted=((-3, 50, 10, 20),)), (52, 4)),
     ],
 )
-def test_pixels_that_a_mode_protects_must_be_the_sources(mode: str, settings: dict, allowed: tuple[int, int]) -> None:
+def test_pixels_that_a_mode_protects_must_be_the_sources(
+    mode: str, composition: Composition, allowed: tuple[int, int]
+) -> None:
     inside, beyond = np.zeros((60, 100), np.uint8), np.zeros((60, 100), np.uint8)
     inside[allowed] = 1
     beyond[allowed] = 1
     beyond[45, 65:68] = 255  # in the other box
-    columns = {"mode": mode, "settings": json.dumps(settings)}
+    columns = Provenance(mode=mode, composition=composition).columns()
     fine = changes(scene((FIRST, CAT), (SECOND, DOG), pixels=inside, **columns), SOURCE)
     assert (fine.protected, fine.share) == (0, 1 / 6000)
     assert changes(scene((FIRST, CAT), (SECOND, DOG), pixels=beyond, **columns), SOURCE).protected == 3
@@ -59,9 +66,12 @@ def test_every_scene_is_compared_with_its_photograph(tmp_path: Path, monkeypatch
     monkeypatch.chdir(tmp_path)
     half = np.zeros((60, 100), np.uint8)
     half[:30] = 9
-    made = {"origin": "synthetic", "source_id": "s", "mode": "img2img"}
-    whole = json.dumps({"parts": [{"region": [0, 0, 100, 60], "object": -1, "padding": 0}]})
-    records = [scene((FIRST, CAT), pixels=half, settings=whole, **made), scene(**made)]
+    made = Provenance(source_id="s", mode="img2img")
+    whole = replace(made, composition=redrawn(0, 0, 100, 60))
+    records = [
+        scene((FIRST, CAT), pixels=half, origin="synthetic", **whole.columns()),
+        scene(origin="synthetic", **made.columns()),
+    ]
     generated = [make_record(f"g{n}", r.image, "train", **_columns(r)) for n, r in enumerate(records)]
     columns = measure(write_material(tmp_path, generated, train=[SOURCE], task="det"), CHECKS)
     assert columns["changed"] == [0.5, 0.0]

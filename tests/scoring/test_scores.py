@@ -1,12 +1,12 @@
 """Scores are taken once: a threshold selects among what is kept, and only what a score reads takes it anew."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sets import made, noise, real, write_material
 
+from diffaug.dataset.provenance import Composition, DrawnPart, Part, Provenance
 from diffaug.params.filter import NOT_SCORES, ClsChecks, DetChecks
 from diffaug.runtime.errors import UserError
 from diffaug.scoring import degenerate
@@ -94,8 +94,9 @@ def test_every_section_has_its_module() -> None:
 def test_pixels_that_a_mode_protects_stop_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever scores are asked for."""
     monkeypatch.chdir(tmp_path)
-    settings = json.dumps({"parts": [{"region": [0, 0, 8, 8], "object": -1, "padding": 0}]})
-    scene = made("g0", noise(2), None, source_id="t0", mode="img2img", settings=settings)
+    part = DrawnPart(Part((0, 0, 8, 8)), "a photo", 0, 0.5)
+    how = Provenance(source_id="t0", mode="img2img", composition=Composition(parts=(part,)))
+    scene = made("g0", noise(2), None, **how.columns())
     given = write_material(tmp_path, [scene], train=[real("t0", noise(1), "train", None)], task="det")
     with pytest.raises(UserError, match="1 scenes differ from their photographs in pixels that their modes protect"):
         measure_all(DetChecks(), given, tmp_path)

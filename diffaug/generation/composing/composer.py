@@ -2,11 +2,12 @@
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache
-from typing import Any
 
 from PIL import Image
 
+from diffaug.dataset.provenance import Provenance
 from diffaug.dataset.records import Record
 from diffaug.generation.composing.paste import Cut, compose
 from diffaug.generation.composing.redraw import put_together
@@ -41,17 +42,14 @@ class Composer:
         source = self._sources[scene.source_id]
         drawn = [item for item in scene.items if item in self._jobs]
         flags = [read_flag(self._read(item)) for item in drawn]
-        common: dict[str, Any] = {"flagged": any(flags) if any(flag is not None for flag in flags) else None}
-        first = self._jobs[drawn[0]] if drawn else None
-        settings = self._drawing.sampler.other_settings(first.settings) if first else {}
-        common |= self._drawing.provenance(first) if first else {}
+        flagged = any(flags) if any(flag is not None for flag in flags) else None
+        made = replace(self._drawing.shared(self._jobs[drawn[0]]) if drawn else Provenance(), flagged=flagged)
         if scene.mode == "paste":
             assert self._paste is not None  # without it there are no such scenes
             cuts = [cut for item in scene.items if (cut := self._cut(item)) is not None]
-            return compose(scene, source, cuts, self._sizes, self._paste, settings, **common)
-        assert first is not None  # parts are always drawn
+            return compose(scene, source, cuts, self._sizes, self._paste, made)
         parts = [(self._jobs[item], self._read(item)) for item in scene.items]
-        return put_together(scene, source, parts, settings, **common)
+        return put_together(scene, source, parts, made)
 
     def _cut_out(self, item: str) -> Cut | None:
         """An object without its background; None where there is nothing that can be told from it."""

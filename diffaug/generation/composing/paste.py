@@ -1,17 +1,16 @@
 """Composing detection scenes: objects on real train scenes, with boxes that say what is still to be seen of each."""
 
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image
 from scipy import ndimage
 
 from diffaug.dataset.codec import encode_png
+from diffaug.dataset.provenance import Composition, Provenance
 from diffaug.dataset.records import Record, make_record
-from diffaug.generation.drawing.pnginfo import OWN_KEY
+from diffaug.generation.drawing.pnginfo import own_text
 from diffaug.generation.plan.jobs import SceneJob
 from diffaug.params.generate import Paste
 from diffaug.pictures.boxes import XYWH, edges, outline
@@ -77,15 +76,15 @@ def compose(
     cuts: Sequence[Cut],
     sizes: Sequence[Sequence[float]],
     params: Paste,
-    settings: dict[str, Any],
-    **provenance: object,
+    made: Provenance,
 ) -> Record:
     """The scene with the objects pasted on it one after the other, and the boxes of all objects to be seen.
 
     Simple copy-paste (Ghiasi et al. 2021, arXiv:2012.07177). An object is as large as a random real one of its class
     (`sizes`: each class's longer sides in pixels), times a factor from `params.scale`. It covers at most `max_overlap`
     of any other, and at least `min_visible` of it lies in the scene; without such a place in twenty draws it is left
-    out. An object of which less than `min_labelled` is still to be seen in the end loses its label.
+    out. An object of which less than `min_labelled` is still to be seen in the end loses its label. made: how the
+    objects were drawn.
     """
     generator = np.random.default_rng([job.seed, 1])
     scene = source.open()
@@ -105,21 +104,23 @@ def compose(
         places.append((*place, item.width, item.height))
         prompts += [cut.prompt] if cut.prompt else []
     kept = [one for one in labelled if one.visible >= params.min_labelled]
-    own = {"id": job.id, "source": source.id, "mode": "paste", "items": job.items}
+    made = replace(
+        made,
+        source_id=source.id,
+        mode="paste",
+        index=job.index,
+        prompt=" | ".join(prompts) or None,
+        seed=job.seed,
+        composition=Composition(pasted=tuple(places)),
+    )
     return make_record(
         job.id,
-        encode_png(scene, {OWN_KEY: json.dumps(own, sort_keys=True)}),
+        encode_png(scene, own_text(job.id, source.id, "paste", items=job.items)),
         "train",
         bbox=tuple(one.box for one in kept),
         category=tuple(one.category for one in kept),
         origin="synthetic",
-        source_id=source.id,
-        mode="paste",
-        prompt=" | ".join(prompts) or None,
-        seed=job.seed,
-        index=job.index,
-        settings=json.dumps(settings | {"pasted": places}, sort_keys=True),
-        **provenance,
+        **made.columns(),
     )
 
 

@@ -1,8 +1,8 @@
 """From the work cache to the image tables, row by row: a run of any size needs the memory of a few images."""
 
 import itertools
-import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,16 +35,7 @@ def _image(job: Job, drawing: Drawing) -> Record:
         "train",
         label=job.label,
         origin="synthetic",
-        source_id=job.source_id,
-        mode=job.mode,
-        index=job.index,
-        flagged=read_flag(data),
-        prompt=job.prompt,
-        negative_prompt=job.negative_prompt,
-        seed=job.seed,
-        strength=job.settings.strength or None,
-        settings=json.dumps(drawing.sampler.other_settings(job.settings), sort_keys=True),
-        **drawing.provenance(job),
+        **replace(drawing.provenance(job), flagged=read_flag(data)).columns(),
     )
 
 

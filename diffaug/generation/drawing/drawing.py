@@ -4,14 +4,15 @@ import itertools
 import os
 import threading
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 from PIL import Image
 
 from diffaug.dataset.codec import encode_png
+from diffaug.dataset.provenance import Provenance
 from diffaug.dataset.records import Record
 from diffaug.generation.drawing.cache import WorkCache, Writer
 from diffaug.generation.drawing.identity import fingerprint
@@ -70,19 +71,33 @@ class Drawing:
         finished = sampler.views.finish(image, job, self.source(job))
         return encode_png(finished, text_chunks(job, image.size, sampler.model.label, sampler.model.sha256, flagged))
 
-    def provenance(self, job: Job) -> dict[str, Any]:
-        """The columns that say with which model and settings a job is drawn, the same for all of a batch."""
+    def shared(self, job: Job) -> Provenance:
+        """How a job is drawn: what all images of its batch have in common."""
         model, settings = self.sampler.model, job.settings
-        return {
-            "guidance_scale": settings.guidance_scale,
-            "steps": settings.num_inference_steps,
-            "scheduler": settings.scheduler,
-            "eta": settings.eta if settings.eta >= 0 else None,
-            "model": model.located.name,
-            "revision": model.located.revision,
-            "weights_sha256": model.sha256,
-            "licence": model.located.licence,
-        }
+        return Provenance(
+            guidance_scale=settings.guidance_scale,
+            steps=settings.num_inference_steps,
+            scheduler=settings.scheduler,
+            eta=settings.eta if settings.eta >= 0 else None,
+            model=model.located.name,
+            revision=model.located.revision,
+            weights_sha256=model.sha256,
+            licence=model.located.licence,
+            settings=self.sampler.other_settings(settings),
+        )
+
+    def provenance(self, job: Job) -> Provenance:
+        """How a job is drawn, what is its own included."""
+        return replace(
+            self.shared(job),
+            source_id=job.source_id,
+            mode=job.mode,
+            index=job.index,
+            prompt=job.prompt,
+            negative_prompt=job.negative_prompt,
+            seed=job.seed,
+            strength=job.settings.strength or None,
+        )
 
     def waste(self) -> float:
         """The share of drawn images that only fill batches up, 0 to 1."""

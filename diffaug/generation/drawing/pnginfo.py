@@ -7,6 +7,7 @@ from typing import Any
 from PIL import Image
 
 from diffaug.generation.plan.jobs import Job
+from diffaug.params.schedulers import SPACINGS
 
 _SAMPLERS = {
     "ddim": "DDIM",
@@ -24,8 +25,7 @@ _SAMPLERS = {
     "pndm": "PLMS",
     "unipc": "UniPC",
 }
-_SPACINGS = ("karras", "exponential", "beta")
-OWN_KEY = "diffaug"
+_OWN_KEY = "diffaug"
 
 
 def parameters(job: Job, size: tuple[int, int], model: str, model_hash: str) -> str:
@@ -54,21 +54,23 @@ def parameters(job: Job, size: tuple[int, int], model: str, model_hash: str) -> 
 
 def text_chunks(job: Job, size: tuple[int, int], model: str, model_hash: str, flagged: bool | None) -> dict[str, str]:
     """Both text chunks of a generated PNG. flagged: what the model's safety checker said, None without one."""
-    own = {"id": job.id, "source": job.source_id, "mode": job.mode, "flagged": flagged}
-    return {
-        "parameters": parameters(job, size, model, model_hash),
-        OWN_KEY: json.dumps(own, sort_keys=True),
-    }
+    own = own_text(job.id, job.source_id, job.mode, flagged=flagged)
+    return {"parameters": parameters(job, size, model, model_hash)} | own
+
+
+def own_text(id: str, source: str | None, mode: str, **more: Any) -> dict[str, str]:
+    """The text chunk that says which image this is; more: what only some images have."""
+    return {_OWN_KEY: json.dumps({"id": id, "source": source, "mode": mode} | more, sort_keys=True)}
 
 
 def read_flag(data: bytes) -> bool | None:
     """What the safety checker said of a generated PNG, None where there was none."""
-    return json.loads(Image.open(io.BytesIO(data)).info.get(OWN_KEY, "{}")).get("flagged")
+    return json.loads(Image.open(io.BytesIO(data)).info.get(_OWN_KEY, "{}")).get("flagged")
 
 
 def _sampler(scheduler: str) -> tuple[str, str | None]:
     base, _, last = scheduler.rpartition("_")
-    name, spacing = (base, last.capitalize()) if last in _SPACINGS else (scheduler, None)
+    name, spacing = (base, last.capitalize()) if last in SPACINGS else (scheduler, None)
     return _SAMPLERS.get(name, name), spacing
 
 

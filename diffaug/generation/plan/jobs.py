@@ -5,6 +5,7 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from diffaug.dataset.provenance import Part
 from diffaug.dataset.records import ImageSet
 
 AS_DRAWN = (0, 0)  # the size of a job whose image stays as large as the model draws it
@@ -33,20 +34,6 @@ class Settings:
     def pipeline(self) -> str:
         """The kind of pipeline that draws the mode: both ways of inpainting a scene are inpainting."""
         return self.mode.partition("_")[0]
-
-
-@dataclass(frozen=True)
-class Part:
-    """The part of a real scene that a job draws anew.
-
-    region: (left, top, right, bottom) in the scene's pixels; object: the number of the box redrawn, -1 for none;
-    padding, feather: pixels, see `diffaug.pictures.masks`.
-    """
-
-    region: tuple[int, int, int, int]
-    object: int = -1
-    padding: int = 0
-    feather: int = 0
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from diffaug.dataset.provenance import Part
 from diffaug.dataset.records import ImageSet, Record
 from diffaug.generation.plan.boxes import longer_sides, rarity
-from diffaug.generation.plan.jobs import AS_DRAWN, Job, Part, SceneJob, image_seed
+from diffaug.generation.plan.jobs import AS_DRAWN, Job, SceneJob, image_seed
 from diffaug.generation.plan.objects import free_objects, objects_to_paste
 from diffaug.generation.plan.prompts import Variant, class_variants
 from diffaug.generation.plan.settings import job_settings, pass_on, shares

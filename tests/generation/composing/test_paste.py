@@ -5,6 +5,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from diffaug.dataset.codec import encode_png
+from diffaug.dataset.provenance import Provenance
 from diffaug.dataset.records import Record, make_record
 from diffaug.generation.composing.paste import Cut, compose
 from diffaug.generation.plan.jobs import SceneJob
@@ -29,7 +30,7 @@ def source(size: int = 64, boxes: tuple = (), shade: int = 90) -> Record:
 
 def scene(real: Record, given: Paste, cuts: int = 1, seed: int = 5, side: float = 8.0, cut: Cut = SQUARE) -> Record:
     job = SceneJob("paste-000000", 0, "paste", "s", ("item",) * cuts, seed)
-    return compose(job, real, [cut] * cuts, [[side], [side]], given, {"fit": "pad"}, model="m")
+    return compose(job, real, [cut] * cuts, [[side], [side]], given, Provenance(model="m", settings={"fit": "pad"}))
 
 
 def test_pasting_keeps_the_real_boxes_and_adds_exact_ones() -> None:
@@ -64,7 +65,7 @@ def test_objects_are_as_large_as_real_ones_of_their_class() -> None:
     sizes = set()
     for seed in range(20):
         job = SceneJob("p", 0, "paste", "s", ("item",), seed)
-        record = compose(job, source(), [SQUARE], [[50.0], [10.0, 20.0]], params(), {})
+        record = compose(job, source(), [SQUARE], [[50.0], [10.0, 20.0]], params(), Provenance())
         sizes.add(record.bbox[0][2:])
     assert sizes == {(10.0, 10.0), (20.0, 20.0)}
 
