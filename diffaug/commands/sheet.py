@@ -13,7 +13,7 @@ from diffaug.dataset.records import Record
 from diffaug.generation.drawing.sampler import Sampler
 from diffaug.generation.plan.jobs import Job, Plan, Settings
 from diffaug.params.sampling import OneImage, check_steps, checked
-from diffaug.pictures.grid import draw_grid
+from diffaug.pictures.grid import Cell, draw_grid
 from diffaug.runtime.errors import UserError
 
 _JOB_KEYS = ("prompt", "negative_prompt", "seed")
@@ -92,12 +92,12 @@ def sheet(
             raise UserError(f"sheet: {error}") from None
     sampler.check(list(cells.values()), [])
     sampler.draw([job], sources)  # a first call compiles and allocates, which is no image's fault
-    drawn: dict[tuple[int, int], tuple[Image.Image, str]] = {}
+    drawn: dict[tuple[int, int], Cell] = {}
     for place, wanted in tqdm(cells.items(), desc="sheet", unit="image"):
         start = time.perf_counter()
         image = sampler.draw([wanted], sources).images()[0]
         seconds = (time.perf_counter() - start) / sampler.batch_size
-        drawn[place] = (sampler.views.finish(image, wanted, source), f"{seconds:.3g} s/image")
+        drawn[place] = Cell(sampler.views.finish(image, wanted, source), f"{seconds:.3g} s/image")
     rows = [
         (f"{down.name} = {value}", [drawn[row, column] for column in range(len(across.values))])
         for row, value in enumerate(down.values)

@@ -4,38 +4,24 @@ import json
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import ValidationError
 
+from diffaug.evaluation.tables import METRICS_FILE
 from diffaug.params import Params
 from diffaug.params.messages import one_line
-from diffaug.report.verdict import METRICS
+from diffaug.report.study import Run
 from diffaug.runtime.errors import UserError
 
 _PIPELINE = ("dvc.yaml", "dvc.lock", "diffaug", "stages", "prompts")  # and params.yaml
 
 
-@dataclass(frozen=True)
-class Run:
-    """One experiment: a recipe at a ratio."""
-
-    recipe: str
-    ratio: float
-
-    @property
-    def name(self) -> str:
-        """The experiment's, below the commit that it starts from."""
-        return f"study-{self.recipe.replace('_', '-')}-{self.ratio:g}".replace(".", "p")
-
-    @property
-    def changes(self) -> list[str]:
-        """Its params, for `dvc exp run`."""
-        pairs = (f"merge.recipe={self.recipe}", f"merge.ratio={self.ratio:g}")
-        return [argument for pair in pairs for argument in ("-S", pair)]
+def experiment(run: Run) -> str:
+    """The name of its experiment, below the commit that it starts from."""
+    return f"study-{run.recipe.replace('_', '-')}-{run.ratio:g}".replace(".", "p")
 
 
 def plan_study(params: Params) -> list[Run]:
@@ -69,15 +55,18 @@ def run_study(runs: Sequence[Run], params: Params) -> list[tuple[Run, dict[str, 
         before = ": done before" if found else ""
         print(f"study: {number} of {len(runs)}: {run.recipe}, ratio {run.ratio:g}{before}", flush=True)
         if found is None:
-            command = [sys.executable, "-m", "dvc", "exp", "run", "--temp", "--name", run.name, *run.changes]
+            changes = (f"merge.recipe={run.recipe}", f"merge.ratio={run.ratio:g}")
+            command = [sys.executable, "-m", "dvc", "exp", "run", "--temp", "--name", experiment(run)]
+            command += [argument for change in changes for argument in ("-S", change)]
             command += [argument for path in _weights(params) for argument in ("--copy-paths", path)]
             if subprocess.run(command, check=False).returncode:
                 raise UserError(
-                    f"study: {run.name} failed, see above; what is done is kept: mend it and run `diffaug study` again"
+                    f"study: {experiment(run)} failed, see above; what is done is kept: mend it and run "
+                    "`diffaug study` again"
                 )
             found = _metrics(run)
         if found is None:
-            raise UserError(f"study: {run.name} left no {METRICS}; run `dvc exp show` to see what it did")
+            raise UserError(f"study: {experiment(run)} left no {METRICS_FILE}; run `dvc exp show` to see what it did")
         results.append((run, found))
     return results
 
@@ -105,8 +94,8 @@ def _metrics(run: Run) -> dict[str, Any] | None:
     for line in _git("for-each-ref", "--format=%(refname)", "refs/exps").splitlines():
         # refs/exps/FIRST 2 DIGITS/THE OTHER 38/NAME, of the commit that it began from
         parts = line.split("/")
-        if len(parts) == 5 and parts[4] == run.name and _same_pipeline(parts[2] + parts[3]):
-            return json.loads(_git("show", f"{line}:{METRICS.as_posix()}"))
+        if len(parts) == 5 and parts[4] == experiment(run) and _same_pipeline(parts[2] + parts[3]):
+            return json.loads(_git("show", f"{line}:{METRICS_FILE.as_posix()}"))
     return None
 
 

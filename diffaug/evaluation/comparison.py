@@ -6,10 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from diffaug.evaluation.metrics import ARMS
 from diffaug.evaluation.statistics import Difference, paired_difference
-
-ARMS = ("real", "merged")
-CLEAN, ALL = "clean", "all"  # among corruptions: none, and the average over every one
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,12 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import cv2
 import imagecorruptions
 import numpy as np
 
 from diffaug.dataset.records import Record
-from diffaug.evaluation.comparison import CLEAN
+from diffaug.evaluation.metrics import CLEAN
 from diffaug.params.evaluate import RobustnessParams
 
 _LEAST = 32  # pixels a side, below which the library refuses an image
@@ -33,12 +34,27 @@ def list_conditions(params: RobustnessParams) -> list[Condition]:
     ]
 
 
-def draw_images(records: Sequence[Record], params: RobustnessParams, seed: int) -> list[Record]:
-    """At most `images` of the test images, drawn at random, in their order."""
+def choose_images(records: Sequence[Record], params: RobustnessParams, seed: int) -> list[Record]:
+    """At most `images` of the test images, chosen at random, in their order."""
     if len(records) <= params.images:
         return list(records)
-    drawn = np.random.default_rng(seed).choice(len(records), params.images, replace=False)
-    return [records[index] for index in sorted(drawn)]
+    chosen = np.random.default_rng(seed).choice(len(records), params.images, replace=False)
+    return [records[index] for index in sorted(chosen)]
+
+
+def corrupted_versions(
+    record: Record, pixels: np.ndarray, conditions: Sequence[Condition], seed: int
+) -> list[np.ndarray]:
+    """The pixels of the image, uint8 (H, W, 3), under every condition; the same for every model."""
+    return [corrupt(pixels, one, [seed, *record.sha256.encode()]) for one in conditions]
+
+
+def as_seen(pixels: np.ndarray, side: int) -> np.ndarray:
+    """uint8 (H, W, 3) as Ultralytics scales an image to a network of this size: its longer side, linearly."""
+    height, width = pixels.shape[:2]
+    ratio = side / max(height, width)
+    size = max(1, round(width * ratio)), max(1, round(height * ratio))
+    return pixels if size == (width, height) else cv2.resize(pixels, size, interpolation=cv2.INTER_LINEAR)
 
 
 def corrupt(pixels: np.ndarray, condition: Condition, seed: Sequence[int]) -> np.ndarray:

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from tqdm import tqdm
@@ -20,11 +19,13 @@ from diffaug.dataset.records import Record
 from diffaug.detector.detections import Detections
 from diffaug.detector.predicting import detect_batch
 from diffaug.evaluation.classification import ClsPredictions, resample_classification, score_classification
-from diffaug.evaluation.comparison import ALL, CLEAN, Comparison, Measured, compare, level
-from diffaug.evaluation.corruptions import Condition, corrupt
+from diffaug.evaluation.comparison import Comparison, Measured, compare, level
+from diffaug.evaluation.corruptions import Condition, as_seen, corrupted_versions
 from diffaug.evaluation.detection import DetPredictions, match, resample_detection
+from diffaug.evaluation.metrics import ALL, ARMS, CLEAN, CORRUPTED, corruptible
+from diffaug.evaluation.tables import ROBUSTNESS, TABLES
+from diffaug.runtime.tables import write_table
 
-_KEPT = ("accuracy", "ece", "mAP50_95")
 _CLS_BATCH = 256  # versions of images that a classifier sees together
 # Ultralytics gives up on the boxes of a batch after two seconds and a twentieth more for each image, without a word; in
 # a small batch none comes near that.
@@ -43,17 +44,13 @@ class Trial:
     weights: np.ndarray
     seed: int
 
-    def versions(self, record: Record, pixels: np.ndarray) -> list[np.ndarray]:
-        """The image's pixels, uint8 (H, W, 3), under every condition; the same for every model."""
-        return [corrupt(pixels, one, [self.seed, *record.sha256.encode()]) for one in self.conditions]
-
 
 def classify_corrupted(models: Models, trial: Trial, image_size: int, device: torch.device) -> Runs:
     """Accuracy and calibration error of every classifier under every condition."""
     labels = torch.tensor([record.label for record in trial.records])
     found: dict[str, list[list[torch.Tensor]]] = {arm: [[] for _ in networks] for arm, networks in models.items()}
     for some in _chunks(trial.records, max(1, _CLS_BATCH // len(trial.conditions))):
-        versions = [one for record in some for one in trial.versions(record, to_rgb_array(record.open(), image_size))]
+        versions = [one for record in some for one in _versions(record, to_rgb_array(record.open(), image_size), trial)]
         pixels = torch.from_numpy(np.stack(versions)).permute(0, 3, 1, 2).contiguous().to(device)
         for arm, networks in models.items():
             for place, network in enumerate(networks):
@@ -68,6 +65,10 @@ def classify_corrupted(models: Models, trial: Trial, image_size: int, device: to
     }
 
 
+def _versions(record: Record, pixels: np.ndarray, trial: Trial) -> list[np.ndarray]:
+    return corrupted_versions(record, pixels, trial.conditions, trial.seed)
+
+
 def _chunks(records: Sequence[Record], size: int) -> Iterator[Sequence[Record]]:
     with tqdm(total=len(records), desc="corrupted images", unit="image", mininterval=1.0, leave=False) as bar:
         for start in range(0, len(records), size):
@@ -77,11 +78,11 @@ def _chunks(records: Sequence[Record], size: int) -> Iterator[Sequence[Record]]:
 
 
 def _classified(run: ClsPredictions, weights: np.ndarray) -> Measured:
-    return _kept(score_classification(run), resample_classification(run, weights))
+    return _kept("cls", score_classification(run), resample_classification(run, weights))
 
 
-def _kept(points: Mapping[str, float], resampled: Mapping[str, np.ndarray]) -> Measured:
-    names = [name for name in _KEPT if name in points]
+def _kept(task: str, points: Mapping[str, float], resampled: Mapping[str, np.ndarray]) -> Measured:
+    names = corruptible(task)
     return Measured({name: points[name] for name in names}, {name: resampled[name] for name in names})
 
 
@@ -92,7 +93,7 @@ def detect_corrupted(models: Models, trial: Trial, classes: int, image_size: int
         pixels = to_rgb_array(record.open())
         seen_as = as_seen(pixels, image_size)
         scale = np.tile(np.divide(pixels.shape[1::-1], seen_as.shape[1::-1]), 2).astype(np.float32)
-        versions = trial.versions(record, seen_as)
+        versions = _versions(record, seen_as, trial)
         parts = [versions[start : start + _DET_BATCH] for start in range(0, len(versions), _DET_BATCH)]
         for arm, networks in models.items():
             for place, network in enumerate(networks):
@@ -107,18 +108,10 @@ def detect_corrupted(models: Models, trial: Trial, classes: int, image_size: int
     }
 
 
-def as_seen(pixels: np.ndarray, side: int) -> np.ndarray:
-    """uint8 (H, W, 3) as Ultralytics scales an image to a network of this size: its longer side, linearly."""
-    height, width = pixels.shape[:2]
-    ratio = side / max(height, width)
-    size = max(1, round(width * ratio)), max(1, round(height * ratio))
-    return pixels if size == (width, height) else cv2.resize(pixels, size, interpolation=cv2.INTER_LINEAR)
-
-
 def _detected(run: DetPredictions, weights: np.ndarray) -> Measured:
     matches = match(run)
     point = {name: float(values[0]) for name, values in resample_detection(matches, np.ones_like(weights[:1])).items()}
-    return _kept(point, resample_detection(matches, weights))
+    return _kept("det", point, resample_detection(matches, weights))
 
 
 @dataclass(frozen=True)
@@ -153,19 +146,20 @@ def _average(measured: Iterable[Measured]) -> Measured:
     )
 
 
-def curve_rows(runs: Runs, conditions: Sequence[Condition], confidence: float) -> list[list[object]]:
-    """Rows corruption, severity, metric, then for each arm the mean over seeds and the ends of its interval, in 0-1."""
+def write_curves(task: str, runs: Runs, conditions: Sequence[Condition], confidence: float) -> None:
+    """Write corruption, severity, metric and, for each arm, the mean over seeds and its interval, in 0-1."""
     rows: list[list[object]] = []
     for place, condition in enumerate(conditions):
-        for name in runs["real"][0][place].points:
-            levels = [level([of_seed[place] for of_seed in of_arm], name, confidence) for of_arm in runs.values()]
+        for name in corruptible(task):
+            levels = [level([of_seed[place] for of_seed in runs[arm]], name, confidence) for arm in ARMS]
             ends = [end for one in levels for end in (one.mean, max(one.low, 0.0), min(one.high, 1.0))]
             rows.append([condition.corruption, condition.severity, name, *ends])
-    return rows
+    header = ["corruption", "severity", "metric", *(f"{arm}{end}" for arm in ARMS for end in ("", "_low", "_high"))]
+    write_table(TABLES / ROBUSTNESS.format(task=task), header, rows)
 
 
 def with_corrupted(comparison: Comparison, robustness: Robustness) -> Comparison:
-    """The comparison, and that on all corrupted images as further metrics, corrupted_NAME."""
+    """The comparison, and that on all corrupted images as further metrics, whose names begin with corrupted_."""
     corrupted = robustness.corruptions[ALL]
     return Comparison(
         comparison.real | _renamed(corrupted.real),
@@ -175,4 +169,4 @@ def with_corrupted(comparison: Comparison, robustness: Robustness) -> Comparison
 
 
 def _renamed(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {f"corrupted_{name}": value for name, value in values.items()}
+    return {f"{CORRUPTED}{name}": value for name, value in values.items()}

@@ -7,7 +7,6 @@ from typing import TypeVar
 import numpy as np
 from scipy import stats
 
-LOWER_IS_BETTER = frozenset({"ece", "corrupted_ece"})
 POWER = 0.8
 _NOTHING = 1e-18  # a variance that is only rounding
 
@@ -87,12 +86,14 @@ def changed_sides(real: np.ndarray, merged: np.ndarray) -> ChangedSides:
     return ChangedSides(mended, broken, p)
 
 
-def verdict(metric: str, difference: Difference, corrected: float, confidence: float, seeds: int) -> str:
+def verdict(
+    difference: Difference, corrected: float, confidence: float, seeds: int, lower_is_better: bool = False
+) -> str:
     """helped, hurt or no difference: the first two only where the p-value, `corrected` for the number of metrics, is
     below 1 - confidence; one seed cannot say."""
     if seeds < 2:
         return "needs 2 seeds"
     if corrected >= 1 - confidence:
         return "no difference"
-    better = (difference.mean < 0) == (metric in LOWER_IS_BETTER)
+    better = (difference.mean < 0) == lower_is_better
     return "helped" if better else "hurt"

@@ -1,6 +1,5 @@
 """Writing what train_gen made: a diffusers folder, or LoRA weights beside the name of their base model."""
 
-import csv
 import json
 import shutil
 from collections.abc import Callable, Sequence
@@ -14,6 +13,7 @@ from torch import Tensor
 from diffaug.diffusion.opening import BASE_FILE, LEARNED_FILE, LORA_FILE
 from diffaug.params.base import ModelName
 from diffaug.runtime.quiet import silence_libraries
+from diffaug.runtime.tables import write_table
 
 LOSS_POINTS = 200
 
@@ -77,11 +77,10 @@ def _replace(folder: Path, write: Callable[[Path], Any]) -> None:
 
 
 def _write_losses(folder: Path, losses: dict[str, list[float]]) -> None:
-    with (folder / "losses.csv").open("w", newline="", encoding="utf-8") as handle:
-        writer = csv.writer(handle, lineterminator="\n")
-        writer.writerow(["network", "step", "loss"])
-        for network, values in losses.items():
-            every = max(1, len(values) // LOSS_POINTS)
-            for start in range(0, len(values), every):
-                part = values[start : start + every]
-                writer.writerow([network, start + len(part), f"{sum(part) / len(part):.6f}"])
+    rows = []
+    for network, values in losses.items():
+        every = max(1, len(values) // LOSS_POINTS)
+        for start in range(0, len(values), every):
+            part = values[start : start + every]
+            rows.append([network, start + len(part), f"{sum(part) / len(part):.6f}"])
+    write_table(folder / "losses.csv", ["network", "step", "loss"], rows)

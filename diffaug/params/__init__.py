@@ -17,6 +17,7 @@ from diffaug.params.filter import FilterParams
 from diffaug.params.generate import GenerateParams
 from diffaug.params.merge import MergeParams, Ratio, Recipe
 from diffaug.params.messages import one_line
+from diffaug.params.report import ReportParams
 from diffaug.params.train_cls import TrainClsParams
 from diffaug.params.train_det import TrainDetParams
 from diffaug.params.train_gen import TrainGenParams
@@ -33,6 +34,7 @@ class Params(Section):
     train_cls: TrainClsParams
     train_det: TrainDetParams
     evaluate: EvaluateParams
+    report: ReportParams
     study: dict[Recipe, list[Ratio]]
 
     @model_validator(mode="after")

@@ -47,5 +47,4 @@ class EvaluateParams(Section):
     resamples: Annotated[int, Field(ge=100)]
     confidence: Annotated[float, Field(gt=0.5, lt=1)]
     seed: Seed
-    sheet_rows: Annotated[int, Field(ge=1, le=20)]
     robustness: RobustnessParams | None = None

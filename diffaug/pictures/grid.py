@@ -1,62 +1,105 @@
-"""A grid of pictures with labelled rows and columns and a line below each."""
+"""Sheets of pictures: cells of one size with a caption below, in sections or with labelled rows and columns."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from PIL import Image, ImageDraw
 
 from diffaug.pictures.fonts import Font, font_for
 
 _GAP, _LINE, _LEFT = 6, 18, 150
+_TITLE = 16  # letters of titles; captions have 11
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A picture and the caption below it, of one or two lines."""
+
+    picture: Image.Image
+    caption: str = ""
+
+
+@dataclass(frozen=True)
+class Section:
+    """Rows of cells under a title."""
+
+    title: str
+    cells: Sequence[Cell]
+
+
+def fitted(picture: Image.Image, side: int) -> Image.Image:
+    """RGB, `side` pixels square: the picture in the upper left corner, as large as fits. Small ones are enlarged
+    without smoothing, so that their pixels show."""
+    scale = side / max(picture.size)
+    size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+    resample = Image.Resampling.NEAREST if scale >= 2 else Image.Resampling.LANCZOS
+    square = Image.new("RGB", (side, side), "#dddddd")
+    square.paste(picture.convert("RGB").resize(size, resample), (0, 0))
+    return square
+
+
+def draw_sections(sections: Sequence[Section], columns: int, width: int) -> Image.Image:
+    """RGB, `width` pixels wide: the sections under each other, each with rows of so many cells."""
+    side = (width - _GAP) // columns - _GAP
+    high = side + 2 * _LINE
+    heights = [_LINE + 2 * _GAP + high * max(1, -(-len(section.cells) // columns)) for section in sections]
+    sheet = Image.new("RGB", (width, sum(heights) + _GAP), "white")
+    pen = ImageDraw.Draw(sheet)
+    top = _GAP
+    for section, height in zip(sections, heights):
+        pen.text((_GAP, top), section.title, fill="black", font=font_for(section.title, _TITLE))
+        first = top + _LINE + _GAP
+        if not section.cells:
+            pen.text((_GAP, first), "none", fill="gray", font=font_for("none", 12))
+        for number, cell in enumerate(section.cells):
+            place = (_GAP + number % columns * (side + _GAP), first + number // columns * high)
+            _draw_cell(sheet, pen, place, cell, side)
+        top += height
+    return sheet
 
 
 def draw_grid(
-    title: str, columns: Sequence[str], rows: Sequence[tuple[str, Sequence[tuple[Image.Image, str]]]], cell: int = 192
+    title: str, columns: Sequence[str], rows: Sequence[tuple[str, Sequence[Cell]]], side: int = 192
 ) -> Image.Image:
-    """RGB. `columns`: the labels on top; `rows`: a label, and for every column a picture and the text below it.
-
-    Pictures are fitted to `cell` pixels; small ones are enlarged without smoothing, so that their pixels show.
-    """
-    width = _LEFT + len(columns) * (cell + _GAP) + _GAP
-    height = 3 * _LINE + len(rows) * (cell + _LINE + _GAP) + _GAP
+    """RGB. `columns`: the labels on top; `rows`: a label, and a cell for every column, its picture `side` pixels."""
+    width = _LEFT + len(columns) * (side + _GAP) + _GAP
+    height = 3 * _LINE + len(rows) * (side + _LINE + _GAP) + _GAP
     sheet = Image.new("RGB", (width, height), "white")
     pen = ImageDraw.Draw(sheet)
     pen.text((_GAP, _GAP), title, fill="black", font=font_for(title, 14))
     for column, label in enumerate(columns):
         font = font_for(label, 14)
-        pen.text((_LEFT + column * (cell + _GAP), 2 * _LINE), _shorten(pen, label, font, cell), fill="black", font=font)
+        pen.text((_LEFT + column * (side + _GAP), 2 * _LINE), shortened(label, font, side), fill="black", font=font)
     for row, (label, cells) in enumerate(rows):
-        top = 3 * _LINE + _GAP + row * (cell + _LINE + _GAP)
+        top = 3 * _LINE + _GAP + row * (side + _LINE + _GAP)
         font = font_for(label, 14)
-        for number, line in enumerate(_wrap(pen, label, font, _LEFT - 2 * _GAP)):
+        for number, line in enumerate(_wrapped(label, font, _LEFT - 2 * _GAP)):
             pen.text((_GAP, top + number * _LINE), line, fill="black", font=font)
-        for column, (picture, text) in enumerate(cells):
-            left = _LEFT + column * (cell + _GAP)
-            sheet.paste(_fit(picture, cell), (left, top))
-            pen.text((left, top + cell + 2), text, fill="#555555", font=font_for(text, 11))
+        for column, cell in enumerate(cells):
+            _draw_cell(sheet, pen, (_LEFT + column * (side + _GAP), top), cell, side)
     return sheet
 
 
-def _fit(picture: Image.Image, cell: int) -> Image.Image:
-    scale = cell / max(picture.size)
-    size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
-    resample = Image.Resampling.NEAREST if scale >= 2 else Image.Resampling.LANCZOS
-    square = Image.new("RGB", (cell, cell), "#eeeeee")
-    square.paste(picture.convert("RGB").resize(size, resample), (0, 0))
-    return square
-
-
-def _shorten(pen: ImageDraw.ImageDraw, text: str, font: Font, width: int) -> str:
-    while len(text) > 4 and pen.textlength(text, font=font) > width:
+def shortened(text: str, font: Font, width: int) -> str:
+    """The text, or as much of it as is not wider than `width` pixels, and dots."""
+    while len(text) > 4 and font.getlength(text) > width:
         text = f"{text[:-4]}..."
     return text
 
 
-def _wrap(pen: ImageDraw.ImageDraw, text: str, font: Font, width: int) -> list[str]:
+def _draw_cell(sheet: Image.Image, pen: ImageDraw.ImageDraw, place: tuple[int, int], cell: Cell, side: int) -> None:
+    sheet.paste(fitted(cell.picture, side), place)
+    font = font_for(cell.caption, 11)
+    lines = "\n".join(shortened(line, font, side) for line in cell.caption.split("\n"))
+    pen.text((place[0], place[1] + side + 2), lines, fill="black", font=font, spacing=2)
+
+
+def _wrapped(text: str, font: Font, width: int) -> list[str]:
     lines = [""]
     for word in text.split():
         longer = f"{lines[-1]} {word}".strip()
-        if lines[-1] and pen.textlength(longer, font=font) > width:
+        if lines[-1] and font.getlength(longer) > width:
             lines.append(word)
         else:
             lines[-1] = longer
-    return [_shorten(pen, line, font, width) for line in lines[:8]]
+    return [shortened(line, font, width) for line in lines[:8]]

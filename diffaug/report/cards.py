@@ -1,18 +1,16 @@
 """Model and dataset cards in the hub's format, from the same numbers as the report."""
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from huggingface_hub import DatasetCardData, EvalResult, ModelCardData
 
-from diffaug.report.task import SEEDS
-from diffaug.report.verdict import TITLES, corrupted_note, verdict_header, verdict_rows
+from diffaug.evaluation.metrics import METRICS, TASKS
+from diffaug.evaluation.tables import SEEDS, TABLES
+from diffaug.report.verdict import corrupted_note, verdict_header, verdict_rows
 from diffaug.runtime.files import atomic_path
-
-_TASKS = {"cls": "image-classification", "det": "object-detection"}
-_LIBRARIES = {"cls": "torchvision", "det": "ultralytics"}
+from diffaug.runtime.tables import read_table
 
 
 def write_cards(
@@ -22,17 +20,15 @@ def write_cards(
     source: str,
     names: Sequence[str],
     generators: Sequence[str],
-    plots: Path,
 ) -> None:
     """Write `model-TASK.md` and `dataset-TASK.md`, to be the README.md beside the task's merged model (of the first
     seed) or images.
 
-    source: where the real images come from; generators: the models that drew, with their licences; plots: where
-    the table of seeds lies.
+    source: where the real images come from; generators: the models that drew, with their licences.
     """
     folder.mkdir(parents=True, exist_ok=True)
     texts = {
-        "model": _model_card(task, metrics, source, names, plots),
+        "model": _model_card(task, metrics, source, names),
         "dataset": _dataset_card(task, metrics, source, names, generators),
     }
     for kind, text in texts.items():
@@ -40,31 +36,30 @@ def write_cards(
             temporary.write_text(text, encoding="utf-8")
 
 
-def _own(plots: Path, task: str) -> dict[str, str]:
+def _own(task: str) -> dict[str, str]:
     """The row of the model that the card is for: merged, of the first seed."""
-    with (plots / f"{task}_{SEEDS}").open(newline="", encoding="utf-8") as handle:
-        return next(row for row in csv.DictReader(handle) if row["arm"] == "merged")
+    return next(row for row in read_table(TABLES / SEEDS.format(task=task)) if row["arm"] == "merged")
 
 
-def _model_card(task: str, metrics: dict[str, Any], source: str, names: Sequence[str], plots: Path) -> str:
-    own = _own(plots, task)
+def _model_card(task: str, metrics: dict[str, Any], source: str, names: Sequence[str]) -> str:
+    own = _own(task)
     results = [
         EvalResult(
-            task_type=_TASKS[task],
+            task_type=TASKS[task].hub,
             dataset_type=source,
             dataset_name=source,
             dataset_split="test",
-            metric_type=name,
-            metric_name=name,
-            metric_value=round(float(own[name]), 4),
+            metric_type=metric.name,
+            metric_name=metric.name,
+            metric_value=round(float(own[metric.name]), 4),
         )
-        for kind, name in TITLES
-        if kind == task and name in own
+        for metric in METRICS
+        if metric.title and metric.task == task and metric.name in own
     ]
     data = ModelCardData(
         model_name=f"diffaug-{task}",
-        library_name=_LIBRARIES[task],
-        pipeline_tag=_TASKS[task],
+        library_name=TASKS[task].library,
+        pipeline_tag=TASKS[task].hub,
         tags=["diffaug", "synthetic-data"],
         eval_results=results,
     )
@@ -92,7 +87,7 @@ def _dataset_card(
     task: str, metrics: dict[str, Any], source: str, names: Sequence[str], generators: Sequence[str]
 ) -> str:
     data = DatasetCardData(
-        task_categories=[_TASKS[task]],
+        task_categories=[TASKS[task].hub],
         tags=["diffaug", "synthetic"],
         pretty_name=f"{source}, with {_added(task, metrics)}",
         configs=[

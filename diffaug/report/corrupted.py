@@ -1,19 +1,21 @@
 """One test image under every corruption, for the eye."""
 
-from collections.abc import Sequence
-
 import numpy as np
 from PIL import Image
 
-from diffaug.dataset.codec import encode_png
-from diffaug.dataset.records import make_record
-from diffaug.evaluation.corruptions import Condition
-from diffaug.report.sheet import Tile, draw_sheet
+from diffaug.dataset.codec import encode_png, to_rgb_array
+from diffaug.dataset.records import Record, make_record
+from diffaug.evaluation.corruptions import as_seen, choose_images, corrupted_versions, list_conditions
+from diffaug.params.evaluate import RobustnessParams
+from diffaug.report.sheet import Tile, make_sheet
 
 
-def corrupted_sheet(versions: Sequence[np.ndarray], conditions: Sequence[Condition]) -> Image.Image:
-    """A row for each corruption, by severity, each after the image as it is. versions: uint8 (H, W, 3), one for each
-    condition, the image as it is first."""
+def corrupted_sheet(test: list[Record], params: RobustnessParams, side: int, seed: int) -> Image.Image:
+    """The first image that evaluate corrupts, at the size `side` that the network sees: a row for each corruption, by
+    severity, after the image as it is."""
+    conditions = list_conditions(params)
+    record = choose_images(test, params, seed)[0]
+    versions = corrupted_versions(record, _seen(record, side), conditions, seed)
     tiles = [
         Tile(make_record(str(place), encode_png(Image.fromarray(pixels)), "test"), f"severity {one.severity}")
         for place, (pixels, one) in enumerate(zip(versions, conditions))
@@ -21,4 +23,11 @@ def corrupted_sheet(versions: Sequence[np.ndarray], conditions: Sequence[Conditi
     rows: dict[str, list[Tile]] = {}
     for tile, one in zip(tiles[1:], conditions[1:]):
         rows.setdefault(one.corruption, [tiles[0]]).append(tile)
-    return draw_sheet(list(rows.items()), max(len(row) for row in rows.values()))
+    return make_sheet(list(rows.items()), max(len(row) for row in rows.values()))
+
+
+def _seen(record: Record, side: int) -> np.ndarray:
+    """The pixels as the classifier sees an image, or the detector a scene."""
+    if record.label is not None:
+        return to_rgb_array(record.open(), side)
+    return as_seen(to_rgb_array(record.open()), side)

@@ -1,6 +1,5 @@
 """The report's figures as SVG, the same bytes for the same numbers."""
 
-import csv
 import io
 import itertools
 import math
@@ -14,11 +13,11 @@ import matplotlib
 import matplotlib.figure
 import numpy as np
 
-from diffaug.evaluation.comparison import ARMS
+from diffaug.evaluation.metrics import ARMS
+from diffaug.report.style import COLORS, PLAIN
+from diffaug.runtime.tables import read_table
 from diffaug.scoring.ledger import Entry
 
-_COLORS = {"real": "#6b7280", "merged": "#2563eb", "helped": "#2a7f3e", "hurt": "#b3261e"}
-_PLAIN = "#555555"
 _LABELS = 30  # classes whose names still fit
 
 
@@ -26,26 +25,29 @@ def intervals(rows: Sequence[tuple[str, float, float, float, str]]) -> str:
     """Differences with their intervals: (title, low, mean, high, verdict) each, in points."""
     figure = matplotlib.figure.Figure(figsize=(7, 0.8 + 0.4 * len(rows)), layout="constrained")
     axes = figure.subplots()
+    draw_intervals(axes, rows)
+    axes.set_xlabel("merged minus real, points")
+    return _svg(figure)
+
+
+def draw_intervals(axes: Any, rows: Sequence[tuple[str, float, float, float, str]]) -> None:
+    """Each row a line from low to high with a dot at the mean, in the colour of its verdict, the first row on top."""
     for place, (_, low, mean, high, verdict) in enumerate(reversed(rows)):
-        color = _COLORS.get(verdict, _PLAIN)
+        color = COLORS.get(verdict, PLAIN)
         axes.plot([low, high], [place, place], color=color, linewidth=2)
         axes.plot([mean], [place], "o", color=color)
     axes.axvline(0, color="black", linewidth=0.8)
     axes.set_yticks(range(len(rows)), [title for title, *_ in reversed(rows)])
-    axes.set_xlabel("merged minus real, points")
     axes.grid(axis="x", alpha=0.3)
-    return _svg(figure)
 
 
 def curves(table: Path, value: str) -> str:
     """Both arms' training curves from a CSV of step, real, merged."""
-    rows = _read(table)
+    rows = read_table(table)
     figure = matplotlib.figure.Figure(figsize=(5, 3), layout="constrained")
     axes = figure.subplots()
     for arm in ARMS:
-        axes.plot(
-            [float(row["step"]) for row in rows], [float(row[arm]) for row in rows], color=_COLORS[arm], label=arm
-        )
+        axes.plot([float(row["step"]) for row in rows], [float(row[arm]) for row in rows], color=COLORS[arm], label=arm)
     axes.set_xlabel("step")
     axes.set_ylabel(value)
     axes.legend()
@@ -58,7 +60,7 @@ def confusion(tables: Mapping[str, Path], names: Sequence[str]) -> str:
     side = min(9.0, 2 + 0.3 * len(names))
     figure = matplotlib.figure.Figure(figsize=(2 * side, side), layout="constrained")
     for axes, (arm, table) in zip(figure.subplots(1, len(tables), squeeze=False)[0], tables.items()):
-        counts = Counter((row["actual"], row["predicted"]) for row in _read(table))
+        counts = Counter((row["actual"], row["predicted"]) for row in read_table(table))
         shares = np.array([[counts[actual, predicted] for predicted in names] for actual in names], dtype=float)
         shares /= np.maximum(shares.sum(axis=1, keepdims=True), 1)
         axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
@@ -72,7 +74,7 @@ def confusion(tables: Mapping[str, Path], names: Sequence[str]) -> str:
 
 def reliability(table: Path) -> str:
     """Accuracy over confidence, bin by bin, from a CSV of arm, confidence, accuracy, share (the dot's size)."""
-    rows = _read(table)
+    rows = read_table(table)
     figure = matplotlib.figure.Figure(figsize=(4.5, 4), layout="constrained")
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color="black", linewidth=0.8)
@@ -80,8 +82,8 @@ def reliability(table: Path) -> str:
         columns = [
             [float(row[name]) for row in rows if row["arm"] == arm] for name in ("confidence", "accuracy", "share")
         ]
-        axes.plot(columns[0], columns[1], color=_COLORS[arm], linewidth=1)
-        axes.scatter(columns[0], columns[1], [8 + 300 * share for share in columns[2]], color=_COLORS[arm], label=arm)
+        axes.plot(columns[0], columns[1], color=COLORS[arm], linewidth=1)
+        axes.scatter(columns[0], columns[1], [8 + 300 * share for share in columns[2]], color=COLORS[arm], label=arm)
     axes.set_xlim(0, 1.03)
     axes.set_ylim(0, 1.03)
     axes.set_xlabel("confidence")
@@ -94,7 +96,7 @@ def reliability(table: Path) -> str:
 def robustness(table: Path, metric: str, clean: str) -> str:
     """Both arms over the severities of each corruption, with their intervals, from a CSV of `curve_rows`; severity 0
     is `clean`, the images as they are."""
-    rows = [row for row in _read(table) if row["metric"] == metric]
+    rows = [row for row in read_table(table) if row["metric"] == metric]
     names = list(dict.fromkeys(row["corruption"] for row in rows if row["corruption"] != clean))
     across = min(5, len(names))
     down = -(-len(names) // across)
@@ -109,8 +111,8 @@ def robustness(table: Path, metric: str, clean: str) -> str:
         severity = [int(row["severity"]) for row in shown]
         for arm in ARMS:
             mean, low, high = ([100 * float(row[arm + end]) for row in shown] for end in ("", "_low", "_high"))
-            axes.plot(severity, mean, color=_COLORS[arm], label=arm)
-            axes.fill_between(severity, low, high, color=_COLORS[arm], alpha=0.15, linewidth=0)
+            axes.plot(severity, mean, color=COLORS[arm], label=arm)
+            axes.fill_between(severity, low, high, color=COLORS[arm], alpha=0.15, linewidth=0)
         axes.set_title(name, fontsize=9)
         axes.grid(alpha=0.3)
     figure.supxlabel("severity", fontsize=9)
@@ -122,7 +124,7 @@ def per_class(table: Path) -> str:
     """Every class's number in both arms, the most mended class on top and, of very many, as many from either end;
     differences of single classes have no interval here, so none is to be read as a finding. Classes without a test
     object are left out."""
-    rows = [row for row in _read(table) if not math.isnan(float(row["real"]) + float(row["merged"]))]
+    rows = [row for row in read_table(table) if not math.isnan(float(row["real"]) + float(row["merged"]))]
     rows.sort(key=lambda row: float(row["merged"]) - float(row["real"]))
     if len(rows) > _LABELS:
         rows = rows[: _LABELS // 2] + rows[-_LABELS // 2 :]
@@ -131,7 +133,7 @@ def per_class(table: Path) -> str:
     for place, row in enumerate(rows):
         axes.plot([float(row[arm]) for arm in ARMS], [place, place], color="#cccccc", linewidth=2, zorder=1)
     for arm in ARMS:
-        axes.scatter([float(row[arm]) for row in rows], range(len(rows)), color=_COLORS[arm], label=arm, zorder=2)
+        axes.scatter([float(row[arm]) for row in rows], range(len(rows)), color=COLORS[arm], label=arm, zorder=2)
     axes.set_yticks(range(len(rows)), [row["class"] for row in rows])
     axes.legend()
     axes.grid(axis="x", alpha=0.3)
@@ -143,11 +145,11 @@ def funnel(entries: Sequence[Entry], used: int | None) -> str:
     reasons = Counter(entry.reason for entry in entries if entry.reason).most_common()
     kept = len(entries) - sum(count for _, count in reasons)
     left = list(itertools.accumulate([len(entries), *(-count for _, count in reasons)]))
-    bars = [("made", 0, len(entries), _COLORS["real"])]
-    bars += [(reason, after, count, _COLORS["hurt"]) for (reason, count), after in zip(reasons, left[1:])]
-    bars.append(("kept", 0, kept, _COLORS["merged"]))
+    bars = [("made", 0, len(entries), COLORS["real"])]
+    bars += [(reason, after, count, COLORS["hurt"]) for (reason, count), after in zip(reasons, left[1:])]
+    bars.append(("kept", 0, kept, COLORS["merged"]))
     if used is not None:
-        bars.append(("used", 0, used, _COLORS["helped"]))
+        bars.append(("used", 0, used, COLORS["helped"]))
     figure = matplotlib.figure.Figure(figsize=(7, 0.8 + 0.35 * len(bars)), layout="constrained")
     axes = figure.subplots()
     for place, (_, start, width, color) in enumerate(reversed(bars)):
@@ -156,11 +158,6 @@ def funnel(entries: Sequence[Entry], used: int | None) -> str:
     axes.set_yticks(range(len(bars)), [title for title, *_ in reversed(bars)])
     axes.set_xlim(0, 1.1 * max(1, len(entries)))
     return _svg(figure)
-
-
-def _read(table: Path) -> list[dict[str, str]]:
-    with table.open(newline="", encoding="utf-8") as handle:
-        return list(csv.DictReader(handle))
 
 
 def _svg(figure: Any) -> str:

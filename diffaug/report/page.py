@@ -12,20 +12,16 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
-from diffaug.evaluation.comparison import ALL, ARMS, CLEAN
+from diffaug.evaluation.metrics import ALL, ARMS, CLEAN, TASKS, find_metric, headline
+from diffaug.evaluation.tables import CONFUSION, RELIABILITY, ROBUSTNESS, TABLES, TRAINING
 from diffaug.report import figures
-from diffaug.report.task import RELIABILITY, ROBUSTNESS, TaskReport
-from diffaug.report.verdict import TITLES, verdict_header, verdict_rows
+from diffaug.report.task import TaskReport
+from diffaug.report.verdict import verdict_header, verdict_rows
 from diffaug.runtime.files import atomic_path
 from diffaug.scoring.ledger import Entry
 
 PAGE = Path("metrics/report.html")
 _LIBRARIES = ("torch", "torchvision", "diffusers", "transformers", "ultralytics-opencv-headless", "dvc", "torchmetrics")
-_TASKS = {"cls": "The classifier", "det": "The detector"}
-_CURVES = {"cls": "accuracy on real val", "det": "mAP50-95 on real val"}
-_PER_CLASS = {"cls": "cls_per_class_accuracy.csv", "det": "det_per_class_mAP50_95.csv"}
-_HEADLINE = {"cls": "accuracy", "det": "mAP50_95"}
-_NAMES = {"ece": "ECE (lower is better),", "mAP50_95": "mAP50-95"}
 _CAPTIONS = {
     "corrupted": "What the corruptions do to one test image",
     "sheet": "Real images, and synthetic ones that were kept and rejected, with the reason",
@@ -38,14 +34,13 @@ def write_page(
     path: Path,
     metrics: dict[str, Any],
     tasks: Mapping[str, TaskReport],
-    plots: Path,
     generators: Sequence[str],
     params: str,
 ) -> None:
     """Write the page: one file that asks the network for nothing. params: the text of params.yaml."""
     rows = verdict_rows(metrics)
     intervals = [
-        (TITLES[task, name], *(100 * metrics["delta"][task][name][key] for key in ("low", "mean", "high")), row[-1])
+        (row[0], *(100 * metrics["delta"][task][name][key] for key in ("low", "mean", "high")), row[-1])
         for (task, name), row in rows.items()
     ]
     environment = Environment(loader=PackageLoader("diffaug", "report"), autoescape=True, undefined=StrictUndefined)
@@ -57,7 +52,7 @@ def write_page(
         notes=metrics.get("notes", []),
         table=[_verdict_first(row) for row in (verdict_header(metrics), *rows.values())],
         intervals=figures.intervals(intervals),
-        tasks=[_task(task, report, metrics, plots) for task, report in tasks.items()],
+        tasks=[_task(task, report, metrics) for task, report in tasks.items()],
         generators=list(generators) or ["none"],
         versions=", ".join(
             [f"Python {platform.python_version()}", *(f"{name} {version(name)}" for name in _LIBRARIES)]
@@ -75,8 +70,7 @@ def _verdict_first(row: Sequence[str]) -> list[str]:
 
 
 def _sentence(task: str, metrics: dict[str, Any], rows: Mapping[Any, Sequence[str]]) -> dict[str, str]:
-    name = _HEADLINE[task]
-    title = TITLES[task, name]
+    name, title = headline(task).name, headline(task).title
     delta, said = metrics["delta"][task][name], rows[task, name][-1]
     recipe = metrics["recipe"][task]
     what = "synthetic images" if recipe == "synthetic" else f"images (recipe {recipe})"
@@ -99,28 +93,28 @@ def _drawn(task: str, metrics: dict[str, Any]) -> bool:
     return metrics["recipe"][task] in ("synthetic", "unfiltered", "shuffled_labels")
 
 
-def _task(task: str, report: TaskReport, metrics: dict[str, Any], plots: Path) -> dict[str, Any]:
+def _task(task: str, report: TaskReport, metrics: dict[str, Any]) -> dict[str, Any]:
     shown = [
         (
             figures.funnel(report.ledger, metrics["added"][task] if _drawn(task, metrics) else None),
             f"Synthetic images: made, rejected for what, kept{_blind(report.ledger)}",
         ),
-        (figures.curves(plots / f"{task}_training.csv", _CURVES[task]), "Training, mean of the seeds"),
+        (figures.curves(TABLES / TRAINING.format(task=task), TASKS[task].val_title), "Training, mean of the seeds"),
         (
-            figures.per_class(plots / _PER_CLASS[task]),
+            figures.per_class(TABLES / TASKS[task].per_class),
             "Each class, mean of the seeds; a single class's difference has no interval here",
         ),
     ]
     if task == "cls":
-        shown.append((figures.reliability(plots / RELIABILITY), _confidence(metrics)))
-        tables = {arm: plots / f"cls_confusion_{arm}.csv" for arm in ("real", "merged")}
+        shown.append((figures.reliability(TABLES / RELIABILITY), _confidence(metrics)))
+        tables = {arm: TABLES / CONFUSION.format(arm=arm) for arm in ARMS}
         shown.append((figures.confusion(tables, report.names), "What is taken for what, all seeds together"))
     return {
-        "title": _TASKS[task],
+        "title": TASKS[task].title,
         "figures": [{"svg": svg, "caption": caption} for svg, caption in shown],
         "pictures": [{"data": _encoded(sheet), "caption": _CAPTIONS[name]} for name, sheet in report.sheets.items()],
         "quality": _quality(report.quality),
-        "robustness": _robustness(task, metrics, plots, len(report.names)),
+        "robustness": _robustness(task, metrics, len(report.names)),
     }
 
 
@@ -144,20 +138,21 @@ def _confidence(metrics: dict[str, Any]) -> str:
     return f"{question}. {', '.join(means)}"
 
 
-def _robustness(task: str, metrics: dict[str, Any], plots: Path, classes: int) -> dict[str, Any] | None:
+def _robustness(task: str, metrics: dict[str, Any], classes: int) -> dict[str, Any] | None:
     found = metrics["robustness"].get(task)
     if found is None:
         return None
     corruptions = found["corruptions"]
     names = list(corruptions[ALL]["delta"])
+    short = [find_metric(task, name).short for name in names]
     return {
-        "svg": figures.robustness(plots / f"{task}_{ROBUSTNESS}", names[0], CLEAN),
-        "metric": _NAMES.get(names[0], names[0]),
+        "svg": figures.robustness(TABLES / ROBUSTNESS.format(task=task), names[0], CLEAN),
+        "metric": short[0],
         "floor": f"{100 / classes:.1f}, which is chance" if task == "cls" else "0",
         "images": found["images"],
         "header": [
             "corruption",
-            *(f"{_NAMES.get(name, name)} {what}" for name in names for what in ("real", "merged", "difference")),
+            *(f"{name} {what}" for name in short for what in ("real", "merged", "difference")),
         ],
         "rows": [[name, *_corruption(one, names)] for name, one in corruptions.items()],
     }

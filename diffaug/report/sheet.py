@@ -1,19 +1,23 @@
-"""Sheets of pictures: real, kept and rejected images under each other, with their labels and boxes."""
+"""Sheets of images: real, kept and rejected ones under each other, with their labels and boxes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from diffaug.dataset.records import Record
 from diffaug.pictures.fonts import font_for
+from diffaug.pictures.grid import Cell, Section, draw_sections
 from diffaug.runtime.files import atomic_path
 from diffaug.scoring.ledger import Entry
 
 COLUMNS, SCENE_COLUMNS = 10, 5  # scenes have small objects
-_WIDTH, _CAPTION, _TITLE, _GAP = 1164, 27, 26, 4
+_WIDTH, _LINE, _GAP = 1164, 26, 4
+_LONGER_SIDE = (
+    480  # pixels that a small picture is enlarged to before its boxes are drawn, so that their lines are thin
+)
 _COLORS = ("#e6194b", "#3cb44b", "#4363d8", "#f58231", "#911eb4", "#008080", "#9a6324", "#800000", "#808000", "#000075")
 
 
@@ -42,35 +46,23 @@ def captioned(records: Sequence[Record], names: Sequence[str], reasons: dict[str
     """Tiles with the class (or the scene's id) and, where one is given, the reason below it."""
     tiles = []
     for record in records:
-        name = names[record.label][:18] if record.label is not None else Path(record.id).name[-36:]
+        name = names[record.label] if record.label is not None else Path(record.id).name
         tiles.append(Tile(record, f"{name}\n{(reasons or {}).get(record.id, '')}"))
     return tiles
 
 
-def draw_sheet(
+def make_sheet(
     sections: Sequence[tuple[str, Sequence[Tile]]], columns: int = COLUMNS, names: Sequence[str] = ()
 ) -> Image.Image:
     """The sections under each other, each a title and rows of so many tiles; boxes in a colour of each class, which a
     line on top says by its name."""
-    side = (_WIDTH - _GAP) // columns - _GAP
-    cell = (side + _GAP, side + _CAPTION + _GAP)
-    heights = [_TITLE + cell[1] * max(1, -(-len(tiles) // columns)) for _, tiles in sections]
     boxed = sorted({category for _, tiles in sections for tile in tiles for category in tile.record.category})
     legend = _legend([(names[category], _color(category)) for category in boxed if category < len(names)])
-    sheet = Image.new("RGB", (_WIDTH, sum(heights) + _GAP + legend.height), "white")
+    cells = [Section(title, [Cell(_boxed(tile.record), tile.caption) for tile in tiles]) for title, tiles in sections]
+    pictures = draw_sections(cells, columns, _WIDTH)
+    sheet = Image.new("RGB", (_WIDTH, legend.height + pictures.height), "white")
     sheet.paste(legend, (0, 0))
-    pen = ImageDraw.Draw(sheet)
-    top = _GAP + legend.height
-    for (title, tiles), height in zip(sections, heights):
-        pen.text((_GAP, top + 4), title, fill="black", font=font_for(title, 16))
-        if not tiles:
-            pen.text((_GAP, top + _TITLE + 4), "none", fill="gray", font=ImageFont.load_default(12))
-        for number, tile in enumerate(tiles):
-            left = _GAP + number % columns * cell[0]
-            place = top + _TITLE + number // columns * cell[1]
-            sheet.paste(_picture(tile.record, side), (left, place))
-            pen.text((left, place + side), tile.caption, fill="black", font=font_for(tile.caption, 11))
-        top += height
+    sheet.paste(pictures, (0, legend.height))
     return sheet
 
 
@@ -80,10 +72,10 @@ def _legend(entries: Sequence[tuple[str, str]]) -> Image.Image:
     for name, _ in entries:
         width = 18 + round(font_for(name, 14).getlength(name)) + 18
         if left > _GAP and left + width > _WIDTH:
-            left, top = _GAP, top + _TITLE
+            left, top = _GAP, top + _LINE
         places.append((left, top))
         left += width
-    picture = Image.new("RGB", (_WIDTH, top + _TITLE if entries else 0), "white")
+    picture = Image.new("RGB", (_WIDTH, top + _LINE if entries else 0), "white")
     pen = ImageDraw.Draw(picture)
     for (name, color), (left, top) in zip(entries, places):
         pen.rectangle([left, top + 3, left + 12, top + 15], fill=color)
@@ -95,19 +87,20 @@ def _color(category: int) -> str:
     return _COLORS[category % len(_COLORS)]
 
 
-def _picture(record: Record, side: int) -> Image.Image:
+def _boxed(record: Record) -> Image.Image:
+    """The picture with its boxes, enlarged if it is small."""
     image = record.open().convert("RGB")
-    scale = side / max(image.size)
-    resample = Image.Resampling.NEAREST if scale >= 2 else Image.Resampling.LANCZOS
-    picture = image.resize((max(1, round(image.width * scale)), max(1, round(image.height * scale))), resample)
+    if not record.bbox:
+        return image
+    scale = max(1, _LONGER_SIDE // max(image.size))
+    picture = image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST)
+    line = max(2, max(picture.size) // 120)
     pen = ImageDraw.Draw(picture)
     for (x, y, width, height), category in zip(record.bbox, record.category):
         left, top = x * scale, y * scale
         corners = [left, top, max(left + 1, left + width * scale - 1), max(top + 1, top + height * scale - 1)]
-        pen.rectangle(corners, outline=_color(category), width=2)
-    square = Image.new("RGB", (side, side), "#dddddd")
-    square.paste(picture, (0, 0))
-    return square
+        pen.rectangle(corners, outline=_color(category), width=line)
+    return picture
 
 
 def task_sheet(
@@ -124,7 +117,7 @@ def task_sheet(
     rejected = [record for record in generated if reasons.get(record.id)]
     columns = COLUMNS if any(record.label is not None for record in real) else SCENE_COLUMNS
     count = rows * columns
-    return draw_sheet(
+    return make_sheet(
         [
             (f"real train images ({len(real)})", captioned(sample(real, count, seed), names)),
             (f"synthetic, kept ({len(kept)})", captioned(sample(kept, count, seed), names)),

@@ -8,20 +8,28 @@ from typing import Any
 import matplotlib.figure
 import numpy as np
 
-from diffaug.commands.study import Run
+from diffaug.evaluation.metrics import TASKS, headline
 from diffaug.evaluation.statistics import Difference, holm, verdict
-from diffaug.report.tables import write_csv
+from diffaug.report.figures import draw_intervals
+from diffaug.report.style import p_value
 from diffaug.runtime.files import atomic_path
+from diffaug.runtime.tables import write_table
 
-HEADLINE = {"cls": "accuracy", "det": "mAP50_95"}
-_TITLES = {"cls": "classifier accuracy", "det": "detector mAP50-95"}
 _HEADER = ("task", "recipe", "ratio", "added", "real", "arm", "difference", "low", "high", "p", "verdict")
-_COLORS = {"helped": "#2a7f3e", "hurt": "#b3261e"}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One experiment: a recipe at a ratio."""
+
+    recipe: str
+    ratio: float
 
 
 @dataclass(frozen=True)
 class Row:
-    """One recipe's answer for one task: the arms' means and the difference, 0-1; p is corrected for the whole table."""
+    """The answer of one recipe for one task: the means of the arms and the difference, 0-1; p is corrected for the
+    whole table."""
 
     task: str
     run: Run
@@ -38,18 +46,17 @@ def study_rows(results: Sequence[tuple[Run, dict[str, Any]]]) -> list[Row]:
     found: dict[tuple[str, Run], Difference] = {}
     metrics = dict(results)
     for run, values in results:
-        for task, name in HEADLINE.items():
-            if name in values["delta"].get(task, {}) and values["recipe"].get(task) == run.recipe:
-                found[task, run] = Difference(**values["delta"][task][name])
+        for task in TASKS:
+            delta = values["delta"].get(task, {})
+            if headline(task).name in delta and values["recipe"].get(task) == run.recipe:
+                found[task, run] = Difference(**delta[headline(task).name])
     corrected = holm({key: difference.p for key, difference in found.items()})
     rows = []
-    for task, name in HEADLINE.items():
-        for run in metrics:
-            if (task, run) in found:
-                values, difference, p = metrics[run], found[task, run], corrected[task, run]
-                said = verdict(name, difference, p, values["confidence"], values["seeds"])
-                added = values["added"][task]
-                rows.append(Row(task, run, added, values["real"][task][name], values[task][name], difference, p, said))
+    for task, run in sorted(found, key=lambda key: list(TASKS).index(key[0])):
+        values, difference, p, metric = metrics[run], found[task, run], corrected[task, run], headline(task)
+        said = verdict(difference, p, values["confidence"], values["seeds"], metric.lower_is_better)
+        real, arm = values["real"][task][metric.name], values[task][metric.name]
+        rows.append(Row(task, run, values["added"][task], real, arm, difference, p, said))
     return rows
 
 
@@ -61,11 +68,10 @@ def study_table(rows: Sequence[Row]) -> str:
     ]
     for row in rows:
         difference = row.difference
-        p = f"{row.p:.3f}" if row.p >= 0.0005 else "< 0.001"
         lines.append(
-            f"| {_TITLES[row.task]} | {row.run.recipe} | {row.run.ratio:g} | {row.added} | {100 * row.real:.1f} | "
-            f"{100 * row.arm:.1f} | {100 * difference.mean:+.1f} | {100 * difference.low:+.1f} to "
-            f"{100 * difference.high:+.1f} | {p} | {row.verdict} |"
+            f"| {headline(row.task).title} | {row.run.recipe} | {row.run.ratio:g} | {row.added} | "
+            f"{100 * row.real:.1f} | {100 * row.arm:.1f} | {100 * difference.mean:+.1f} | "
+            f"{100 * difference.low:+.1f} to {100 * difference.high:+.1f} | {p_value(row.p)} | {row.verdict} |"
         )
     return "\n".join(lines)
 
@@ -86,7 +92,7 @@ def worth(rows: Sequence[Row], task: str) -> str | None:
     # A curve of means wobbles; more real images are taken to help no less than fewer.
     gains = np.maximum.accumulate([0.0, *(gain for _, gain in curve)])
     low, high = (_number(gain, numbers, gains) for gain in (most.difference.low, most.difference.high))
-    what = f"{_TITLES[task]}: {most.added} synthetic images"
+    what = f"{headline(task).title}: {most.added} synthetic images"
     if most.verdict == "helped":
         return f"{what} did what {low} to {high} further real ones did"
     return f"{what} made no visible difference; at most they did what {high} further real ones did"
@@ -108,23 +114,17 @@ def write_study(rows: Sequence[Row], table: Path, plot: Path) -> None:
         for row in rows
     ]
     table.parent.mkdir(parents=True, exist_ok=True)
-    write_csv(table, _HEADER, cells)
-    tasks = [task for task in HEADLINE if any(row.task == task for row in rows)]
+    write_table(table, _HEADER, cells)
+    tasks = [task for task in TASKS if any(row.task == task for row in rows)]
     height = 0.8 + 0.36 * max(sum(row.task == task for row in rows) for task in tasks)
     figure = matplotlib.figure.Figure(figsize=(5.6 * len(tasks), height), layout="constrained")
     for axes, task in zip(figure.subplots(1, len(tasks), squeeze=False)[0], tasks):
-        _draw(axes, [row for row in rows if row.task == task])
-        axes.set_title(f"{_TITLES[task]}: difference to the control, points", fontsize=10)
+        draw_intervals(axes, [_interval(row) for row in rows if row.task == task])
+        axes.set_title(f"{headline(task).title}: difference to the control, points", fontsize=10)
     with atomic_path(plot) as temporary:
         figure.savefig(temporary, format="png", dpi=110, metadata={"Software": None})
 
 
-def _draw(axes: Any, rows: Sequence[Row]) -> None:
-    for place, row in enumerate(reversed(rows)):
-        color = _COLORS.get(row.verdict, "#555555")
-        low, mean, high = (100 * value for value in (row.difference.low, row.difference.mean, row.difference.high))
-        axes.plot([low, high], [place, place], color=color, linewidth=2)
-        axes.plot([mean], [place], "o", color=color)
-    axes.axvline(0, color="black", linewidth=0.8)
-    axes.set_yticks(range(len(rows)), [f"{row.run.recipe}, {row.run.ratio:g}" for row in reversed(rows)])
-    axes.grid(axis="x", alpha=0.3)
+def _interval(row: Row) -> tuple[str, float, float, float, str]:
+    low, mean, high = (100 * value for value in (row.difference.low, row.difference.mean, row.difference.high))
+    return f"{row.run.recipe}, {row.run.ratio:g}", low, mean, high, row.verdict

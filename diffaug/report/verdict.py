@@ -5,24 +5,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from diffaug.evaluation.comparison import ALL, CLEAN
+from diffaug.evaluation.metrics import ALL, CLEAN, METRICS
 from diffaug.evaluation.statistics import Difference, holm, verdict
+from diffaug.evaluation.tables import METRICS_FILE
+from diffaug.report.style import p_value
 from diffaug.runtime.errors import UserError
 
-METRICS = Path("metrics/metrics.json")
-TITLES = {
-    ("cls", "accuracy"): "classifier accuracy",
-    ("cls", "macro_f1"): "classifier macro F1",
-    ("cls", "ece"): "classifier ECE (lower is better)",
-    ("cls", "corrupted_accuracy"): "classifier accuracy, corrupted",
-    ("det", "mAP50_95"): "detector mAP50-95",
-    ("det", "mAP50"): "detector mAP50",
-    ("det", "corrupted_mAP50_95"): "detector mAP50-95, corrupted",
-}
 _HEADER = ("test metric (x 100)", "real", "merged", "difference", "visible from", "p", "verdict")
 
 
-def read_metrics(path: Path = METRICS) -> dict[str, Any]:
+def read_metrics(path: Path = METRICS_FILE) -> dict[str, Any]:
     """The content of metrics.json. Raises UserError where it is missing."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
@@ -32,24 +24,21 @@ def read_metrics(path: Path = METRICS) -> dict[str, Any]:
 
 def verdict_rows(metrics: dict[str, Any]) -> dict[tuple[str, str], tuple[str, ...]]:
     """By task and metric: title, real, merged, difference, interval, visible from, p and verdict, in points of 100."""
-    found = {
-        key: Difference(**metrics["delta"][key[0]][key[1]])
-        for key in TITLES
-        if key[1] in metrics["delta"].get(key[0], {})
-    }
-    corrected = holm({key: difference.p for key, difference in found.items()})
+    shown = [one for one in METRICS if one.title and one.name in metrics["delta"].get(one.task, {})]
+    found = {one: Difference(**metrics["delta"][one.task][one.name]) for one in shown}
+    corrected = holm({one: difference.p for one, difference in found.items()})
     return {
-        (task, name): (
-            TITLES[task, name],
-            f"{100 * metrics['real'][task][name]:.1f}",
-            f"{100 * metrics[task][name]:.1f}",
+        (one.task, one.name): (
+            one.title,
+            f"{100 * metrics['real'][one.task][one.name]:.1f}",
+            f"{100 * metrics[one.task][one.name]:.1f}",
             f"{100 * difference.mean:+.1f}",
             f"{100 * difference.low:+.1f} to {100 * difference.high:+.1f}",
             f"{100 * difference.detectable:.1f}",
-            f"{corrected[task, name]:.3f}" if corrected[task, name] >= 0.0005 else "< 0.001",
-            verdict(name, difference, corrected[task, name], metrics["confidence"], metrics["seeds"]),
+            p_value(corrected[one]),
+            verdict(difference, corrected[one], metrics["confidence"], metrics["seeds"], one.lower_is_better),
         )
-        for (task, name), difference in found.items()
+        for one, difference in found.items()
     }
 
 

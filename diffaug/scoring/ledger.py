@@ -1,6 +1,5 @@
 """The ledger: every synthetic image's scores, and whether and why it was rejected."""
 
-import csv
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -10,9 +9,9 @@ from typing import Any
 
 from diffaug.pictures.boxes import XYWH
 from diffaug.runtime.errors import UserError
-from diffaug.runtime.files import atomic_path
+from diffaug.runtime.tables import read_table, write_table
 
-LEDGER = "ledger.csv"
+LEDGER, QUALITY = "ledger.csv", "quality.json"
 _OWN = ("id", "label", "accepted", "reason", "ignored")
 
 
@@ -36,21 +35,20 @@ class Entry:
 def write_ledger(folder: Path, entries: Sequence[Entry]) -> None:
     """Write `ledger.csv`: a row for every synthetic image, sorted by id."""
     columns = list(entries[0].scores) if entries else []
-    with atomic_path(folder / LEDGER) as temporary, temporary.open("w", newline="", encoding="utf-8") as handle:
-        writer = csv.writer(handle, lineterminator="\n")
-        writer.writerow(["id", "label", *columns, "accepted", "reason", "ignored"])
-        for entry in sorted(entries, key=lambda entry: entry.id):
-            cells = [f"{value:.6g}" if isinstance(value, float) else value for value in entry.scores.values()]
-            ignored = json.dumps(entry.ignored) if entry.ignored else ""
-            accepted = "yes" if entry.accepted else "no"
-            writer.writerow([entry.id, entry.label, *cells, accepted, entry.reason, ignored])
+    rows = [
+        [
+            *(entry.id, entry.label, *entry.scores.values(), "yes" if entry.accepted else "no", entry.reason),
+            json.dumps(entry.ignored) if entry.ignored else "",
+        ]
+        for entry in sorted(entries, key=lambda entry: entry.id)
+    ]
+    write_table(folder / LEDGER, ["id", "label", *columns, "accepted", "reason", "ignored"], rows)
 
 
 def read_ledger(folder: Path) -> list[Entry]:
     """The ledger's rows. Raises UserError where there is none."""
     try:
-        with (folder / LEDGER).open(newline="", encoding="utf-8") as handle:
-            return [_entry(row) for row in csv.DictReader(handle)]
+        return [_entry(row) for row in read_table(folder / LEDGER)]
     except FileNotFoundError:
         raise UserError(f"{folder / LEDGER}: not found; run `dvc repro filter`") from None
 

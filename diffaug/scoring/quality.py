@@ -22,10 +22,10 @@ from torchmetrics.image.kid import KernelInceptionDistance
 from diffaug.dataset.records import Record
 from diffaug.params.filter import Quality
 from diffaug.runtime.files import atomic_path
+from diffaug.scoring.ledger import QUALITY
 from diffaug.scoring.material import Material, select
 from diffaug.scoring.networks import Features, open_network
 
-QUALITY = "quality.json"
 _KID_SUBSETS, _KID_SIZE = 50, 1000
 _FOLDS = 5
 

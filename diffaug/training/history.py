@@ -1,14 +1,11 @@
-"""A model's training curve as history.csv."""
+"""The training curve of a model, as history.csv."""
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 
+from diffaug.runtime.tables import write_table
+
 
 def write_history(folder: Path, rows: Sequence[dict[str, float]]) -> None:
-    """Write `history.csv`: a line for every evaluation, steps as they are, other numbers with six digits."""
-    with (folder / "history.csv").open("w", newline="", encoding="utf-8") as handle:
-        writer = csv.DictWriter(handle, rows[0].keys(), lineterminator="\n")
-        writer.writeheader()
-        for row in rows:
-            writer.writerow({key: value if key == "step" else f"{value:.6g}" for key, value in row.items()})
+    """Write `history.csv`: one line for every evaluation."""
+    write_table(folder / "history.csv", list(rows[0]), [list(row.values()) for row in rows])

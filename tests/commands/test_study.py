@@ -9,8 +9,9 @@ import pytest
 from paths import ROOT
 
 from diffaug.commands import study
-from diffaug.commands.study import Run, plan_study, run_study
+from diffaug.commands.study import experiment, plan_study, run_study
 from diffaug.params import load_params
+from diffaug.report.study import Run
 from diffaug.runtime.errors import UserError
 
 PARAMS = load_params(ROOT / "params.yaml")
@@ -43,16 +44,15 @@ def finish(project: Path, run: Run, metrics: dict[str, Any]) -> None:
     git(project, "add", "-f", "metrics/metrics.json")
     tree = git(project, "write-tree")
     commit = git(project, "commit-tree", tree, "-p", head, "-m", "experiment")
-    git(project, "update-ref", f"refs/exps/{head[:2]}/{head[2:]}/{run.name}", commit)
+    git(project, "update-ref", f"refs/exps/{head[:2]}/{head[2:]}/{experiment(run)}", commit)
     git(project, "reset", "-q", "--hard")
 
 
 def test_the_default_asks_for_every_recipe() -> None:
     runs = plan_study(load_params(ROOT / "params.yaml"))
     assert {run.recipe for run in runs} == set(load_params(ROOT / "params.yaml").study)
-    assert len({run.name for run in runs}) == len(runs) >= 8
-    assert Run("real_more", 0.5).name == "study-real-more-0p5"
-    assert Run("classic", 4.0).changes == ["-S", "merge.recipe=classic", "-S", "merge.ratio=4"]
+    assert len({experiment(run) for run in runs}) == len(runs) >= 8
+    assert experiment(Run("real_more", 0.5)) == "study-real-more-0p5"
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,9 @@ def test_what_is_done_stays_done_and_the_rest_is_run(project: Path, monkeypatch:
 
     monkeypatch.setattr(study.subprocess, "run", run)
     assert run_study([done, left], PARAMS) == [(done, {"ratio": 4.0}), (left, {"ratio": 5.0})]
-    assert started == [["--name", left.name, *left.changes]]
+    assert started == [
+        ["--name", experiment(left), "-S", f"merge.recipe={left.recipe}", "-S", f"merge.ratio={left.ratio:g}"]
+    ]
 
 
 def change(project: Path, name: str, text: str) -> None:

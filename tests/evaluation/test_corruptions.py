@@ -8,8 +8,8 @@ from pydantic import ValidationError
 
 from diffaug.dataset.codec import encode_png
 from diffaug.dataset.records import make_record
-from diffaug.evaluation.comparison import CLEAN
-from diffaug.evaluation.corruptions import Condition, corrupt, draw_images, list_conditions
+from diffaug.evaluation.corruptions import Condition, choose_images, corrupt, list_conditions
+from diffaug.evaluation.metrics import CLEAN
 from diffaug.params.evaluate import Corruption, RobustnessParams
 
 
@@ -74,11 +74,11 @@ def test_the_drawn_images_are_the_same_twice() -> None:
     data = encode_png(Image.new("L", (1, 1)))
     records = [make_record(f"{number:03d}", data, "test") for number in range(80)]
     params = RobustnessParams(corruptions=["fog"], severities=[1], images=50)
-    drawn = draw_images(records, params, 0)
+    drawn = choose_images(records, params, 0)
     assert len({record.id for record in drawn}) == 50
-    assert drawn == sorted(drawn, key=lambda record: record.id) == draw_images(records, params, 0)
-    assert drawn != draw_images(records, params, 1)
-    assert draw_images(records[:50], params, 0) == records[:50]
+    assert drawn == sorted(drawn, key=lambda record: record.id) == choose_images(records, params, 0)
+    assert drawn != choose_images(records, params, 1)
+    assert choose_images(records[:50], params, 0) == records[:50]
 
 
 def test_small_pictures_are_zoomed_around_their_middle() -> None:

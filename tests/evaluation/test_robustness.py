@@ -1,5 +1,6 @@
 """What corruptions cost, with networks whose answers can be worked out by hand."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,18 +13,20 @@ from ultralytics.engine.results import Results
 
 from diffaug.dataset.codec import encode_png
 from diffaug.dataset.records import Record, make_record
-from diffaug.evaluation.comparison import ALL, CLEAN, Comparison
-from diffaug.evaluation.corruptions import Condition
+from diffaug.evaluation.comparison import Comparison
+from diffaug.evaluation.corruptions import Condition, as_seen
+from diffaug.evaluation.metrics import ALL, CLEAN
 from diffaug.evaluation.robustness import (
     Trial,
-    as_seen,
     classify_corrupted,
-    curve_rows,
     detect_corrupted,
     summarize,
     with_corrupted,
+    write_curves,
 )
 from diffaug.evaluation.statistics import image_weights
+from diffaug.evaluation.tables import TABLES
+from diffaug.runtime.tables import read_table
 
 CPU = torch.device("cpu")
 CONDITIONS = [Condition(CLEAN, 0), Condition("contrast", 5), Condition("brightness", 1), Condition("brightness", 5)]
@@ -102,13 +105,16 @@ def test_a_detector_by_hand() -> None:
     assert clean.resampled["mAP50_95"] == pytest.approx([1.0] * 5)
 
 
-def test_the_curves_have_a_row_for_every_condition_and_metric() -> None:
+def test_the_curves_have_a_row_for_every_condition_and_metric(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     bench = trial(grey([60, 200] * 5, [0, 1] * 5))
     runs = classify_corrupted({"real": [Brightness(0.5)] * 2, "merged": [Brightness(0.99)] * 2}, bench, 32, CPU)
-    rows = curve_rows(runs, bench.conditions, 0.95)
-    assert [row[:3] for row in rows[:2]] == [[CLEAN, 0, "accuracy"], [CLEAN, 0, "ece"]]
+    write_curves("cls", runs, bench.conditions, 0.95)
+    rows = read_table(TABLES / "cls_robustness.csv")
+    named = [(row["corruption"], row["severity"], row["metric"]) for row in rows]
+    assert named[:2] == [(CLEAN, "0", "accuracy"), (CLEAN, "0", "ece")]
     assert len(rows) == len(CONDITIONS) * 2
-    real, low, high, merged, merged_low, merged_high = rows[0][3:]
+    real, low, high, merged, merged_low, merged_high = (float(value) for value in list(rows[0].values())[3:])
     assert (real, low, high) == (1, 1, 1)  # always right
     assert merged_low < merged == 0.5 < merged_high
 

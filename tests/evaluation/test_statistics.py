@@ -73,20 +73,20 @@ def test_mcnemars_test_counts_images_that_changed_sides() -> None:
 
 
 @pytest.mark.parametrize(
-    ("metric", "mean", "p", "expected"),
+    ("lower_is_better", "mean", "p", "expected"),
     [
-        ("accuracy", 0.02, 0.04, "helped"),
-        ("accuracy", -0.02, 0.04, "hurt"),
-        ("accuracy", 0.02, 0.051, "no difference"),
-        ("ece", 0.02, 0.04, "hurt"),
-        ("ece", -0.02, 0.04, "helped"),
-        ("ece", -0.02, 0.06, "no difference"),
+        (False, 0.02, 0.04, "helped"),
+        (False, -0.02, 0.04, "hurt"),
+        (False, 0.02, 0.051, "no difference"),
+        (True, 0.02, 0.04, "hurt"),
+        (True, -0.02, 0.04, "helped"),
+        (True, -0.02, 0.06, "no difference"),
     ],
 )
-def test_verdict(metric: str, mean: float, p: float, expected: str) -> None:
+def test_verdict(lower_is_better: bool, mean: float, p: float, expected: str) -> None:
     difference = Difference(mean, mean - 0.01, mean + 0.01, 0.001, 0.02)
-    assert verdict(metric, difference, p, 0.95, seeds=3) == expected
-    assert verdict(metric, difference, p, 0.95, seeds=1) == "needs 2 seeds"
+    assert verdict(difference, p, 0.95, 3, lower_is_better) == expected
+    assert verdict(difference, p, 0.95, 1, lower_is_better) == "needs 2 seeds"
 
 
 @pytest.mark.parametrize(("seeds", "spread"), [(2, 0.15), (3, 0.15), (3, 0.0)])

@@ -84,7 +84,8 @@ TINY: dict[str, Any] = {
     "merge": {"ratio": 1.0},
     "train_cls": {"image_size": 16, "steps": 4, "batch_size": 8, "eval_every": 2},
     "train_det": {"image_size": 64, "steps": 4, "batch_size": 4, "eval_every": 2},
-    "evaluate": {"resamples": 100, "sheet_rows": 1, "robustness": {"corruptions": ["contrast"], "severities": [5]}},
+    "report": {"sheet_rows": 1},
+    "evaluate": {"resamples": 100, "robustness": {"corruptions": ["contrast"], "severities": [5]}},
 }
 
 

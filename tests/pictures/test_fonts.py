@@ -8,7 +8,7 @@ from report_inputs import picture
 from diffaug.pictures import fonts
 from diffaug.pictures.fonts import font_for
 from diffaug.pictures.grid import draw_grid
-from diffaug.report.sheet import Tile, draw_sheet
+from diffaug.report.sheet import Tile, make_sheet
 
 
 def drawn(text: str) -> np.ndarray:
@@ -26,7 +26,7 @@ def test_letters_are_drawn(one: str, other: str) -> None:
 @pytest.mark.parametrize(("one", "other"), [("猫", "狗"), ("裤", "鞋")])
 def test_chinese_letters_are_drawn(one: str, other: str) -> None:
     assert drawn(one).any() and not np.array_equal(drawn(one), drawn(other))
-    sheets = [draw_sheet([(name, [Tile(picture("a"), name)])]) for name in (one, other)]
+    sheets = [make_sheet([(name, [Tile(picture("a"), name)])]) for name in (one, other)]
     assert sheets[0].tobytes() != sheets[1].tobytes()
     grids = [draw_grid(name, [name], [(name, [(Image.new("RGB", (8, 8)), name)])]) for name in (one, other)]
     assert grids[0].tobytes() != grids[1].tobytes()
@@ -34,4 +34,4 @@ def test_chinese_letters_are_drawn(one: str, other: str) -> None:
 
 def test_without_such_a_font_a_sheet_is_drawn_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fonts, "_eastern", lambda: None)
-    assert draw_sheet([("猫", [Tile(picture("a"), "狗")])]).height > 0
+    assert make_sheet([("猫", [Tile(picture("a"), "狗")])]).height > 0

@@ -5,20 +5,21 @@ from huggingface_hub import DatasetCard, ModelCard
 from report_inputs import METRICS
 
 from diffaug.evaluation.comparison import Measured
+from diffaug.evaluation.tables import write_seeds
 from diffaug.report.cards import write_cards
-from diffaug.report.tables import write_seeds
 
 OWN = {"real": 0.7, "merged": 0.8}
 
 
 @pytest.fixture
-def cards(tmp_path: Path) -> Path:
+def cards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
     metrics = METRICS | {"notes": ["the licence of x forbids it"]}
     for task in ("cls", "det"):
         name = {"cls": "accuracy", "det": "mAP50"}[task]
         arms = {arm: [Measured({name: value}, {}), Measured({name: 0.1}, {})] for arm, value in OWN.items()}
-        write_seeds(tmp_path / f"{task}_seeds.csv", arms, [3, 4])
-        write_cards(tmp_path, task, metrics, "folder", ("cat", "狗"), ["x (licence: not stated)"], tmp_path)
+        write_seeds(task, arms, [3, 4])
+        write_cards(tmp_path, task, metrics, "folder", ("cat", "狗"), ["x (licence: not stated)"])
     return tmp_path
 
 
@@ -44,5 +45,5 @@ def test_the_hub_finds_the_splits(cards: Path) -> None:
 
 def test_the_same_numbers_are_the_same_bytes(cards: Path, tmp_path: Path) -> None:
     before = (cards / "model-cls.md").read_bytes()
-    write_cards(cards, "cls", METRICS | {"notes": ["the licence of x forbids it"]}, "folder", ("cat", "狗"), [], cards)
+    write_cards(cards, "cls", METRICS | {"notes": ["the licence of x forbids it"]}, "folder", ("cat", "狗"), [])
     assert (cards / "model-cls.md").read_bytes() == before

@@ -10,11 +10,12 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 from report_inputs import METRICS, picture
 
+from diffaug.evaluation.tables import TABLES
 from diffaug.report.page import write_page
 from diffaug.report.pairs import changed_sides_tiles, nearest_pairs
-from diffaug.report.sheet import draw_sheet
-from diffaug.report.tables import write_csv
+from diffaug.report.sheet import make_sheet
 from diffaug.report.task import TaskReport
+from diffaug.runtime.tables import write_table
 from diffaug.scoring.ledger import Entry
 
 BROWSER = next(
@@ -32,19 +33,20 @@ DELTA = METRICS["delta"]["cls"]["accuracy"]
 
 
 @pytest.fixture
-def page(tmp_path: Path) -> Path:
+def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Both tasks, with names that need escaping."""
+    monkeypatch.chdir(tmp_path)
     for task in ("cls", "det"):
-        write_csv(tmp_path / f"{task}_training.csv", ["step", "real", "merged"], [[1, 0.1, 0.2], [2, 0.3, 0.2]])
+        write_table(TABLES / f"{task}_training.csv", ["step", "real", "merged"], [[1, 0.1, 0.2], [2, 0.3, 0.2]])
     for table in ("cls_per_class_accuracy", "det_per_class_mAP50_95"):
-        write_csv(tmp_path / f"{table}.csv", ["class", "real", "merged"], [[name, 0.5, 0.6] for name in NAMES])
+        write_table(TABLES / f"{table}.csv", ["class", "real", "merged"], [[name, 0.5, 0.6] for name in NAMES])
     for arm in ("real", "merged"):
-        write_csv(tmp_path / f"cls_confusion_{arm}.csv", ["actual", "predicted"], [[name, NAMES[0]] for name in NAMES])
-    write_csv(tmp_path / "cls_reliability.csv", ["arm", "confidence", "accuracy", "share"], RELIABILITY)
+        write_table(TABLES / f"cls_confusion_{arm}.csv", ["actual", "predicted"], [[name, NAMES[0]] for name in NAMES])
+    write_table(TABLES / "cls_reliability.csv", ["arm", "confidence", "accuracy", "share"], RELIABILITY)
     ends = [f"{arm}{end}" for arm in ("real", "merged") for end in ("", "_low", "_high")]
     curves = [[name, severity, "accuracy", *[0.5] * 6] for name, severity in [("clean", 0), ("fog", 1), ("fog", 5)]]
-    write_csv(tmp_path / "cls_robustness.csv", ["corruption", "severity", "metric", *ends], curves)
-    sheet = draw_sheet(changed_sides_tiles([picture("a", label=0)], NAMES, {"real": [0], "merged": [3]}, SEEN, 5))
+    write_table(TABLES / "cls_robustness.csv", ["corruption", "severity", "metric", *ends], curves)
+    sheet = make_sheet(changed_sides_tiles([picture("a", label=0)], NAMES, {"real": [0], "merged": [3]}, SEEN, 5))
     reports = {
         "cls": TaskReport(NAMES, LEDGER, {"changed": sheet}, QUALITY),
         "det": TaskReport(NAMES, AUDITED, {}, None),
@@ -55,9 +57,9 @@ def page(tmp_path: Path) -> Path:
     metrics["real"] = {"cls": METRICS["real"]["cls"] | sure}
     metrics["real"], metrics["det"] = metrics["real"] | {"det": {"mAP50_95": 0.5}}, {"mAP50_95": 0.49}
     metrics["delta"] = metrics["delta"] | {"det": {"mAP50_95": metrics["delta"]["det"]["mAP50"]}}
-    write_page(tmp_path / "report.html", metrics, reports, tmp_path, ["models/generator"], "seeds: [0] # <&>")
+    write_page(tmp_path / "report.html", metrics, reports, ["models/generator"], "seeds: [0] # <&>")
     first = (tmp_path / "report.html").read_bytes()
-    write_page(tmp_path / "report.html", metrics, reports, tmp_path, ["models/generator"], "seeds: [0] # <&>")
+    write_page(tmp_path / "report.html", metrics, reports, ["models/generator"], "seeds: [0] # <&>")
     assert (tmp_path / "report.html").read_bytes() == first
     return tmp_path / "report.html"
 

@@ -5,8 +5,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from diffaug.commands.study import Run
-from diffaug.report.study import study_rows, study_table, worth, write_study
+from diffaug.report.study import Run, study_rows, study_table, worth, write_study
 
 
 def metrics(recipe: str, added: int, mean: float, p: float, det: str | None = None) -> dict[str, Any]:

@@ -14,7 +14,7 @@ PLUMBING = {
     *(f"diffaug/runtime/{name}.py" for name in ("code", "errors", "files", "quiet", "work")),
 }
 # Single files where the room would be too much: merge and evaluate read the ledger alone, not the scores.
-FILES = {"diffaug/runtime/device.py", "diffaug/scoring/ledger.py"}
+FILES = {"diffaug/runtime/device.py", "diffaug/runtime/tables.py", "diffaug/scoring/ledger.py"}
 PARAMS = "diffaug/params/"
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 

@@ -1,0 +1,106 @@
+"""Both arms of a task on its real test images: predicted, scored, compared; the tables are written on the way."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from diffaug.classifier.network import load_classifier
+from diffaug.classifier.predicting import predict_logits, to_tensors
+from diffaug.dataset.records import ImageSet
+from diffaug.detector.predicting import detect, load_detector
+from diffaug.evaluation.classification import ClsPredictions, resample_classification, score_classification
+from diffaug.evaluation.comparison import Comparison, Measured, compare
+from diffaug.evaluation.corruptions import choose_images, list_conditions
+from diffaug.evaluation.detection import DetPredictions, match, resample_detection, score_detection
+from diffaug.evaluation.metrics import ARMS
+from diffaug.evaluation.robustness import (
+    Models,
+    Robustness,
+    Runs,
+    Trial,
+    classify_corrupted,
+    detect_corrupted,
+    summarize,
+    with_corrupted,
+    write_curves,
+)
+from diffaug.evaluation.statistics import image_weights
+from diffaug.evaluation.tables import write_classification, write_per_class, write_seeds
+from diffaug.params.evaluate import EvaluateParams
+
+Answer = tuple[Comparison, Robustness | None]
+
+
+def evaluate_classifiers(test: ImageSet, params: EvaluateParams, seeds: Sequence[int], device: torch.device) -> Answer:
+    """The comparison of both arms' classifiers, on corrupted images too if the params ask for it."""
+    networks, size = _networks("cls", lambda folder: load_classifier(folder, device), seeds)
+    tensors = to_tensors(test, size, device)
+    labels = tensors.labels.cpu()
+    runs = {
+        arm: [ClsPredictions(predict_logits(one, tensors.images).softmax(dim=1).cpu(), labels) for one in networks[arm]]
+        for arm in ARMS
+    }
+    write_classification(runs, test, seeds)
+    weights = image_weights(len(test), params.resamples, params.seed)
+    measured = {
+        arm: [Measured(score_classification(run), resample_classification(run, weights)) for run in runs[arm]]
+        for arm in ARMS
+    }
+    return _compared(
+        "cls", test, measured, params, seeds, lambda trial: classify_corrupted(networks, trial, size, device)
+    )
+
+
+def evaluate_detectors(test: ImageSet, params: EvaluateParams, seeds: Sequence[int], device: torch.device) -> Answer:
+    """The comparison of both arms' detectors, on corrupted images too if the params ask for it."""
+    networks, size = _networks("det", load_detector, seeds)
+    classes = len(test.names)
+    runs = {
+        arm: [DetPredictions(detect(yolo, test.records, size, device), test.records, classes) for yolo in networks[arm]]
+        for arm in ARMS
+    }
+    scored = {arm: [score_detection(run) for run in runs[arm]] for arm in ARMS}
+    write_per_class("det", test.names, {arm: [values.tolist() for _, values in scored[arm]] for arm in ARMS})
+    weights = image_weights(len(test), params.resamples, params.seed)
+    measured = {
+        arm: [
+            Measured(points, resample_detection(match(run), weights))
+            for run, (points, _) in zip(runs[arm], scored[arm])
+        ]
+        for arm in ARMS
+    }
+    return _compared(
+        *("det", test, measured, params, seeds),
+        lambda trial: detect_corrupted(networks, trial, classes, size, device),
+    )
+
+
+def _networks(task: str, load: Callable[[Path], Any], seeds: Sequence[int]) -> tuple[Models, int]:
+    """By arm, the networks of all seeds; and the side in pixels that they see images at."""
+    loaded = {arm: [load(Path(f"models/{task}/{arm}-{seed}")) for seed in seeds] for arm in ARMS}
+    networks = {arm: [network for network, _ in of_arm] for arm, of_arm in loaded.items()}
+    return networks, loaded["real"][0][1]["image_size"]
+
+
+def _compared(
+    task: str,
+    test: ImageSet,
+    measured: Mapping[str, Sequence[Measured]],
+    params: EvaluateParams,
+    seeds: Sequence[int],
+    run: Callable[[Trial], Runs],
+) -> Answer:
+    """The comparison, with that on corrupted images in it, which `run` measures."""
+    write_seeds(task, measured, seeds)
+    comparison = compare(measured, params.confidence)
+    if params.robustness is None:
+        return comparison, None
+    records = choose_images(test.records, params.robustness, params.seed)
+    weights = image_weights(len(records), params.resamples, params.seed)
+    trial = Trial(records, list_conditions(params.robustness), weights, params.seed)
+    runs = run(trial)
+    write_curves(task, runs, trial.conditions, params.confidence)
+    robustness = summarize(runs, trial, params.confidence)
+    return with_corrupted(comparison, robustness), robustness

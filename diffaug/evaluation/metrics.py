@@ -1,0 +1,84 @@
+"""The metrics and the tasks in one table: for the verdict, the report, the cards, the study and the plots."""
+
+from dataclasses import dataclass
+
+ARMS = ("real", "merged")
+CLEAN, ALL = "clean", "all"  # among corruptions: none, and the average over every one
+CORRUPTED = "corrupted_"  # what the names of metrics on corrupted images begin with
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric in 0-1 of one task ("cls" or "det"), by its name in metrics.json.
+
+    title: in the verdict, without one it has no line there; short: in wide tables; headline: the one that sums the task
+    up; corrupted: whether it is taken on corrupted images too.
+    """
+
+    task: str
+    name: str
+    title: str = ""
+    short: str = ""
+    headline: bool = False
+    lower_is_better: bool = False
+    corrupted: bool = False
+
+
+METRICS = (
+    Metric("cls", "accuracy", "classifier accuracy", "accuracy", headline=True, corrupted=True),
+    Metric("cls", "macro_f1", "classifier macro F1", "macro F1"),
+    Metric(
+        *("cls", "ece", "classifier ECE (lower is better)", "ECE (lower is better),"),
+        lower_is_better=True,
+        corrupted=True,
+    ),
+    Metric("cls", "mean_confidence"),
+    Metric("cls", f"{CORRUPTED}accuracy", "classifier accuracy, corrupted"),
+    Metric("cls", f"{CORRUPTED}ece", lower_is_better=True),
+    Metric("det", "mAP50_95", "detector mAP50-95", "mAP50-95", headline=True, corrupted=True),
+    Metric("det", "mAP50", "detector mAP50", "mAP50"),
+    Metric("det", f"{CORRUPTED}mAP50_95", "detector mAP50-95, corrupted"),
+)
+
+
+@dataclass(frozen=True)
+class Task:
+    """What the tables and the report need to know of a task.
+
+    val: the column of history.csv that chooses the checkpoint, and its title; per_class: the table of single classes;
+    hub: the task's name on the Hugging Face hub; library: of its models.
+    """
+
+    title: str
+    val: str
+    val_title: str
+    per_class: str
+    hub: str
+    library: str
+
+
+TASKS = {
+    "cls": Task(
+        *("The classifier", "val_accuracy", "accuracy on real val", "cls_per_class_accuracy.csv"),
+        *("image-classification", "torchvision"),
+    ),
+    "det": Task(
+        *("The detector", "val_mAP50_95", "mAP50-95 on real val", "det_per_class_mAP50_95.csv"),
+        *("object-detection", "ultralytics"),
+    ),
+}
+
+
+def find_metric(task: str, name: str) -> Metric:
+    """The metric of this name."""
+    return next(metric for metric in METRICS if (metric.task, metric.name) == (task, name))
+
+
+def headline(task: str) -> Metric:
+    """The metric that sums the task up."""
+    return next(metric for metric in METRICS if metric.task == task and metric.headline)
+
+
+def corruptible(task: str) -> list[str]:
+    """The names of the metrics that are taken on corrupted images."""
+    return [metric.name for metric in METRICS if metric.task == task and metric.corrupted]

@@ -1,0 +1,84 @@
+"""The tables of an evaluation, as CSV files for `dvc plots`, for the report and for people."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from diffaug.dataset.records import ImageSet
+from diffaug.evaluation.classification import ClsPredictions, per_class_accuracy, reliability
+from diffaug.evaluation.comparison import Measured
+from diffaug.evaluation.metrics import ARMS, TASKS
+from diffaug.evaluation.statistics import changed_sides
+from diffaug.runtime.tables import read_table, write_table
+
+METRICS_FILE, TABLES = Path("metrics/metrics.json"), Path("metrics/tables")
+CHANGED, RELIABILITY, CONFUSION = "cls_changed_images.csv", "cls_reliability.csv", "cls_confusion_{arm}.csv"
+TRAINING, SEEDS, ROBUSTNESS = "{task}_training.csv", "{task}_seeds.csv", "{task}_robustness.csv"
+
+
+def write_classification(runs: Mapping[str, Sequence[ClsPredictions]], test: ImageSet, seeds: Sequence[int]) -> None:
+    """Write what the classifiers of both arms, one for each seed, did image by image, class by class, bin by bin."""
+    for arm in ARMS:
+        confusion = [
+            [test.names[int(label)], test.names[int(predicted)]]
+            for run in runs[arm]
+            for label, predicted in zip(run.labels, run.predicted)
+        ]
+        write_table(TABLES / CONFUSION.format(arm=arm), ["actual", "predicted"], confusion)
+    write_per_class("cls", test.names, {arm: [per_class_accuracy(run).tolist() for run in runs[arm]] for arm in ARMS})
+    sides = [
+        {"seed": seed, **asdict(changed_sides(first.hits, second.hits))}
+        for seed, first, second in zip(seeds, runs["real"], runs["merged"])
+    ]
+    write_table(TABLES / "cls_changed_sides.csv", list(sides[0]), [list(row.values()) for row in sides])
+    header = ["id", *(f"{arm}_{what}" for arm in ARMS for what in ("right", "seen"))]
+    write_table(TABLES / CHANGED, header, _images(runs, test))
+    reliable = [[arm, *row] for arm in ARMS for row in reliability(runs[arm])]
+    write_table(TABLES / RELIABILITY, ["arm", "confidence", "accuracy", "share"], reliable)
+
+
+def _images(runs: Mapping[str, Sequence[ClsPredictions]], test: ImageSet) -> list[list[object]]:
+    """For every test image and arm, how many seeds' models are right, and the class that most of them see."""
+    columns: list[Sequence[object]] = [[record.id for record in test]]
+    for arm in ARMS:
+        seen = torch.stack([run.predicted for run in runs[arm]]).mode(dim=0).values
+        columns += [
+            np.sum([run.hits for run in runs[arm]], axis=0).tolist(),
+            [test.names[label] for label in seen.tolist()],
+        ]
+    return [list(row) for row in zip(*columns)]
+
+
+def write_per_class(task: str, names: Sequence[str], values: Mapping[str, Sequence[Sequence[float]]]) -> None:
+    """Write class, real, merged: the value of each arm, averaged over its seeds; no differences, as they have no
+    interval."""
+    means = [[sum(column) / len(column) for column in zip(*values[arm])] for arm in ARMS]
+    rows = [[name, *row] for name, row in zip(names, zip(*means))]
+    write_table(TABLES / TASKS[task].per_class, ["class", *ARMS], rows)
+
+
+def write_seeds(task: str, measured: Mapping[str, Sequence[Measured]], seeds: Sequence[int]) -> None:
+    """Write the numbers of every single model: arm, seed, metrics in 0-1."""
+    names = list(measured["real"][0].points)
+    rows = [
+        [arm, seed, *(one.points[name] for name in names)]
+        for arm, of_arm in measured.items()
+        for seed, one in zip(seeds, of_arm)
+    ]
+    write_table(TABLES / SEEDS.format(task=task), ["arm", "seed", *names], rows)
+
+
+def write_training(task: str, models: Path, seeds: Sequence[int]) -> None:
+    """Write step, real, merged: what chooses the checkpoint, from history.csv of every model, averaged over seeds."""
+    curves: dict[str, list[list[float]]] = {arm: [] for arm in ARMS}
+    steps: list[int] = []
+    for arm in ARMS:
+        for seed in seeds:
+            rows = read_table(models / f"{arm}-{seed}" / "history.csv")
+            steps = [int(row["step"]) for row in rows]
+            curves[arm].append([float(row[TASKS[task].val]) for row in rows])
+    means = [[sum(values) / len(values) for values in zip(*curves[arm])] for arm in ARMS]
+    write_table(TABLES / TRAINING.format(task=task), ["step", *ARMS], [list(row) for row in zip(steps, *means)])

@@ -1,0 +1,28 @@
+from pathlib import Path
+
+import pytest
+
+from diffaug.evaluation.tables import TABLES, write_per_class, write_training
+from diffaug.runtime.tables import read_table, write_table
+
+
+def test_training_curves_are_means_over_seeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for arm, values in {"real": [0.1, 0.2], "merged": [0.3, 0.5]}.items():
+        for seed in (0, 1):
+            rows = [[step, value + seed / 10] for step, value in zip((5, 10), values)]
+            write_table(tmp_path / f"{arm}-{seed}" / "history.csv", ["step", "val_accuracy"], rows)
+    write_training("cls", tmp_path, [0, 1])
+    assert read_table(TABLES / "cls_training.csv") == [
+        {"step": "5", "real": "0.15", "merged": "0.35"},
+        {"step": "10", "real": "0.25", "merged": "0.55"},
+    ]
+
+
+def test_single_classes_are_means_over_seeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_per_class("det", ["cat", "狗"], {"real": [[0.2, 0.4], [0.4, 0.6]], "merged": [[1.0, 0.0], [1.0, 0.0]]})
+    assert read_table(TABLES / "det_per_class_mAP50_95.csv") == [
+        {"class": "cat", "real": "0.3", "merged": "1"},
+        {"class": "狗", "real": "0.5", "merged": "0"},
+    ]
