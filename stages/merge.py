@@ -10,7 +10,7 @@ from pathlib import Path
 
 from diffaug.dataset.records import ImageSet, Record, read_set, write_set
 from diffaug.merging.painting import paint_over
-from diffaug.merging.recipes import additions
+from diffaug.merging.recipes import RECIPES, Ingredients
 from diffaug.params import Params
 from diffaug.params.merge import MergeParams
 from diffaug.runtime.device import choose_device
@@ -34,7 +34,8 @@ def merge(params: Params, work: Path) -> Mapping[str, float]:
         real = read_set(Path(f"data/real/{task}/train"))
         generated = read_set(Path(f"data/generated/{task}"))
         accepted = {entry.id: entry for entry in read_ledger(Path(f"data/filtered/{task}")) if entry.accepted}
-        added = additions(real, generated, accepted, pool, params.merge, task, rebuild)
+        given = Ingredients(task, real, generated, accepted, pool, params.merge, rebuild)
+        added = RECIPES[params.merge.recipe].additions(given)
         unfiltered = params.merge.recipe == "unfiltered"
         ignored = {id: () if unfiltered else entry.ignored for id, entry in accepted.items()}
         chosen = [
@@ -60,8 +61,7 @@ def _treatment(params: MergeParams, added: Sequence[Record] | None) -> Treatment
 def _summary(task: str, params: Params, real: int, added: Sequence[Record] | None) -> str:
     if added is None:
         return f"merge: {task}: {params.merge.recipe} has nothing to add, so both arms are the same {real} real images"
-    kinds = {"real_more": "further real", "duplicate": "repeated real"}
-    kind = kinds.get(params.merge.recipe, "synthetic")
+    kind = RECIPES[params.merge.recipe].kind
     return f"merge: {task}: {real} real and {len(added)} {kind} train images"
 
 

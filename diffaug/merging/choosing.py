@@ -9,34 +9,28 @@ from diffaug.params.merge import MergeParams
 from diffaug.runtime.errors import UserError
 
 
-def draw(
+def choose(
     real: ImageSet, generated: ImageSet, accepted: Collection[str], params: MergeParams, task: str
 ) -> list[Record]:
-    """`ratio` accepted synthetic images per real image, rounded, drawn by seed; class by class for classification.
+    """`ratio` accepted synthetic images per real image, rounded, by seed; class by class for classification.
 
-    A larger ratio adds to a smaller one's draw, and more candidates do not reshuffle it. With `mix: replace` only
-    images that were made from a real one count. Raises UserError with the numbers where too few were accepted, and
+    A larger ratio adds to the choice of a smaller one, and more candidates do not reshuffle it. With `mix: replace`
+    only images that were made from a real one count. Raises UserError with the numbers where too few were accepted, and
     where a row is not a synthetic train image made from a train image.
     """
-    real_ids = {record.id for record in real}
+    _check_rows(real, generated, task)
+    made: dict[int | None, list[Record]] = {}
     for record in generated:
-        if record.origin != "synthetic" or record.split != "train" or (record.source_id or "") not in {"", *real_ids}:
-            raise UserError(
-                f"data/generated/{task}: {record.id} is {record.origin}, split {record.split}, made from "
-                f"{record.source_id}; only synthetic images made from train images may enter train: run `dvc repro`"
-            )
+        if params.mix == "concat" or record.source_id:
+            made.setdefault(record.label, []).append(record)
     chosen: list[Record] = []
     short: list[str] = []
     for label, wanted in per_class(real, params.ratio).items():
-        candidates = [record for record in generated if record.id in accepted and record.label == label]
-        if params.mix == "replace":
-            candidates = [record for record in candidates if record.source_id]
+        of_class = made.get(label, [])
+        candidates = [record for record in of_class if record.id in accepted]
         if wanted > len(candidates):
-            made = sum(
-                record.label == label and (params.mix == "concat" or bool(record.source_id)) for record in generated
-            )
             name = "" if label is None else f"{real.names[label]}: "
-            short.append(f"{name}{wanted} wanted, {len(candidates)} accepted of {made} made")
+            short.append(f"{name}{wanted} wanted, {len(candidates)} accepted of {len(of_class)} made")
         chosen += sorted(candidates, key=lambda record: rank(params.seed, record.id))[:wanted]
     if short:
         more = f"; and {len(short) - 3} more classes" if len(short) > 3 else ""
@@ -47,6 +41,16 @@ def draw(
     return chosen
 
 
+def _check_rows(real: ImageSet, generated: ImageSet, task: str) -> None:
+    sources = {None, *(record.id for record in real)}
+    for record in generated:
+        if record.origin != "synthetic" or record.split != "train" or record.source_id not in sources:
+            raise UserError(
+                f"data/generated/{task}: {record.id} is {record.origin}, split {record.split}, made from "
+                f"{record.source_id}; only synthetic images made from train images may enter train: run `dvc repro`"
+            )
+
+
 def per_class(real: ImageSet, ratio: float) -> dict[int | None, int]:
     """By class (None: scenes), `ratio` images for each real one, rounded."""
     counts = Counter(record.label for record in real)
@@ -54,5 +58,5 @@ def per_class(real: ImageSet, ratio: float) -> dict[int | None, int]:
 
 
 def rank(seed: int, id: str) -> str:
-    """A draw that more candidates do not reshuffle."""
+    """What candidates are sorted by: at random, and more of them do not reshuffle the others."""
     return hashlib.sha256(f"{seed}\0{id}".encode()).hexdigest()

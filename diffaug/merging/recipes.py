@@ -1,61 +1,104 @@
 """What joins the real images in the treatment: synthetic ones, or what a sceptic asks to see in their place."""
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from diffaug.dataset.records import ImageSet, Record, make_record
-from diffaug.merging.choosing import draw, per_class, rank
+from diffaug.merging.choosing import choose, per_class, rank
 from diffaug.params.merge import MergeParams
 from diffaug.runtime.errors import UserError
 
-Rebuild = Callable[[Sequence[Record]], list[bytes]]
 
+@dataclass(frozen=True)
+class Ingredients:
+    """What a recipe may take, for one task ("cls" or "det").
 
-def additions(
-    real: ImageSet,
-    generated: ImageSet,
-    accepted: Collection[str],
-    pool: ImageSet,
-    params: MergeParams,
-    task: str,
-    rebuild: Rebuild,
-) -> list[Record] | None:
-    """The images that the recipe adds, `ratio` for each real one, class by class; None where it has none for the task.
-
-    synthetic: accepted ones. unfiltered: any that were generated. duplicate: the real ones again. classic: none, since
-    it changes the training. vae_roundtrip: the real ones, encoded and decoded by the generator's VAE (`rebuild`: PNGs
-    of records). shuffled_labels: accepted ones with wrong classes, where there are two. real_more: further real ones of
-    the pool.
-    Raises UserError where there are too few.
+    accepted: the ids of the images that the filter left; pool: further real images, of either task; rebuild: the images
+    of records as PNGs, encoded and decoded by the VAE of the generator.
     """
-    match params.recipe:
-        case "classic":
-            return []
-        case "duplicate":
-            return _again(real, params, "again")
-        case "vae_roundtrip":
-            copies = _again(real, params, "vae")
-            return [_rebuilt(record, data) for record, data in zip(copies, rebuild(copies))]
-        case "real_more":
-            return _from_pool(real, pool, params, task) if any(_fits(record, task) for record in pool) else None
-        case "unfiltered":
-            return draw(real, generated, {record.id for record in generated}, params, task)
-        case "shuffled_labels" if len(real.names) < 2:
-            return None
-        case "shuffled_labels":
-            drawn = draw(real, generated, accepted, params, task)
-            return [_mislabelled(record, len(real.names), params.seed) for record in drawn]
-        case _:
-            return draw(real, generated, accepted, params, task)
+
+    task: str
+    real: ImageSet
+    generated: ImageSet
+    accepted: Collection[str]
+    pool: ImageSet
+    params: MergeParams
+    rebuild: Callable[[Sequence[Record]], list[bytes]]
 
 
-def _again(real: ImageSet, params: MergeParams, name: str) -> list[Record]:
+@dataclass(frozen=True)
+class Recipe:
+    """additions: the images that join the real ones, `ratio` for each, class by class; None where the recipe has none
+    for the task, so that both arms are the same. kind: what they are called. Raises UserError where there are too few.
+    """
+
+    additions: Callable[[Ingredients], list[Record] | None]
+    kind: str = "synthetic"
+
+
+def _synthetic(given: Ingredients) -> list[Record]:
+    return choose(given.real, given.generated, given.accepted, given.params, given.task)
+
+
+def _unfiltered(given: Ingredients) -> list[Record]:
+    everything = {record.id for record in given.generated}
+    return choose(given.real, given.generated, everything, given.params, given.task)
+
+
+def _duplicate(given: Ingredients) -> list[Record]:
+    return _again(given, "again")
+
+
+def _vae_roundtrip(given: Ingredients) -> list[Record]:
+    copies = _again(given, "vae")
+    return [_rebuilt(record, data) for record, data in zip(copies, given.rebuild(copies))]
+
+
+def _shuffled_labels(given: Ingredients) -> list[Record] | None:
+    if len(given.real.names) < 2:
+        return None
+    return [_mislabelled(record, len(given.real.names), given.params.seed) for record in _synthetic(given)]
+
+
+def _real_more(given: Ingredients) -> list[Record] | None:
+    fitting = [record for record in given.pool if (record.label is not None) == (given.task == "cls")]
+    if not fitting:
+        return None
+    chosen: list[Record] = []
+    known = {record.sha256 for record in given.real}
+    for label, wanted in per_class(given.real, given.params.ratio).items():
+        candidates = [one for one in fitting if one.label == label and one.sha256 not in known]
+        if len(candidates) < wanted:
+            name = "" if label is None else f"{given.real.names[label]}: "
+            raise UserError(
+                f"{given.task}: merge.ratio {given.params.ratio:g} with recipe real_more needs more real images than "
+                f"the pool has ({name}{wanted} wanted, {len(candidates)} there); raise download.{given.task}.pool, or "
+                "lower merge.ratio"
+            )
+        first = sorted(candidates, key=lambda one: rank(given.params.seed, one.id))[:wanted]
+        chosen += [replace(one, id=f"pool/{one.id}", split="train") for one in first]
+    return chosen
+
+
+RECIPES = {
+    "synthetic": Recipe(_synthetic),  # what the filter left
+    "unfiltered": Recipe(_unfiltered),  # any that were generated
+    "duplicate": Recipe(_duplicate, "repeated real"),
+    "classic": Recipe(lambda given: []),  # no image: it changes the augmentation, see training/treatment.py
+    "vae_roundtrip": Recipe(_vae_roundtrip),  # real images through the VAE of the generator
+    "shuffled_labels": Recipe(_shuffled_labels),  # what the filter left, under wrong classes
+    "real_more": Recipe(_real_more, "further real"),  # from data/pool
+}
+
+
+def _again(given: Ingredients, name: str) -> list[Record]:
     """Real images once more, in turn."""
     copies = []
-    for label, wanted in per_class(real, params.ratio).items():
-        members = sorted((one for one in real if one.label == label), key=lambda one: rank(params.seed, one.id))
+    for label, wanted in per_class(given.real, given.params.ratio).items():
+        members = [one for one in given.real if one.label == label]
+        members = sorted(members, key=lambda one: rank(given.params.seed, one.id))
         for turn in range(wanted):
             record = members[turn % len(members)]
             copies.append(replace(record, id=f"{name}-{turn // len(members):03d}/{record.id}"))
@@ -77,23 +120,3 @@ def _mislabelled(record: Record, classes: int, seed: int) -> Record:
 
     label = other(record.label) if record.label is not None else None
     return replace(record, label=label, category=tuple(other(category) for category in record.category))
-
-
-def _fits(record: Record, task: str) -> bool:
-    return (record.label is not None) == (task == "cls")
-
-
-def _from_pool(real: ImageSet, pool: ImageSet, params: MergeParams, task: str) -> list[Record]:
-    chosen: list[Record] = []
-    known = {record.sha256 for record in real}
-    for label, wanted in per_class(real, params.ratio).items():
-        candidates = [one for one in pool if _fits(one, task) and one.label == label and one.sha256 not in known]
-        if len(candidates) < wanted:
-            name = "" if label is None else f"{real.names[label]}: "
-            raise UserError(
-                f"{task}: merge.ratio {params.ratio:g} with recipe real_more needs more real images than the pool has "
-                f"({name}{wanted} wanted, {len(candidates)} there); raise download.{task}.pool, or lower merge.ratio"
-            )
-        drawn = sorted(candidates, key=lambda one: rank(params.seed, one.id))[:wanted]
-        chosen += [replace(one, id=f"pool/{one.id}", split="train") for one in drawn]
-    return chosen

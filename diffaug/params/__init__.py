@@ -15,7 +15,7 @@ from diffaug.params.download import DownloadParams, FewShot
 from diffaug.params.evaluate import EvaluateParams
 from diffaug.params.filter import FilterParams
 from diffaug.params.generate import GenerateParams
-from diffaug.params.merge import MergeParams, Ratio, Recipe
+from diffaug.params.merge import DRAWN, MergeParams, Ratio, Recipe
 from diffaug.params.messages import one_line
 from diffaug.params.report import ReportParams
 from diffaug.params.train_cls import TrainClsParams
@@ -80,7 +80,7 @@ class Params(Section):
 
     def _enough_is_made(self) -> None:
         cls, ratio = self.download.cls, self.merge.ratio
-        if self.merge.recipe not in ("synthetic", "unfiltered", "shuffled_labels"):
+        if self.merge.recipe not in DRAWN:
             return
         if self.download.det is not None and ratio > self.generate.det.per_real:
             raise ValueError(

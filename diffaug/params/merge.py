@@ -7,6 +7,7 @@ from pydantic import Field
 from diffaug.params.base import Section, Seed
 
 Recipe = Literal["synthetic", "unfiltered", "duplicate", "classic", "vae_roundtrip", "shuffled_labels", "real_more"]
+DRAWN = ("synthetic", "unfiltered", "shuffled_labels")  # the recipes that add generated images
 Ratio = Annotated[float, Field(ge=0)]
 
 

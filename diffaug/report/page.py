@@ -14,6 +14,7 @@ from PIL import Image
 
 from diffaug.evaluation.metrics import ALL, ARMS, CLEAN, TASKS, find_metric, headline
 from diffaug.evaluation.tables import CONFUSION, RELIABILITY, ROBUSTNESS, TABLES, TRAINING
+from diffaug.params.merge import DRAWN
 from diffaug.report import figures
 from diffaug.report.task import TaskReport
 from diffaug.report.verdict import verdict_header, verdict_rows
@@ -90,7 +91,7 @@ def _sentence(task: str, metrics: dict[str, Any], rows: Mapping[Any, Sequence[st
 
 def _drawn(task: str, metrics: dict[str, Any]) -> bool:
     """Whether the task's arm has generated images."""
-    return metrics["recipe"][task] in ("synthetic", "unfiltered", "shuffled_labels")
+    return metrics["recipe"][task] in DRAWN
 
 
 def _task(task: str, report: TaskReport, metrics: dict[str, Any]) -> dict[str, Any]:

@@ -37,10 +37,11 @@ def measure_neighbours(material: Material, measure: Measure) -> Columns:
     photograph but for what was drawn anew: neither the photograph nor other scenes made from it count.
     """
     generated = material.generated.records
-    train, heldout = material.real["train"].records, material.heldout
-    known = {"train": measure.signatures(train), "heldout": measure.signatures(heldout)}
-    ids = {"train": [record.id for record in train], "heldout": [record.id for record in heldout]}
-    own = measure.signatures(generated)
+    groups = {"train": material.real["train"].records, "heldout": material.heldout}
+    known = {group: measure.signatures(records) for group, records in groups.items()}
+    ids = {group: [record.id for record in records] for group, records in groups.items()}
+    places = {group: {id: place for place, id in enumerate(of_group)} for group, of_group in ids.items()}
+    own, own_ids = measure.signatures(generated), [record.id for record in generated]
     sources = np.array([record.source_id or "" for record in generated])
     columns: Columns = {f"{measure.name}{kind}_{group}": [] for kind in ("", "_nearest") for group in NEAREST}
     views = measure.views(list(material.progress(measure.name)))
@@ -48,13 +49,13 @@ def measure_neighbours(material: Material, measure: Measure) -> Columns:
         found = {}
         for group, signatures in known.items():
             distances = measure.distances(seen, signatures)
-            if material.task == "det" and record.source_id in ids[group]:
-                distances[ids[group].index(record.source_id)] = measure.far
+            if material.task == "det" and record.source_id in places[group]:
+                distances[places[group][record.source_id]] = measure.far
             found[group] = _closest(distances, ids[group], measure.far)
         earlier = measure.distances(seen[:1], own[:index])
         if material.task == "det":
             earlier[sources[:index] == sources[index]] = measure.far
-        found["generated"] = _closest(earlier, [other.id for other in generated[:index]], measure.far)
+        found["generated"] = _closest(earlier, own_ids, measure.far)
         for group, (distance, id) in found.items():
             columns[f"{measure.name}_{group}"].append(distance)
             columns[f"{measure.name}_nearest_{group}"].append(id)

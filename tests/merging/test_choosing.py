@@ -7,7 +7,7 @@ from PIL import Image
 
 from diffaug.dataset.codec import encode_png
 from diffaug.dataset.records import ImageSet, Record, make_record
-from diffaug.merging.choosing import draw
+from diffaug.merging.choosing import choose
 from diffaug.merging.painting import paint_over
 from diffaug.params.merge import MergeParams
 from diffaug.runtime.errors import UserError
@@ -31,7 +31,7 @@ def params(ratio: float) -> MergeParams:
 
 
 def ids(ratio: float, accepted: set[str] = ALL) -> set[str]:
-    return {record.id for record in draw(REAL, MADE, accepted, params(ratio), "cls")}
+    return {record.id for record in choose(REAL, MADE, accepted, params(ratio), "cls")}
 
 
 def test_each_class_gets_its_share() -> None:
@@ -56,7 +56,7 @@ def test_too_few_fail_with_the_numbers() -> None:
 def test_detection_draws_over_all_scenes() -> None:
     real = ImageSet(NAMES, tuple(dataclasses.replace(record, label=None) for record in REAL))
     made = ImageSet(NAMES, tuple(dataclasses.replace(record, label=None) for record in MADE))
-    assert len(draw(real, made, ALL, params(1.5), "det")) == 9
+    assert len(choose(real, made, ALL, params(1.5), "det")) == 9
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_detection_draws_over_all_scenes() -> None:
 def test_what_may_not_enter_train_stops_the_run(columns: dict) -> None:
     made = ImageSet(NAMES, (*MADE.records, dataclasses.replace(synthetic("z", 0, source_id="r0"), **columns)))
     with pytest.raises(UserError, match=r"z is .*only synthetic images made from train images may enter train"):
-        draw(REAL, made, ALL, params(0), "cls")
+        choose(REAL, made, ALL, params(0), "cls")
 
 
 def test_what_may_be_an_object_without_a_label_is_painted_over_but_no_label() -> None:

@@ -2,15 +2,15 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from PIL import Image
 
 from diffaug.dataset.codec import encode_png
 from diffaug.dataset.records import ImageSet, Record, make_record
-from diffaug.merging.recipes import additions
-from diffaug.params.merge import MergeParams
+from diffaug.merging.recipes import RECIPES, Ingredients
+from diffaug.params.merge import DRAWN, MergeParams, Recipe
 from diffaug.runtime.errors import UserError
 
 NAMES = ("cat", "dog", "bird")
@@ -39,8 +39,15 @@ def params(**changes: Any) -> MergeParams:
     return MergeParams.model_validate(values | {"replace_probability": 0.5} | changes)
 
 
+def additions(
+    real: ImageSet, made: ImageSet, accepted: set[str], pool: ImageSet, given: MergeParams, task: str
+) -> list[Record] | None:
+    ingredients = Ingredients(task, real, made, accepted, pool, given, rebuild)
+    return RECIPES[given.recipe].additions(ingredients)
+
+
 def added(recipe: str, **changes: Any) -> list[Record]:
-    found = additions(REAL, MADE, ACCEPTED, POOL, params(recipe=recipe, **changes), "cls", rebuild)
+    found = additions(REAL, MADE, ACCEPTED, POOL, params(recipe=recipe, **changes), "cls")
     assert found is not None
     return found
 
@@ -98,7 +105,7 @@ def test_boxes_get_wrong_classes_too() -> None:
         make_record(f"s{n}", image(n), "train", bbox=(box, box), category=(0, 1), origin="synthetic") for n in range(4)
     ]
     settings = params(recipe="shuffled_labels", ratio=4.0)
-    found = additions(real, ImageSet(NAMES, tuple(made)), {"s0", "s1", "s2", "s3"}, POOL, settings, "det", rebuild)
+    found = additions(real, ImageSet(NAMES, tuple(made)), {"s0", "s1", "s2", "s3"}, POOL, settings, "det")
     assert found is not None and len(found) == 4
     assert all(record.category[0] != 0 and record.category[1] != 1 for record in found)
 
@@ -115,7 +122,7 @@ def test_further_real_images_come_from_the_pool() -> None:
 
 def test_a_task_without_a_pool_gets_nothing() -> None:
     scene = ImageSet(NAMES, (make_record("r", image(1), "train", bbox=((1.0, 1.0, 4.0, 4.0),), category=(0,)),))
-    assert additions(scene, ImageSet((), ()), set(), POOL, params(recipe="real_more"), "det", rebuild) is None
+    assert additions(scene, ImageSet((), ()), set(), POOL, params(recipe="real_more"), "det") is None
 
 
 def test_classic_changes_no_image() -> None:
@@ -127,3 +134,7 @@ def test_only_variants_of_real_images_replace_them() -> None:
     assert all(record.source_id for record in found)
     with pytest.raises(UserError, match="needs more synthetic images than were accepted"):
         added("synthetic", mix="replace", ratio=2.0)
+
+
+def test_params_and_recipes_name_the_same() -> None:
+    assert set(RECIPES) == set(get_args(Recipe)) > set(DRAWN)
