@@ -1,10 +1,18 @@
 """`diffaug regenerate`: one image of a run made again."""
 
+from pathlib import Path
+
+from diffaug.dataset.records import read_set
 from diffaug.generation.composing.composer import Composer
 from diffaug.generation.drawing.drawing import Drawing
 from diffaug.generation.plan.jobs import Job
+from diffaug.generation.plan.plan import make_plan
+from diffaug.params import Params
 from diffaug.params.generate import GenerateParams
+from diffaug.runtime.device import choose_device
 from diffaug.runtime.errors import UserError
+from diffaug.runtime.files import atomic_path
+from diffaug.runtime.work import work_folder
 
 
 def regenerate(drawing: Drawing, params: GenerateParams, id: str) -> bytes:
@@ -26,3 +34,18 @@ def _draw_alone(drawing: Drawing, id: str) -> tuple[Job, bytes]:
                 drawn = drawing.sampler.draw([job] * len(batch), {source.id: source} if source else {})
                 return job, drawing.encode(job, drawn.images()[place], drawing.sampler.flag(drawn)[place])
     raise UserError(f"{id}: the present params.yaml plans no image with this id; see the id column of data/generated")
+
+
+def compare_again(params: Params, id: str, out: Path) -> str:
+    """Write one image made again, and say whether it is the same as in data/generated. Raises UserError."""
+    drawing = Drawing(params.generate, make_plan(params.generate), work_folder("generate"), choose_device())
+    data = regenerate(drawing, params.generate, id)
+    with atomic_path(out) as temporary:
+        temporary.write_bytes(data)
+    tables = [folder for folder in (Path("data/generated/cls"), Path("data/generated/det")) if folder.exists()]
+    kept = [record.image for folder in tables for record in read_set(folder) if record.id == id]
+    if kept == [data]:
+        return "the same bytes as in data/generated"
+    if kept:
+        return "not as in data/generated, which other settings, code, libraries or another device made"
+    return "there is no image of this id in data/generated to compare with"

@@ -1,8 +1,9 @@
-"""Looking before a long run: one image over a grid of two settings; and one image of a run made again."""
+"""`diffaug sheet`: one image over a grid of two settings, before a long run."""
 
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -10,10 +11,14 @@ from PIL import Image
 from tqdm import tqdm
 
 from diffaug.dataset.records import Record
-from diffaug.generation.drawing.sampler import Sampler
+from diffaug.generation.drawing.sampler import Sampler, open_sampler
 from diffaug.generation.plan.jobs import Job, Plan, Settings
+from diffaug.generation.plan.plan import make_plan
+from diffaug.params import Params
 from diffaug.params.sampling import OneImage, check_steps, checked
 from diffaug.pictures.grid import Cell, draw_grid
+from diffaug.report.sheet import save_png
+from diffaug.runtime.device import choose_device
 from diffaug.runtime.errors import UserError
 
 _JOB_KEYS = ("prompt", "negative_prompt", "seed")
@@ -104,3 +109,20 @@ def sheet(
     ]
     title = f"{job.mode}: {job.prompt}" + (f" (source {job.source_id})" if job.source_id else "")
     return draw_grid(title, [f"{across.name} = {value}" for value in across.values], rows)
+
+
+def draw_sheet(
+    params: Params, across: Axis, down: Axis, task: str | None, mode: str | None, class_name: str | None, out: Path
+) -> Job:
+    """Write the first image of a task, mode and class with every pair of two settings; the job that it is of.
+
+    task: by default the one that has images; mode, class_name: by default the first. Raises UserError.
+    """
+    plan = make_plan(params.generate)
+    task = task or ("cls" if len(plan.cls) else "det")
+    job = first_job(plan, task, mode, class_name)
+    real = plan.cls if task == "cls" else plan.det
+    source = next((record for record in real if record.id == job.source_id), None)
+    sampler = open_sampler(params.generate, choose_device())
+    save_png(sheet(sampler, job, source, across, down, real.names), out)
+    return job

@@ -10,10 +10,11 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from diffaug.evaluation.metrics import TASKS
 from diffaug.evaluation.tables import METRICS_FILE
 from diffaug.params import Params
 from diffaug.params.messages import one_line
-from diffaug.report.study import Run
+from diffaug.report.study import Run, study_rows, study_table, worth, write_study
 from diffaug.runtime.errors import UserError
 
 _PIPELINE = ("dvc.yaml", "dvc.lock", "diffaug", "stages", "prompts")  # and params.yaml
@@ -39,6 +40,16 @@ def plan_study(params: Params) -> list[Run]:
                 f"study: {run.recipe} at {run.ratio:g}: {one_line(Path('params.yaml'), error, Params)}"
             ) from None
     return runs
+
+
+def study(params: Params) -> str:
+    """Run what the study lacks, write metrics/study.csv and metrics/study.png; the table as text. Raises UserError."""
+    rows = study_rows(run_study(plan_study(params), params))
+    if not rows:
+        raise UserError("study: no run added anything to either task; see the section study of params.yaml")
+    write_study(rows, Path("metrics/study.csv"), Path("metrics/study.png"))
+    worths = [said for task in TASKS if (said := worth(rows, task))]
+    return "\n".join([study_table(rows), *worths])
 
 
 def run_study(runs: Sequence[Run], params: Params) -> list[tuple[Run, dict[str, Any]]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from diffusers import DiffusionPipeline
-from huggingface_hub import get_cached_repo_tree, hf_hub_download, snapshot_download, try_to_load_from_cache
+from huggingface_hub import ModelCard, get_cached_repo_tree, hf_hub_download, snapshot_download, try_to_load_from_cache
 from huggingface_hub.errors import CachedRepoTreeNotFoundError, HfHubHTTPError, HTTPError, OfflineModeIsEnabled
 from huggingface_hub.utils import filter_repo_objects
 from pydantic import ValidationError
@@ -254,6 +254,6 @@ def _licence(model: ModelName, folder: Path) -> str | None:
             return None
     if not card.exists():
         return None
-    head = re.match(r"---\n(.*?)\n---", card.read_text(encoding="utf-8"), re.DOTALL)
-    found = dict(re.findall(r"^(license|license_name):[ \t]*[\"']?([^\"'\n]+)", head[1], re.MULTILINE)) if head else {}
-    return (found.get("license_name") or found.get("license") or "").strip() or None
+    data = ModelCard(card.read_text(encoding="utf-8-sig", errors="replace"), ignore_metadata_errors=True).data.to_dict()
+    named = data.get("license_name") or data.get("license")
+    return ", ".join(map(str, named)) if isinstance(named, list) else named

@@ -1,8 +1,6 @@
 """Initial weights from a file or a release, loaded by name and shape."""
 
-import hashlib
 import pickle
-import urllib.error
 from pathlib import Path
 
 import torch
@@ -11,7 +9,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from diffaug.hub.downloads import download
 from diffaug.runtime.errors import UserError
+from diffaug.runtime.files import file_sha256
 from diffaug.runtime.work import work_folder
 
 
@@ -57,16 +57,8 @@ def fetch_release(url: str, sha256: str, key: str) -> dict[str, Tensor]:
     """
     path = work_folder("weights") / f"{sha256[:16]}{Path(url).suffix}"
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            torch.hub.download_url_to_file(url, str(path), hash_prefix=sha256)
-        except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
-            raise UserError(f"params.yaml: {key}: {url} cannot be had ({error}); give the path of a file") from None
-        except RuntimeError:
-            raise UserError(
-                f"params.yaml: {key}: {url} does not have the sha256 {sha256}; it was not opened, and removed"
-            ) from None
-    if hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
+        download(url, path, f"params.yaml: {key}", "give the path of a file", sha256)
+    if file_sha256(path) != sha256:
         raise UserError(f"{path}: is not the file of {key} any more (its sha256 differs); remove it and run again")
     if path.suffix == ".safetensors":
         return read_weights(str(path), key)

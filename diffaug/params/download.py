@@ -1,6 +1,6 @@
 """The section of `download`: where real images come from."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
@@ -68,6 +68,11 @@ class Folder(Fractions):
     source: Literal["folder"]
     path: str
 
+    @property
+    def on_disk(self) -> bool:
+        """A folder can be looked at without a download."""
+        return True
+
 
 class BoxFolder(Folder):
     """One's own images with boxes; the format is found by looking where it is not named."""
@@ -120,13 +125,13 @@ class Hub(Fractions):
     splits: HubSplits
 
     @property
-    def on_hub(self) -> bool:
-        """Whether the name is a hub id; a folder begins with ~, / or a dot."""
-        return not is_local(self.name)
+    def on_disk(self) -> bool:
+        """Whether the name is a folder, which begins with ~, / or a dot; else it is a hub id."""
+        return is_local(self.name)
 
     @model_validator(mode="after")
     def _pinned(self) -> Self:
-        check_hub_id(self.name, self.revision, on_hub=self.on_hub, datasets=True)
+        check_hub_id(self.name, self.revision, on_hub=not self.on_disk, datasets=True)
         return self
 
 
@@ -140,6 +145,12 @@ class HubBoxes(Hub):
 
 ClsSource = FashionMnist | Torchvision | Folder | Crops | HubLabels
 DetSource = Scenes | BoxFolder | Bccd | OxfordPetBoxes | HubBoxes
+
+
+def source_names() -> set[str]:
+    """What `source` may be, for either task."""
+    sources = (*get_args(ClsSource), *get_args(DetSource))
+    return {name for source in sources for name in get_args(source.model_fields["source"].annotation)}
 
 
 class DownloadParams(Section):

@@ -7,6 +7,8 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from diffaug.params.download import source_names
+
 _SHOWN, _LONGEST = 3, 60  # problems; letters of a value
 # What Stable Diffusion WebUI and Ultralytics call our keys.
 _ELSEWHERE = {
@@ -83,10 +85,10 @@ def _meant(key: tuple[int | str, ...], missing: set[tuple[int | str, ...]], allo
 
 
 def _describe(problem: Any, meant: str | None, allowed: list[str]) -> str:
-    # A union's branch name ("fashion_mnist") stands in the location, though it is no key of the file.
-    branches = {"bccd", "crops", "fashion_mnist", "folder", "hf", "oxford_iiit_pet", "scenes", "torchvision"}
+    # The name of a source ("fashion_mnist") stands in the location, as a branch of a union, but is no key of the file.
+    sources = source_names()
     key = (
-        ".".join(str(part) for place, part in enumerate(problem["loc"]) if not place or part not in branches)
+        ".".join(str(part) for place, part in enumerate(problem["loc"]) if not place or part not in sources)
         or "the file"
     )
     match problem["type"]:

@@ -1,18 +1,16 @@
 """BCCD: blood cells with boxes (github.com/Shenggan/BCCD_Dataset, MIT licence), downloaded at a pinned commit."""
 
 import hashlib
-import http.client
 import shutil
 import tarfile
-import urllib.request
 from pathlib import Path
 
-from tqdm import tqdm
-
+from diffaug.hub.downloads import download
+from diffaug.params.download import Bccd
 from diffaug.runtime.errors import UserError
-from diffaug.runtime.files import atomic_path
 from diffaug.sources.faults import Fault, Kind
-from diffaug.sources.labelled import Labelled
+from diffaug.sources.labelled import to_real_data
+from diffaug.sources.real import Inputs, RealData
 from diffaug.sources.voc import read_voc
 
 URL = "https://github.com/Shenggan/BCCD_Dataset/archive/d272fb14cdff6e473fafeeeba32aba5f560e9e43.tar.gz"
@@ -20,13 +18,12 @@ URL = "https://github.com/Shenggan/BCCD_Dataset/archive/d272fb14cdff6e473fafeeeb
 TREE_SHA256 = "8cc74636cd78884c0a446b82b11af676615302777d52ae4955c3bf9aa972bb98"
 _PARTS = ("Annotations", "ImageSets", "JPEGImages", "LICENSE")
 _EMPTY_BOXES = ("BloodImage_00338.xml", "BloodImage_00343.xml")
-_MAX_BYTES = 200 * 2**20  # of the archive, and again of what is in it
-_TIMEOUT = 30  # seconds without an answer
+_MAX_BYTES = 200 * 2**20  # of what is in the archive
 
 
-def bccd(cache: Path) -> Labelled:
+def read_det(source: Bccd, inputs: Inputs) -> RealData:
     """The set's own train, val and test: 364 photographs of 640 x 480, classes Platelets, RBC and WBC."""
-    return read_voc(fetch(cache / "bccd"), None)
+    return to_real_data(read_voc(fetch(inputs.work / "bccd"), None), None, inputs.seed, inputs.strict, known)
 
 
 def known(fault: Fault) -> bool:
@@ -40,15 +37,17 @@ def fetch(folder: Path) -> Path:
     Raises UserError where they cannot be had, or are not those that were looked at.
     """
     if not folder.exists():
-        staging = folder.with_name(f"{folder.name}.partial")
+        staging, archive = (folder.with_name(f"{folder.name}.{end}") for end in ("partial", "tar.gz"))
         shutil.rmtree(staging, ignore_errors=True)
+        advice = f"connect to the internet, or put its folder BCCD, with LICENSE in it, at {folder}"
         try:
-            _unpack(_download(folder.with_name(f"{folder.name}.tar.gz")), staging)
+            download(URL, archive, "download.det", advice)
+            _unpack(archive, staging)
             _check(staging / "found", "they were removed; run again")
             (staging / "found").replace(folder)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
-            folder.with_name(f"{folder.name}.tar.gz").unlink(missing_ok=True)
+            archive.unlink(missing_ok=True)
     _check(folder, f"remove {folder} and run again")
     return folder
 
@@ -69,25 +68,6 @@ def _check(folder: Path, advice: str) -> None:
             f"download.det: the files of BCCD have the SHA-256 {found[:12]}..., expected {TREE_SHA256[:12]}...; "
             + advice
         )
-
-
-def _download(path: Path) -> Path:
-    try:
-        with urllib.request.urlopen(URL, timeout=_TIMEOUT) as answer, atomic_path(path) as temporary:
-            size = answer.headers.get("Content-Length")
-            bar = tqdm(total=int(size) if size else None, desc="download: BCCD", unit="B", unit_scale=True)
-            with temporary.open("wb") as file, bar:
-                while block := answer.read(2**16):
-                    bar.update(file.write(block))
-                    if file.tell() > _MAX_BYTES:
-                        raise UserError(f"download.det: {URL} sends more than {_MAX_BYTES} bytes; it is not BCCD")
-    except (OSError, ValueError, http.client.HTTPException) as error:
-        reason = getattr(error, "reason", error)
-        raise UserError(
-            f"download.det: {URL} cannot be had ({reason}); connect to the internet, or put its folder BCCD, with "
-            f"LICENSE in it, at {path.with_name('bccd')}"
-        ) from None
-    return path
 
 
 def _unpack(archive: Path, staging: Path) -> None:

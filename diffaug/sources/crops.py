@@ -9,24 +9,24 @@ from diffaug.dataset.records import Record, make_record
 from diffaug.params.download import Crops
 from diffaug.pictures.squares import square
 from diffaug.sources.faults import Dropped, Fault, Kind, settle
-from diffaug.sources.real import RealData, copies, pixel_hash
+from diffaug.sources.real import Inputs, RealData, copies, pixel_hash
 
 _Cut = tuple[Record, int]
 
 
-def crops(params: Crops, det: RealData, seed: int) -> RealData:
+def read_cls(params: Crops, inputs: Inputs) -> RealData:
     """A square around each box, `context` times its longer side, moved into the image; splits as in det.
 
     Boxes with a side below `min_side` pixels are left out; of what stays, `per_class` a class and split are drawn.
     Crops of the same pixels in two splits leave train before val before test. All that is left out is printed.
     """
     chosen: list[tuple[Record, str]] = []
-    for number, (split, records) in enumerate(det.splits.items()):
+    for number, (split, records) in enumerate(inputs.other.splits.items()):
         cuts = list(_large_enough(records, params.min_side))
         small = sum(len(record.bbox) for record in records) - len(cuts)
         if small:
             print(f"download.cls: left out {small} boxes of {split} with a side below {params.min_side} pixels")
-        for record, index in _drawn(cuts, params, np.random.default_rng([seed, number])):
+        for record, index in _chosen(cuts, params, np.random.default_rng([inputs.seed, number])):
             whole = record.open()
             image = whole.crop(square(record.bbox[index], whole.size, params.context))
             label = record.category[index]
@@ -35,8 +35,8 @@ def crops(params: Crops, det: RealData, seed: int) -> RealData:
     shared = copies([(record.split, record.id, pixels) for record, pixels in chosen])
     dropped = settle([Fault(Kind.SHARED, text) for text in shared.values()], strict=False, where="download.cls")
     kept = [record for index, (record, _) in enumerate(chosen) if index not in shared]
-    splits = {split: tuple(record for record in kept if record.split == split) for split in det.splits}
-    return RealData(det.names, splits, Dropped(images=dropped.images))
+    splits = {split: tuple(record for record in kept if record.split == split) for split in inputs.other.splits}
+    return RealData(inputs.other.names, splits, Dropped(images=dropped.images))
 
 
 def _large_enough(records: tuple[Record, ...], min_side: int) -> Iterator[_Cut]:
@@ -46,7 +46,7 @@ def _large_enough(records: tuple[Record, ...], min_side: int) -> Iterator[_Cut]:
                 yield record, index
 
 
-def _drawn(cuts: list[_Cut], params: Crops, generator: np.random.Generator) -> list[_Cut]:
+def _chosen(cuts: list[_Cut], params: Crops, generator: np.random.Generator) -> list[_Cut]:
     """At most `per_class` of each class, in the order of the images, which is that of fewest openings."""
     if params.per_class is None:
         return cuts

@@ -4,6 +4,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -24,6 +25,17 @@ class RealData:
     names: tuple[str, ...]
     splits: dict[str, tuple[Record, ...]]
     dropped: Dropped = _NOTHING_DROPPED
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a source may use beside its own params: the seed of all draws, whether a fault stops the run, a folder for
+    downloads, and the images of the other task."""
+
+    seed: int
+    strict: bool
+    work: Path
+    other: RealData
 
 
 def describe(data: RealData) -> str:

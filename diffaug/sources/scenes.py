@@ -13,7 +13,7 @@ from diffaug.params.download import Scenes
 from diffaug.pictures.boxes import XYWH, outline, shared
 from diffaug.pictures.cutout import cut_out
 from diffaug.pictures.pasting import find_place, resized, visible
-from diffaug.sources.real import RealData
+from diffaug.sources.real import Inputs, RealData
 
 # The rows (of 512) of each texture that a split may use: no split sees another's background.
 _ROWS = {"train": (0, 256), "val": (256, 384), "test": (384, 512)}
@@ -30,7 +30,7 @@ class _Item:
     category: int
 
 
-def scenes(params: Scenes, cls: RealData, seed: int) -> RealData:
+def read_det(params: Scenes, inputs: Inputs) -> RealData:
     """Scenes of a split made of that split's items alone, on that split's part of the textures.
 
     Photographs of brick, grass and gravel from scikit-image; the number of objects is uniform from 1 to max_objects.
@@ -38,15 +38,15 @@ def scenes(params: Scenes, cls: RealData, seed: int) -> RealData:
     textures = [skimage.data.brick(), skimage.data.grass(), skimage.data.gravel()]
     splits: dict[str, tuple[Record, ...]] = {}
     for number, (split, count) in enumerate([("train", params.train), ("val", params.val), ("test", params.test)]):
-        generator = np.random.default_rng([seed, number])
-        cut = [(cut_out(record.open()), record.label or 0) for record in cls.splits[split]]
+        generator = np.random.default_rng([inputs.seed, number])
+        cut = [(cut_out(record.open()), record.label or 0) for record in inputs.other.splits[split]]
         items = [_Item(image, label) for image, label in cut if image is not None]
         rows = slice(*_ROWS[split])
         grounds = [texture[rows] for texture in textures]
         splits[split] = tuple(
             _scene(f"scene-{split}-{index:05d}", split, grounds, items, params, generator) for index in range(count)
         )
-    return RealData(cls.names, splits)
+    return RealData(inputs.other.names, splits)
 
 
 def _scene(

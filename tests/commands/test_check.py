@@ -10,7 +10,7 @@ from photos import NAMES, WRITERS, read, two_hundred
 from PIL import Image
 
 from diffaug.classifier import network as classifier
-from diffaug.commands.main import check
+from diffaug.commands.check import check
 from diffaug.dataset.records import write_set
 from diffaug.detector import network as detector
 from diffaug.params import Params, load_params

@@ -7,7 +7,7 @@ import yaml
 from paths import ROOT
 from pydantic import BaseModel
 
-from diffaug.commands.main import check
+from diffaug.commands.check import check
 from diffaug.params import Params, load_params
 from diffaug.runtime.errors import UserError
 

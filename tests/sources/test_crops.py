@@ -1,4 +1,5 @@
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,8 +9,8 @@ from diffaug.dataset.codec import encode_png
 from diffaug.dataset.records import Record, make_record
 from diffaug.params.download import Crops
 from diffaug.pictures.boxes import XYWH
-from diffaug.sources.crops import crops
-from diffaug.sources.real import RealData
+from diffaug.sources.crops import read_cls
+from diffaug.sources.real import Inputs, RealData
 
 
 def picture(id: str, split: str, boxes: list[XYWH], seed: int, categories: tuple[int, ...] | None = None) -> Record:
@@ -21,6 +22,10 @@ def picture(id: str, split: str, boxes: list[XYWH], seed: int, categories: tuple
 
 def real(train: list[Record], test: list[Record] | None = None) -> RealData:
     return RealData(("a", "b"), {"train": tuple(train), "val": (), "test": tuple(test or ())})
+
+
+def crops(params: Crops, det: RealData, seed: int) -> RealData:
+    return read_cls(params, Inputs(seed, True, Path("unused"), det))
 
 
 def params(context: float = 1.0, min_side: int = 1, per_class: int | None = None) -> Crops:

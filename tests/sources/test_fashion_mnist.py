@@ -1,48 +1,122 @@
 import gzip
+import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from diffaug.params.download import FashionMnist
 from diffaug.runtime.errors import UserError
-from diffaug.sources import fashion_mnist
-from diffaug.sources.fashion_mnist import SHA256, _draw, fetch
+from diffaug.sources import torchvision as sets
+from diffaug.sources.fashion_mnist import read_cls
+from diffaug.sources.real import Inputs, RealData
+from diffaug.sources.tasks import NOTHING
+
+RAW = "torchvision/fashion_mnist/FashionMNIST/raw"
 
 
-def test_no_image_is_drawn_twice() -> None:
-    images = np.arange(100, dtype=np.uint8).reshape(100, 1, 1)
-    images[50:60] = images[40:50]  # copies
-    labels = np.arange(100, dtype=np.uint8) % 10
-    drawn = _draw(images, labels, {"val": 2, "train": 3}, 30, np.random.default_rng(0), set())
-    assert {split: len(indices) for split, indices in drawn.items()} == {"val": 20, "train": 30, "pool": 30}
-    pixels = [images[index].tobytes() for indices in drawn.values() for index in indices]
-    assert len(set(pixels)) == 80
-    assert np.bincount(labels[drawn["train"]]).tolist() == [3] * 10
+def idx_files() -> dict[str, bytes]:
+    """200 train and 50 test images, ten classes in turn, as IDX files; the last ten train images are copies."""
+    generator = np.random.default_rng(0)
+    files = {}
+    for part, count in (("train", 200), ("t10k", 50)):
+        pixels = generator.integers(256, size=(count, 28, 28), dtype=np.uint8)
+        pixels[190:200] = pixels[180:190]
+        labels = np.arange(count, dtype=np.uint8) % 10
+        shape = b"".join(int(side).to_bytes(4, "big") for side in (2051, count, 28, 28))
+        files[f"{part}-images-idx3-ubyte"] = shape + pixels.tobytes()
+        files[f"{part}-labels-idx1-ubyte"] = shape[:0] + (2049).to_bytes(4, "big") + shape[4:8] + labels.tobytes()
+    return files
 
 
-def test_more_than_there_are_is_refused() -> None:
-    images, labels = np.arange(50, dtype=np.uint8).reshape(50, 1, 1), np.arange(50, dtype=np.uint8) % 10
-    for per_class, pool in ((6, 0), (4, 11)):
-        with pytest.raises(
-            UserError, match=rf"train_per_class {per_class} and pool {pool} are more than the 50 images"
-        ):
-            _draw(images, labels, {"train": per_class}, pool, np.random.default_rng(0), set())
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
+    """The row of Fashion-MNIST with the hashes of the small files."""
+    files = idx_files()
+    hashes = {f"FashionMNIST/raw/{name}": hashlib.sha256(data).hexdigest() for name, data in files.items()}
+    monkeypatch.setitem(sets.SETS, "fashion_mnist", replace(sets.SETS["fashion_mnist"], sha256=hashes))
+    return files
 
 
-def test_damaged_files_are_removed(tmp_path: Path) -> None:
-    for name in SHA256:
-        (tmp_path / f"{name}.gz").write_bytes(gzip.compress(b"something else"))
-    with pytest.raises(UserError, match=r"did not have the SHA-256 .* was removed; run again"):
-        fetch(tmp_path)
-    assert len(list(tmp_path.iterdir())) == 3
+@pytest.fixture
+def cache(tmp_path: Path, small: dict[str, bytes]) -> Path:
+    (tmp_path / RAW).mkdir(parents=True)
+    for name, data in small.items():
+        (tmp_path / RAW / name).write_bytes(data)
+    return tmp_path
+
+
+def take(cache: Path, train: int = 3, seed: int = 0, pool: int = 25) -> RealData:
+    params = FashionMnist(source="fashion_mnist", train_per_class=train, val_per_class=2, test_per_class=4, pool=pool)
+    return read_cls(params, Inputs(seed, True, cache, NOTHING))
+
+
+def ids(data: RealData) -> dict[str, list[str]]:
+    return {split: [record.id for record in records] for split, records in data.splits.items()}
+
+
+def test_splits_come_from_their_files(cache: Path) -> None:
+    data = take(cache)
+    assert {split: len(records) for split, records in data.splits.items()} == {
+        **{"train": 30, "val": 20, "test": 40},
+        "pool": 25,
+    }
+    assert all(record.id.startswith("fashion-t10k-0") for record in data.splits["test"])
+    assert all(len(id) == len("fashion-train-00000") for id in ids(data)["train"])
+    assert data.names[:2] == ("T-shirt/top", "Trouser")
+    files = idx_files()
+    for record in data.splits["train"]:
+        number = int(record.id.rpartition("-")[2])
+        assert record.label == number % 10
+        start = 16 + 784 * number
+        assert record.open().tobytes() == files["train-images-idx3-ubyte"][start : start + 784]
+    assert ids(data) == ids(take(cache)) != ids(take(cache, seed=1))
+
+
+def test_no_image_is_taken_twice(cache: Path) -> None:
+    records = [record for records in take(cache, train=8, pool=90).splits.values() for record in records]
+    assert len({record.open().tobytes() for record in records}) == len(records) == 40 + 20 + 80 + 90
+    with pytest.raises(UserError, match="train_per_class 8 and pool 91 are more than the 200 images of fashion_mnist"):
+        take(cache, train=8, pool=91)
+
+
+def test_a_larger_training_budget_leaves_test_and_val(cache: Path) -> None:
+    few, many = ids(take(cache, 3)), ids(take(cache, 5))
+    assert (few["test"], few["val"]) == (many["test"], many["val"])
+    assert set(few["train"]) < set(many["train"])
+
+
+def test_a_changed_file_is_refused(cache: Path) -> None:
+    path = cache / RAW / "train-images-idx3-ubyte"
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    with pytest.raises(UserError, match=r"train-images-idx3-ubyte does not have the SHA-256 .*; connect to the intern"):
+        take(cache)
+
+
+def test_debian_brings_the_files_where_the_mirrors_do_not(
+    tmp_path: Path, small: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unpack(name: str, folder: Path) -> None:
+        assert name == "dataset-fashion-mnist"
+        place = folder / "usr/share/datasets/fashion-mnist"
+        place.mkdir(parents=True)
+        for file, data in small.items():
+            (place / f"{file}.gz").write_bytes(gzip.compress(data))
+
+    monkeypatch.setattr(sets.datasets.FashionMNIST, "mirrors", ["http://127.0.0.1:9/"])
+    monkeypatch.setattr(sets, "unpack_package", unpack)
+    assert len(take(tmp_path).splits["train"]) == 30
+    assert sorted(path.name for path in (tmp_path / "torchvision").iterdir()) == ["fashion_mnist"]
+    assert not list(tmp_path.rglob("*.gz"))
 
 
 def test_both_ways_and_their_reasons_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fashion_mnist.FashionMNIST, "mirrors", ["http://127.0.0.1:9/"])
+    monkeypatch.setattr(sets.datasets.FashionMNIST, "mirrors", ["http://127.0.0.1:9/"])
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(UserError) as caught:
-        fetch(tmp_path / "cache")
+        take(tmp_path / "cache")
     message = str(caught.value)
-    assert "torchvision's mirrors: http://127.0.0.1:9/ did not answer ([Errno 111] Connection refused)" in message
-    assert "Debian: apt-get is not on this machine" in message
-    assert "put the four" in message
+    assert "http://127.0.0.1:9/" in message and "Connection refused" in message
+    assert "apt-get is not on this machine" in message
+    assert "put its files as torchvision lays them out into" in message and "\n" not in message

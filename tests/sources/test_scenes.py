@@ -1,11 +1,13 @@
+from pathlib import Path
+
 import numpy as np
 from PIL import Image
 
 from diffaug.dataset.codec import encode_png
 from diffaug.dataset.records import make_record
 from diffaug.params.download import Scenes
-from diffaug.sources.real import RealData
-from diffaug.sources.scenes import scenes
+from diffaug.sources.real import Inputs, RealData
+from diffaug.sources.scenes import read_det
 
 
 def test_scenes_use_their_own_splits_items_and_repeat() -> None:
@@ -18,8 +20,9 @@ def test_scenes_use_their_own_splits_items_and_repeat() -> None:
     }
     cls = RealData(("a", "b"), splits)
     params = Scenes(source="scenes", size=96, train=30, val=8, test=8, max_objects=3)
-    data = scenes(params, cls, 0)
-    assert data == scenes(params, cls, 0)
+    inputs = Inputs(0, True, Path("unused"), cls)
+    data = read_det(params, inputs)
+    assert data == read_det(params, inputs)
     assert {split: len(records) for split, records in data.splits.items()} == {"train": 30, "val": 8, "test": 8}
     for split, records in data.splits.items():
         for record in records:

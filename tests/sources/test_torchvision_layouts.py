@@ -11,7 +11,7 @@ import scipy.io
 from PIL import Image
 
 from diffaug.dataset.codec import decode, read_file
-from diffaug.sources.torchvision_sets import SETS, open_parts
+from diffaug.sources.torchvision import SETS, open_parts
 
 RNG = np.random.default_rng(0)
 KINDS = ("alpha", "beta")
@@ -122,7 +122,7 @@ WRITERS: dict[str, Callable[[Path], None]] = {
 
 
 def test_no_row_is_forgotten() -> None:
-    elsewhere = {"cifar10", "dtd", "eurosat"}  # test_torchvision_sets
+    elsewhere = {"cifar10", "dtd", "eurosat", "fashion_mnist"}  # test_torchvision.py, test_fashion_mnist.py
     assert WRITERS.keys() | elsewhere == SETS.keys()
 
 

@@ -2,13 +2,20 @@
 
 from pathlib import Path
 
+from diffaug.params.download import OxfordPetBoxes
 from diffaug.runtime.errors import UserError
 from diffaug.sources.faults import Fault, Kind
-from diffaug.sources.labelled import Labelled
-from diffaug.sources.torchvision_sets import SETS, open_parts
+from diffaug.sources.labelled import Labelled, to_real_data
+from diffaug.sources.real import Inputs, RealData
+from diffaug.sources.torchvision import SETS, open_parts
 from diffaug.sources.voc import Pair, pair_up, read_pairs
 
 _NAME = "oxford_iiit_pet"
+
+
+def read_det(source: OxfordPetBoxes, inputs: Inputs) -> RealData:
+    """The photographs with boxes. Raises UserError where torchvision cannot bring the files."""
+    return to_real_data(oxford_pets(inputs.work), source, inputs.seed, inputs.strict, known)
 
 
 def oxford_pets(cache: Path) -> Labelled:

@@ -1,10 +1,9 @@
-"""Published classification sets through torchvision.datasets: one row of the table each."""
+"""Published classification sets through torchvision.datasets: one row of the table for each."""
 
+import gzip
 import shutil
-import socket
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +12,13 @@ from torchvision import datasets
 
 from diffaug.dataset.codec import decode, encode_png, read_file
 from diffaug.dataset.records import SPLITS, Record, make_record
-from diffaug.params.download import Torchvision
+from diffaug.hub.downloads import time_limit
+from diffaug.params.download import FewShot, Torchvision
 from diffaug.runtime.errors import UserError
+from diffaug.runtime.files import file_sha256
+from diffaug.sources.debian import unpack_package
 from diffaug.sources.gtsrb_names import GTSRB_NAMES
-from diffaug.sources.real import RealData, pixel_hash
+from diffaug.sources.real import Inputs, RealData, pixel_hash
 
 _TIMEOUT = 60  # seconds without an answer
 _TRAIN, _TEST = {"train": True}, {"train": False}
@@ -29,7 +31,8 @@ def _split(name: str) -> dict[str, Any]:
 @dataclass(frozen=True)
 class Row:
     """A set. train: arguments of the parts that train, val and pool (and test, where `test` is None) are drawn from;
-    labels, files, names: what a part's object knows without decoding; without `files` its images are arrays."""
+    labels, files, names: what a part's object knows without decoding; without `files` its images are arrays. ids: of
+    train and test images, by their number. fallback: brings the files where torchvision cannot; sha256: of these."""
 
     make: Callable[..., Any]
     train: tuple[dict[str, Any], ...]
@@ -37,6 +40,9 @@ class Row:
     labels: Callable[[Any], Sequence[int]]
     files: Callable[[Any, int], Any] | None = None
     names: Callable[[Any], Sequence[str]] = lambda part: part.classes
+    ids: tuple[str, str] | None = None
+    fallback: Callable[[Path], None] | None = None
+    sha256: Mapping[str, str] = field(default_factory=dict)
 
 
 def _private(part: Any) -> Sequence[int]:
@@ -52,6 +58,15 @@ def _caltech_file(part: Any, index: int) -> Path:
     return Path(part.root) / "101_ObjectCategories" / category / f"image_{number:04d}.jpg"
 
 
+def _fashion_from_debian(root: Path) -> None:
+    raw, unpacked = root / "FashionMNIST/raw", root / "debian"
+    unpack_package("dataset-fashion-mnist", unpacked)
+    raw.mkdir(parents=True, exist_ok=True)
+    for path in sorted(unpacked.rglob("*-ubyte.gz")):
+        (raw / path.stem).write_bytes(gzip.decompress(path.read_bytes()))
+    shutil.rmtree(unpacked)
+
+
 _TRAIN_VAL = (_split("train"), _split("val"))
 SETS = {
     "caltech101": Row(
@@ -62,6 +77,24 @@ SETS = {
     "dtd": Row(datasets.DTD, _TRAIN_VAL, _split("test"), _private, _listed),
     "eurosat": Row(
         datasets.EuroSAT, ({},), None, lambda part: part.targets, lambda part, index: part.samples[index][0]
+    ),
+    "fashion_mnist": Row(
+        datasets.FashionMNIST,
+        (_TRAIN,),
+        _TEST,
+        lambda part: part.targets.tolist(),
+        ids=("fashion-train-{:05d}", "fashion-t10k-{:05d}"),
+        fallback=_fashion_from_debian,
+        # Of the unpacked files: Debian compresses them anew.
+        sha256={
+            f"FashionMNIST/raw/{name}-ubyte": sha256
+            for name, sha256 in {
+                "train-images-idx3": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+                "train-labels-idx1": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+                "t10k-images-idx3": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+                "t10k-labels-idx1": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+            }.items()
+        },
     ),
     "fgvc_aircraft": Row(datasets.FGVCAircraft, (_split("trainval"),), _split("test"), _private, _listed),
     "flowers102": Row(datasets.Flowers102, _TRAIN_VAL, _split("test"), _private, _listed),
@@ -92,28 +125,33 @@ SETS = {
 }
 
 
-def torchvision_set(params: Torchvision, seed: int, cache: Path) -> RealData:
-    """A few-shot draw: test from the official test images where there are some; train, val and pool from the others.
+def read_cls(source: Torchvision, inputs: Inputs) -> RealData:
+    """A few images per class of the set that the params name."""
+    return few_shot(source, source.name, inputs)
+
+
+def few_shot(params: FewShot, name: str, inputs: Inputs) -> RealData:
+    """Test from the official test images of a set where there are some; train, val and pool from the others.
 
     Only images that may be chosen are opened. Those that occur twice are used once. Raises UserError where the files
     cannot be had, or hold fewer images than asked for.
     """
-    row = SETS[params.name]
-    trains, test = open_parts(row, params.name, cache)
-    generator = np.random.default_rng(seed)
+    row = SETS[name]
+    trains, test = open_parts(row, name, inputs.work)
+    generator = np.random.default_rng(inputs.seed)
     seen: set[str] = set()
     # Test is drawn first, so that a change of the training budget leaves it as it is.
     held = {"test": params.test_per_class}
     rest = {"val": params.val_per_class, "train": params.train_per_class}
     names = tuple(map(str, row.names(trains[0])))
+    train_ids, test_ids = row.ids or (f"{name}-train-{{:06d}}", f"{name}-test-{{:06d}}")
     if test is None:
-        draws = [(trains, held | rest, params.pool, "all")]
+        draws = [(trains, held | rest, params.pool, f"{name}-all-{{:06d}}")]
     else:
-        draws = [([test], held, 0, "test"), (trains, rest, params.pool, "train")]
+        draws = [([test], held, 0, test_ids), (trains, rest, params.pool, train_ids)]
     splits: dict[str, list[Record]] = {split: [] for split in SPLITS}
-    for parts, wanted, pool, label in draws:
-        draw = _Draw(row, parts, f"{params.name}-{label}", len(names), seen)
-        splits |= draw.take(wanted, pool, generator)
+    for parts, wanted, pool, ids in draws:
+        splits |= _Draw(row, name, parts, ids, len(names), seen).take(wanted, pool, generator)
     return RealData(names, {split: tuple(records) for split, records in splits.items()})
 
 
@@ -128,36 +166,44 @@ def open_parts(row: Row, name: str, cache: Path) -> tuple[list[Any], Any]:
         if not root.exists():
             shutil.rmtree(partial, ignore_errors=True)
             partial.mkdir(parents=True)
-            with _timeout():
-                for each in arguments:
-                    row.make(partial, download=True, **each)
+            _fetch(row, arguments, partial)
             partial.replace(root)
+        for file, sha256 in row.sha256.items():
+            if file_sha256(root / file) != sha256:
+                raise ValueError(f"{root / file} does not have the SHA-256 {sha256[:12]}...")
         opened = [row.make(root, download=False, **each) for each in arguments]
     except Exception as error:  # torchvision raises whatever its readers do
-        reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(
-            f"download: {name} cannot be had through torchvision ({reason}); connect to the internet, or put its files "
-            f"as torchvision lays them out into {root}, or remove that folder if it is damaged"
+            f"download: {name} cannot be had through torchvision ({_one_line(error)}); connect to the internet, or put "
+            f"its files as torchvision lays them out into {root}, or remove that folder if it is damaged"
         ) from None
     return opened[: len(row.train)], opened[len(row.train)] if row.test is not None else None
 
 
-@contextmanager
-def _timeout() -> Iterator[None]:
-    """torchvision waits for ever where a server stops answering."""
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(_TIMEOUT)
+def _fetch(row: Row, arguments: Sequence[dict[str, Any]], folder: Path) -> None:
     try:
-        yield
-    finally:
-        socket.setdefaulttimeout(before)
+        with time_limit(_TIMEOUT):
+            for each in arguments:
+                row.make(folder, download=True, **each)
+    except Exception as error:
+        if row.fallback is None:
+            raise
+        try:
+            row.fallback(folder)
+        except UserError as second:
+            raise UserError(f"{_one_line(error)}; {second}") from None
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 @dataclass(frozen=True)
 class _Draw:
     row: Row
+    name: str
     parts: Sequence[Any]
-    prefix: str
+    ids: str
     classes: int
     seen: set[str]
 
@@ -172,11 +218,11 @@ class _Draw:
             if split == "pool" and len(taken.get("pool", ())) >= pool:
                 continue
             data = self._bytes(part, index)
-            pixels = pixel_hash(decode(data, self.prefix))
+            pixels = pixel_hash(decode(data, self.name))
             if pixels in self.seen:
                 continue
             self.seen.add(pixels)
-            taken[split].append(make_record(f"{self.prefix}-{number:06d}", data, split, label=label))
+            taken[split].append(make_record(self.ids.format(number), data, split, label=label))
             if split != "pool":
                 need[split, label] -= 1
         self._enough(need, wanted, pool, taken, len(places))
@@ -198,6 +244,6 @@ class _Draw:
         if any(need.values()) or len(taken.get("pool", ())) < pool:
             asked = ", ".join(f"{split}_per_class {count}" for split, count in wanted.items())
             raise UserError(
-                f"download.cls: {asked} and pool {pool} are more than the {there} images of {self.prefix} give; "
+                f"download.cls: {asked} and pool {pool} are more than the {there} images of {self.name} give; "
                 "lower them"
             )

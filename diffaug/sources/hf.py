@@ -13,7 +13,18 @@ from diffaug.params.download import Hub, HubBoxes, HubLabels
 from diffaug.runtime.errors import UserError
 from diffaug.sources.faults import Fault, Kind
 from diffaug.sources.image_files import number
-from diffaug.sources.labelled import Item, Labelled, Object
+from diffaug.sources.labelled import Item, Labelled, Object, to_real_data
+from diffaug.sources.real import Inputs, RealData
+
+
+def read_cls(source: HubLabels, inputs: Inputs) -> RealData:
+    """Images with a class label. Raises UserError where the set cannot be had, or a column is not there."""
+    return to_real_data(hub_labels(source, inputs.work), source, inputs.seed, inputs.strict)
+
+
+def read_det(source: HubBoxes, inputs: Inputs) -> RealData:
+    """Images with boxes. Raises UserError where the set cannot be had, or a column is not there."""
+    return to_real_data(hub_boxes(source, inputs.work), source, inputs.seed, inputs.strict)
 
 
 def hub_labels(params: HubLabels, cache: Path) -> Labelled:
@@ -59,8 +70,8 @@ def hub_boxes(params: HubBoxes, cache: Path) -> Labelled:
 
 def _tables(params: Hub, cache: Path, task: str, columns: Sequence[str]) -> dict[str, Dataset]:
     """The tables by split of ours, images not decoded."""
-    place = params.name if params.on_hub else str(Path(params.name).expanduser())
-    if not params.on_hub and not Path(place).is_dir():
+    place = str(Path(params.name).expanduser()) if params.on_disk else params.name
+    if params.on_disk and not Path(place).is_dir():
         raise UserError(f"download.{task}.name: the folder {params.name} does not exist; name one that does")
     tables = {}
     for split in SPLITS:
