@@ -1,0 +1,75 @@
+"""The READMEs and the pages of docs: short, alike in both languages, and true of the repository."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+ENGLISH, CHINESE = "README.md", "README.zh-CN.md"
+PAGES = sorted(path.relative_to(ROOT).as_posix() for path in [*ROOT.glob("README*.md"), *ROOT.glob("docs/*.md")])
+
+
+def read(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def commands(text: str) -> list[str]:
+    """The lines of the sh blocks, without comments."""
+    blocks = re.findall(r"^```sh\n(.*?)^```", text, re.M | re.S)
+    lines = [re.sub(r"(^|\s+)#.*", "", line).rstrip() for block in blocks for line in block.splitlines()]
+    return [line for line in lines if line]
+
+
+def links(text: str) -> list[str]:
+    """The targets of the links and pictures, in their order; code is left out."""
+    text = re.sub(r"^```.*?^```", "", text, flags=re.M | re.S)
+    return re.findall(r"\]\(([^)\s]+)\)", re.sub(r"`[^`\n]*`", "", text))
+
+
+def headings(text: str) -> set[str]:
+    """The anchors that GitHub gives to the headings."""
+    titles = re.findall(r"^#+ (.+)$", re.sub(r"^```.*?^```", "", text, flags=re.M | re.S), re.M)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def test_readme_is_short():
+    assert len((ROOT / ENGLISH).read_bytes()) <= 8192
+
+
+def test_both_languages_have_the_same_commands():
+    assert commands(read(ENGLISH)) == commands(read(CHINESE)) != []
+
+
+def test_both_languages_have_the_same_links():
+    assert links(read(ENGLISH))[0] == CHINESE
+    assert links(read(CHINESE))[0] == ENGLISH
+    assert links(read(ENGLISH))[1:] == links(read(CHINESE))[1:] != []
+
+
+def test_both_languages_show_the_same_verdict():
+    english, chinese = (re.findall(r"^test metric.*?^```", read(name), re.M | re.S) for name in (ENGLISH, CHINESE))
+    assert english == chinese != []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_link_leads_somewhere(page):
+    for target in links(read(page)):
+        if re.match(r"[a-z]+:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        there = (ROOT / page).parent / path if path else ROOT / page
+        assert there.exists(), f"{page} links to {target}"
+        assert not anchor or anchor in headings(there.read_text(encoding="utf-8")), f"{page} links to {target}"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_picture_has_an_alt_text(page):
+    assert "![](" not in read(page)
+
+
+@pytest.mark.parametrize("page", [ENGLISH, CHINESE])
+def test_the_table_of_stages_is_that_of_the_pipeline(page):
+    named = re.findall(r"^\| `(\w+)` \|", read(page), re.M)
+    assert sorted(named) == sorted(yaml.safe_load(read("dvc.yaml"))["stages"])
