@@ -6,8 +6,6 @@ python benchmarks/memory.py [--images 100000]
 import argparse
 import json
 import os
-import resource
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -23,6 +21,7 @@ from diffaug.generation.drawing.sampler import Drawn
 from diffaug.generation.plan.plan import make_plan
 from diffaug.params import load_params
 from diffaug.params.generate import GenerateParams
+from diffaug.runtime.memory import PeakMemory
 
 
 def noise(jobs: list, _: dict, size: int = 64) -> Drawn:
@@ -50,13 +49,13 @@ def main() -> None:
         write_set(Path("data/real/cls/train"), names, rows)
         write_set(Path("data/real/det/train"), (), [])
         start = time.perf_counter()
-        plan = make_plan(params)
-        drawing = Drawing(params, plan, Path("work"), torch.device("cpu"))
-        drawing.sampler.draw = noise  # type: ignore[method-assign]
-        drawing.draw(drawing.unfinished(), lambda _: None)
-        write_tables(drawing, params, Path("out/cls"), Path("out/det"))
-        seconds = time.perf_counter() - start
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform != "darwin" else 2**30)
+        with PeakMemory() as memory:
+            plan = make_plan(params)
+            drawing = Drawing(params, plan, Path("work"), torch.device("cpu"))
+            drawing.sampler.draw = noise  # type: ignore[method-assign]
+            drawing.draw(drawing.unfinished(), lambda _: None)
+            write_tables(drawing, params, Path("out/cls"), Path("out/det"))
+        seconds, peak = time.perf_counter() - start, memory.mebibytes / 2**10
         size = sum(path.stat().st_size for path in Path("out").rglob("*.parquet")) / 2**30
     print("| images | table, GiB | seconds | images/s | peak resident, GiB |\n|---|---|---|---|---|")
     print(f"| {len(plan.drawn)} | {size:.2f} | {seconds:.0f} | {len(plan.drawn) / seconds:.0f} | {peak:.2f} |")

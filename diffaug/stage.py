@@ -1,7 +1,6 @@
 """What every stage script has around it: checked parameters, a lock, one-line errors, its speed and memory as data."""
 
 import json
-import resource
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -10,6 +9,7 @@ from pathlib import Path
 from diffaug.params import Params, load_params
 from diffaug.runtime.errors import UserError
 from diffaug.runtime.files import atomic_path
+from diffaug.runtime.memory import PeakMemory
 from diffaug.runtime.work import _lock, work_folder
 
 SPEED = Path("metrics/speed")
@@ -26,8 +26,9 @@ def run_stage(name: str, stage: Callable[[Params, Path], Mapping[str, float]]) -
         work = work_folder(name)
         with _lock(work.with_name(f"{name}.lock")):
             start = time.perf_counter()
-            counts = stage(params, work)
-            _write_speed(name, time.perf_counter() - start, counts)
+            with PeakMemory() as memory:
+                counts = stage(params, work)
+            _write_speed(name, time.perf_counter() - start, memory.mebibytes, counts)
     except UserError as error:
         sys.exit(f"{name}: {error}")
     except OSError as error:
@@ -36,12 +37,8 @@ def run_stage(name: str, stage: Callable[[Params, Path], Mapping[str, float]]) -
         sys.exit(f"{name}: stopped; what is finished is kept, run `dvc repro` to go on")
 
 
-def _write_speed(name: str, seconds: float, counts: Mapping[str, float]) -> None:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    report: dict[str, float] = {
-        "seconds": round(seconds, 2),
-        "peak_memory_mib": round(peak / (2**20 if sys.platform == "darwin" else 2**10)),
-    }
+def _write_speed(name: str, seconds: float, mebibytes: int, counts: Mapping[str, float]) -> None:
+    report: dict[str, float] = {"seconds": round(seconds, 2), "peak_memory_mib": mebibytes}
     for unit, count in counts.items():
         report[unit] = count
         report[f"{unit}_per_second"] = round(count / seconds, 3)

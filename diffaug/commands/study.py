@@ -1,6 +1,7 @@
 """`diffaug study`: the pipeline once for every recipe and ratio, as DVC experiments."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -70,7 +71,9 @@ def run_study(runs: Sequence[Run], params: Params) -> list[tuple[Run, dict[str, 
             command = [sys.executable, "-m", "dvc", "exp", "run", "--temp", "--name", experiment(run)]
             command += [argument for change in changes for argument in ("-S", change)]
             command += [argument for path in _weights(params) for argument in ("--copy-paths", path)]
-            if subprocess.run(command, check=False).returncode:
+            # The stages of dvc.yaml run by the name python: it is to be the one that runs this.
+            path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+            if subprocess.run(command, env={**os.environ, "PATH": path}, check=False).returncode:
                 raise UserError(
                     f"study: {experiment(run)} failed, see above; what is done is kept: mend it and run "
                     "`diffaug study` again"

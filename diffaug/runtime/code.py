@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[2]
 
 # These modules say what goes wrong, write files whole, or choose who does the work. They change no byte of a result.
 _NO_EFFECT = {
-    *(f"diffaug/runtime/{name}.py" for name in ("code", "errors", "files", "quiet", "work")),
+    *(f"diffaug/runtime/{name}.py" for name in ("code", "errors", "files", "memory", "quiet", "work")),
     *("diffaug/stage.py", "diffaug/generation/drawing/engines.py"),
 }
 # A parameter's value is part of every key, so the code that checks it needs no part in a fingerprint.

@@ -11,7 +11,7 @@ from diffaug.runtime.code import imported_files
 # These change what a user reads when something goes wrong, never what a stage makes.
 PLUMBING = {
     "diffaug/stage.py",
-    *(f"diffaug/runtime/{name}.py" for name in ("code", "errors", "files", "quiet", "work")),
+    *(f"diffaug/runtime/{name}.py" for name in ("code", "errors", "files", "memory", "quiet", "work")),
 }
 # Single files where the room would be too much: merge and evaluate read the ledger alone, not the scores.
 FILES = {"diffaug/runtime/device.py", "diffaug/runtime/tables.py", "diffaug/scoring/ledger.py"}

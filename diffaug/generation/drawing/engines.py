@@ -3,17 +3,18 @@
 All of them fill the same work cache, and the cut of the batches never depends on them: so do neither images nor ids.
 """
 
-import ctypes
+import contextlib
 import gc
 import os
-import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
 from tqdm import tqdm
 
@@ -26,6 +27,7 @@ from diffaug.runtime.errors import UserError
 
 _POLL_SECONDS = 1.0
 _MARK = "diffaug says: "
+_PARENT = "DIFFAUG_PARENT"  # the variable with the process that waits for this one
 _ATTEMPTS = 3  # a batch that kills its actor this often ends the run
 
 
@@ -81,7 +83,7 @@ def _processes(drawing: Drawing, params: GenerateParams, work: Path, unfinished:
 
 
 def _start(rank: int, count: int, work: Path, log: Path) -> subprocess.Popen:
-    own = {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(count)}
+    own = {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(count), _PARENT: str(os.getpid())}
     # As many threads as alone, since their number rounds a CPU's sums; asleep, not spinning, while they wait.
     threads = {"OMP_NUM_THREADS": str(torch.get_num_threads()), "OMP_WAIT_POLICY": "PASSIVE"}
     with log.open("w", encoding="utf-8") as output:
@@ -90,7 +92,6 @@ def _start(rank: int, count: int, work: Path, log: Path) -> subprocess.Popen:
             env={**os.environ, **own, **threads},
             stdout=output,
             stderr=subprocess.STDOUT,
-            preexec_fn=_die_with_parent if sys.platform == "linux" else None,
         )
 
 
@@ -154,9 +155,15 @@ def _make_room(drawing: Drawing) -> None:
         torch.cuda.empty_cache()
 
 
-def _die_with_parent() -> None:
-    """So that no orphan goes on where the stage was killed (prctl(2), PR_SET_PDEATHSIG = 1)."""
-    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+def _end_with(parent: int) -> None:
+    """End this process when that one is gone: no orphan goes on where the stage was killed."""
+
+    def watch() -> None:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            psutil.Process(parent).wait()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _last_words(lines: list[str]) -> str:
@@ -179,6 +186,7 @@ def _worker(params: GenerateParams, plan: Plan, work: Path) -> None:
 if __name__ == "__main__":
     from diffaug.params import load_params
 
+    _end_with(int(os.environ[_PARENT]))
     try:
         settings = load_params().generate
         _worker(settings, make_plan(settings), Path(sys.argv[1]))

@@ -1,0 +1,46 @@
+"""The largest memory of a process and its children while something runs, the same way on every system."""
+
+import threading
+from types import TracebackType
+
+import psutil
+
+_EVERY = 0.5  # seconds; a shorter peak between two looks is missed
+
+
+class PeakMemory:
+    """While it is entered, looks at the resident memory of this process and of its children, and keeps the largest."""
+
+    def __init__(self) -> None:
+        self._peak = 0
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> "PeakMemory":
+        self._look()
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        self._look()
+        self._ended.set()
+        self._thread.join()
+
+    @property
+    def mebibytes(self) -> int:
+        """The largest sum that was seen."""
+        return round(self._peak / 2**20)
+
+    def _watch(self) -> None:
+        while not self._ended.wait(_EVERY):
+            self._look()
+
+    def _look(self) -> None:
+        own = psutil.Process()
+        total = 0
+        for process in (own, *own.children(recursive=True)):
+            try:
+                total += process.memory_info().rss
+            except psutil.Error:  # it has ended meanwhile
+                continue
+        self._peak = max(self._peak, total)

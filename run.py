@@ -1,0 +1,73 @@
+"""The project's commands on Linux, macOS and Windows, with nothing but Python's standard library.
+
+python3 run.py              set up, check params.yaml, run the pipeline, print the verdict
+python3 run.py test         set up, run all tests
+python3 run.py test-quick   the tests that train nothing and start no processes
+python3 run.py study        every recipe of params.yaml, as DVC experiments
+python3 run.py lint         ruff and mypy
+python3 run.py setup        make .venv with the packages of requirements.lock (every command does it first)
+"""
+
+import hashlib
+import os
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
+PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
+
+COMMANDS = {
+    "repro": [["diffaug.commands.main", "check"], ["dvc", "repro"], ["diffaug.commands.main", "verdict"]],
+    "study": [["diffaug.commands.main", "study"]],
+    "test": [["pytest"]],
+    "test-quick": [["pytest", "-m", "not slow"]],
+    "lint": [["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy"]],
+    "setup": [],
+}
+
+
+def main() -> None:
+    """Run one command; its exit status is that of the first step that fails."""
+    if sys.version_info < (3, 11):
+        sys.exit(f"run.py: Python 3.11 or newer is needed, found {sys.version.split()[0]}; start it with another python")
+    name, *more = sys.argv[1:] or ["repro"]
+    if name not in COMMANDS:
+        sys.exit(f"run.py: found {name!r}; allowed are {', '.join(COMMANDS)}\n\n{__doc__}")
+    set_up()
+    steps = COMMANDS[name]
+    for number, step in enumerate(steps, 1):
+        run(str(PYTHON), "-m", *step, *(more if number == len(steps) else []))
+
+
+def set_up() -> None:
+    """Make the virtual environment, unless it is that of the present lock file and project file."""
+    wanted = hashlib.sha256((ROOT / "requirements.lock").read_bytes() + (ROOT / "pyproject.toml").read_bytes())
+    marker = VENV / "installed"
+    if marker.exists() and marker.read_text() == wanted.hexdigest():
+        return
+    if not PYTHON.exists():
+        venv.create(VENV, with_pip=True)
+    print("Installing the packages of requirements.lock: about 8 GB, some minutes", flush=True)
+    pip = [str(PYTHON), "-m", "pip", "install", "--quiet", "--quiet", "--no-deps"]
+    run(*pip, "-r", "requirements.lock")
+    run(*pip, "--no-build-isolation", "-e", ".")
+    marker.write_text(wanted.hexdigest())
+
+
+def run(*command: str) -> None:
+    """Run a command in the project, with the programs of the virtual environment first. Ends where it fails."""
+    path = f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}"
+    try:
+        done = subprocess.run(command, cwd=ROOT, env={**os.environ, "PATH": path}, check=False)
+    except KeyboardInterrupt:
+        sys.exit("run.py: stopped; what is finished is kept, start it again to go on")
+    if done.returncode:
+        sys.exit(done.returncode)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""The code asks for nothing that Windows lacks, and the two commands need nothing but Python."""
+
+import ast
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from paths import ROOT
+
+# Modules, functions, arguments and signals that only POSIX has.
+MODULES = {"resource", "fcntl", "pwd", "grp", "termios", "tty", "pty", "syslog", "posix"}
+NAMES = {
+    *("fork", "forkpty", "killpg", "getpgid", "setsid", "setpgid", "getuid", "geteuid", "getgid", "chown", "mkfifo"),
+    *("symlink", "symlink_to", "preexec_fn", "start_new_session", "SIGKILL", "SIGALRM", "SIGHUP", "SIGUSR1"),
+}
+SOURCES = sorted([*(ROOT / "diffaug").rglob("*.py"), *(ROOT / "stages").glob("*.py"), ROOT / "run.py"])
+
+
+def posix_only(source: str) -> list[str]:
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Import():
+                found += [alias.name for alias in node.names if alias.name.partition(".")[0] in MODULES]
+            case ast.ImportFrom():
+                found += [node.module] if node.module in MODULES else []
+            case ast.Attribute():
+                found += [node.attr] if node.attr in NAMES else []
+            case ast.keyword():
+                found += [node.arg] if node.arg in NAMES else []
+    return found
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_nothing_is_asked_for_that_only_posix_has(path: Path) -> None:
+    assert posix_only(path.read_text(encoding="utf-8")) == []
+
+
+def test_such_calls_would_be_found() -> None:
+    source = "import resource\nfrom fcntl import flock\nos.killpg(1, signal.SIGKILL)\nPopen([], preexec_fn=None)\n"
+    assert sorted(posix_only(source)) == ["SIGKILL", "fcntl", "killpg", "preexec_fn", "resource"]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """run.py on an empty project, whose steps are written down instead of done."""
+    spec = importlib.util.spec_from_file_location("run", ROOT / "run.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    for name in ("requirements.lock", "pyproject.toml"):
+        (tmp_path / name).write_text(name)
+    bin = tmp_path / ".venv/bin"
+    bin.mkdir(parents=True)
+    (bin / "python").touch()
+    monkeypatch.setattr(module, "ROOT", tmp_path)
+    monkeypatch.setattr(module, "VENV", tmp_path / ".venv")
+    monkeypatch.setattr(module, "PYTHON", bin / "python")
+    module.done = []
+    monkeypatch.setattr(module, "run", lambda *command: module.done.append(command[1:]))
+    return module
+
+
+def steps(run: ModuleType, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> list[tuple[str, ...]]:
+    run.done.clear()
+    monkeypatch.setattr(sys, "argv", ["run.py", *arguments])
+    run.main()
+    return list(run.done)
+
+
+def test_without_a_word_it_runs_the_pipeline(run: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    installed = steps(run, monkeypatch)[:2]
+    assert [command[-1] for command in installed] == ["requirements.lock", "."]
+    again = steps(run, monkeypatch)  # set up already
+    assert again == [("-m", "diffaug.commands.main", "check"), ("-m", "dvc", "repro"), again[-1]]
+    assert again[-1] == ("-m", "diffaug.commands.main", "verdict")
+
+
+def test_another_lock_file_is_installed(run: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps(run, monkeypatch, "setup")
+    assert steps(run, monkeypatch, "setup") == []
+    (run.ROOT / "requirements.lock").write_text("other")
+    assert len(steps(run, monkeypatch, "setup")) == 2
+
+
+def test_more_words_go_to_the_last_step(run: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert steps(run, monkeypatch, "test", "-k", "boxes")[-1] == ("-m", "pytest", "-k", "boxes")
+
+
+def test_an_unknown_command_names_those_there_are() -> None:
+    done = subprocess.run([sys.executable, str(ROOT / "run.py"), "fly"], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("run.py: found 'fly'; allowed are repro, study, test, test-quick, lint, setup")
