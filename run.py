@@ -32,8 +32,10 @@ COMMANDS = {
 
 def main() -> None:
     """Run one command; its exit status is that of the first step that fails."""
-    if sys.version_info < (3, 11):
-        sys.exit(f"run.py: Python 3.11 or newer is needed, found {sys.version.split()[0]}; start it with another python")
+    if sys.version_info < (3, 11):  # noqa: UP036 - this file is what an older Python is given
+        sys.exit(
+            f"run.py: Python 3.11 or newer is needed, found {sys.version.split()[0]}; start it with another python"
+        )
     name, *more = sys.argv[1:] or ["repro"]
     if name not in COMMANDS:
         sys.exit(f"run.py: found {name!r}; allowed are {', '.join(COMMANDS)}\n\n{__doc__}")

@@ -17,6 +17,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "merge",
         *(f"train_{task}@{arm}-0" for task in ("cls", "det") for arm in ("real", "merged")),
         "evaluate",
+        "report",
     }
     commit(folder, "run")
     return folder

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import yaml
+from datasets import load_dataset
 from project import change, commit, copy_of, repro, run
 
 from diffaug.dataset.records import read_set
@@ -23,7 +24,7 @@ def test_a_second_repro_runs_nothing(finished: Path) -> None:
 def test_merge_ratio_runs_the_treatment_alone_and_metrics_diff_shows_it(finished: Path, tmp_path: Path) -> None:
     project = copy_of(finished, tmp_path / "project")
     change(project, {"merge": {"ratio": 0}})
-    assert repro(project) == {"merge", *TRAIN_MERGED, "evaluate"}
+    assert repro(project) == {"merge", *TRAIN_MERGED, "evaluate", "report"}
     metrics = json.loads((project / "metrics/metrics.json").read_text(encoding="utf-8"))
     # Both arms trained on the same images with the same seeds, so nothing may differ.
     for task in ("cls", "det"):
@@ -65,8 +66,8 @@ def test_train_det_leaves_generation_and_classification_alone(finished: Path, tm
     project = copy_of(finished, tmp_path / "project")
     change(project, {"train_det": {"learning_rate": 0.003}})
     ran = repro(project)
-    assert {"train_det@real-0", "train_det@merged-0", "filter", "evaluate"} <= ran
-    assert ran <= {"train_det@real-0", "train_det@merged-0", "filter", "merge", "evaluate"}
+    assert {"train_det@real-0", "train_det@merged-0", "filter", "evaluate", "report"} <= ran
+    assert ran <= {"train_det@real-0", "train_det@merged-0", "filter", "merge", "evaluate", "report"}
 
 
 def test_without_its_section_nothing_is_corrupted(finished: Path, tmp_path: Path) -> None:
@@ -75,18 +76,57 @@ def test_without_its_section_nothing_is_corrupted(finished: Path, tmp_path: Path
     assert list(before["robustness"]["det"]["corruptions"]) == ["clean", "contrast", "all"]
     assert "corrupted_accuracy" in before["delta"]["cls"] and "corrupted_mAP50_95" in before["det"]
     change(project, {"evaluate": {"robustness": None}})
-    assert repro(project) == {"evaluate"}
+    assert repro(project) == {"evaluate", "report"}
     after = json.loads((project / "metrics/metrics.json").read_text(encoding="utf-8"))
     assert after["robustness"] == {} and "corrupted_accuracy" not in after["delta"]["cls"]
     assert after["delta"]["cls"]["accuracy"] == before["delta"]["cls"]["accuracy"]
     assert "On corrupted test images" not in (project / "metrics/report.html").read_text(encoding="utf-8")
 
 
+def test_an_edit_of_the_report_predicts_nothing(finished: Path, tmp_path: Path) -> None:
+    project = copy_of(finished, tmp_path / "project")
+    before = (project / "metrics/plots/cls_sheet.png").read_bytes()
+    change(project, {"report": {"sheet_rows": 2}})
+    assert repro(project) == {"report"}
+    assert (project / "metrics/plots/cls_sheet.png").read_bytes() != before
+
+
+def test_an_edited_comment_draws_and_scores_nothing_again(finished: Path, tmp_path: Path) -> None:
+    """DVC runs the stages again, since their code is another; what they keep in .work is still good."""
+    project = copy_of(finished, tmp_path / "project")
+    kept = [*(project / ".work/generate").rglob("*.png"), *(project / ".work/filter").glob("*.json")]
+    times = {path: path.stat().st_mtime_ns for path in kept}
+    assert len(times) > 20
+    for name in ("generation/drawing/sampler.py", "pictures/boxes.py", "scoring/hash.py"):
+        path = project / "diffaug" / name
+        path.write_text(f"# A comment.\n{path.read_text(encoding='utf-8')}", encoding="utf-8")
+    assert {"generate", "filter"} <= repro(project, "filter")
+    assert {path: path.stat().st_mtime_ns for path in kept} == times
+
+
+def test_the_merged_set_is_complete_in_itself(finished: Path) -> None:
+    loaded = load_dataset("parquet", data_dir=str(finished / "data/merged/cls"))
+    train = read_set(finished / "data/merged/cls/train")
+    assert loaded["train"].num_rows == len(train) == 60 and loaded["validation"].num_rows > 0
+    assert {record.added_by for record in train} == {None, "synthetic"}
+    assert train.about["merge"]["ratio"] == 1.0 and train.about["treatment"]["added"] == 30
+
+
+def test_dvc_carries_every_file_of_every_output(finished: Path) -> None:
+    lock = yaml.safe_load((finished / "dvc.lock").read_text(encoding="utf-8"))
+    outs = {out["path"]: out.get("nfiles", 1) for stage in lock["stages"].values() for out in stage.get("outs", [])}
+    for path, count in outs.items():
+        place = finished / path
+        assert count == (sum(one.is_file() for one in place.rglob("*")) if place.is_dir() else 1), path
+    assert outs["metrics/cards"] == 4
+
+
 def test_another_seed_trains_that_seed_alone(finished: Path, tmp_path: Path) -> None:
     project = copy_of(finished, tmp_path / "project")
     change(project, {"seeds": [0, 1]})
     ran = repro(project)
-    assert ran == {*(f"train_{task}@{arm}-1" for task in ("cls", "det") for arm in ("real", "merged")), "evaluate"}
+    trained = {f"train_{task}@{arm}-1" for task in ("cls", "det") for arm in ("real", "merged")}
+    assert ran == {*trained, "evaluate", "report"}
 
 
 def test_editing_detection_data_never_retrains_a_classifier(finished: Path, tmp_path: Path) -> None:
