@@ -61,11 +61,11 @@ def _run(arguments: argparse.Namespace) -> None:
 
             print(study(load_params()))
         case "sheet":
-            from diffaug.commands.sheet import Axis, draw_sheet
+            from diffaug.commands.sheet import Axis, write_sheet
 
             across, down, out = Axis.parse(arguments.across), Axis.parse(arguments.down), arguments.out
             chosen = (arguments.task, arguments.mode, arguments.class_name)
-            job = draw_sheet(load_params(), across, down, *chosen, out)
+            job = write_sheet(load_params(), across, down, *chosen, out)
             print(f"{out}: {len(across.values)} x {len(down.values)} pictures of {job.id}")
         case "regenerate":
             from diffaug.commands.regenerate import compare_again

@@ -16,7 +16,7 @@ from diffaug.generation.plan.jobs import Job, Plan, Settings
 from diffaug.generation.plan.plan import make_plan
 from diffaug.params import Params
 from diffaug.params.sampling import OneImage, check_steps, checked
-from diffaug.pictures.grid import Cell, draw_grid
+from diffaug.pictures.grid import Cell, make_grid
 from diffaug.report.sheet import save_png
 from diffaug.runtime.device import choose_device
 from diffaug.runtime.errors import UserError
@@ -108,10 +108,10 @@ def sheet(
         for row, value in enumerate(down.values)
     ]
     title = f"{job.mode}: {job.prompt}" + (f" (source {job.source_id})" if job.source_id else "")
-    return draw_grid(title, [f"{across.name} = {value}" for value in across.values], rows)
+    return make_grid(title, [f"{across.name} = {value}" for value in across.values], rows)
 
 
-def draw_sheet(
+def write_sheet(
     params: Params, across: Axis, down: Axis, task: str | None, mode: str | None, class_name: str | None, out: Path
 ) -> Job:
     """Write the first image of a task, mode and class with every pair of two settings; the job that it is of.

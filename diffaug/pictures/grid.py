@@ -38,7 +38,7 @@ def fitted(picture: Image.Image, side: int) -> Image.Image:
     return square
 
 
-def draw_sections(sections: Sequence[Section], columns: int, width: int) -> Image.Image:
+def make_sections(sections: Sequence[Section], columns: int, width: int) -> Image.Image:
     """RGB, `width` pixels wide: the sections under each other, each with rows of so many cells."""
     side = (width - _GAP) // columns - _GAP
     high = side + 2 * _LINE
@@ -53,12 +53,12 @@ def draw_sections(sections: Sequence[Section], columns: int, width: int) -> Imag
             pen.text((_GAP, first), "none", fill="gray", font=font_for("none", 12))
         for number, cell in enumerate(section.cells):
             place = (_GAP + number % columns * (side + _GAP), first + number // columns * high)
-            _draw_cell(sheet, pen, place, cell, side)
+            _put_cell(sheet, pen, place, cell, side)
         top += height
     return sheet
 
 
-def draw_grid(
+def make_grid(
     title: str, columns: Sequence[str], rows: Sequence[tuple[str, Sequence[Cell]]], side: int = 192
 ) -> Image.Image:
     """RGB. `columns`: the labels on top; `rows`: a label, and a cell for every column, its picture `side` pixels."""
@@ -76,7 +76,7 @@ def draw_grid(
         for number, line in enumerate(_wrapped(label, font, _LEFT - 2 * _GAP)):
             pen.text((_GAP, top + number * _LINE), line, fill="black", font=font)
         for column, cell in enumerate(cells):
-            _draw_cell(sheet, pen, (_LEFT + column * (side + _GAP), top), cell, side)
+            _put_cell(sheet, pen, (_LEFT + column * (side + _GAP), top), cell, side)
     return sheet
 
 
@@ -87,7 +87,7 @@ def shortened(text: str, font: Font, width: int) -> str:
     return text
 
 
-def _draw_cell(sheet: Image.Image, pen: ImageDraw.ImageDraw, place: tuple[int, int], cell: Cell, side: int) -> None:
+def _put_cell(sheet: Image.Image, pen: ImageDraw.ImageDraw, place: tuple[int, int], cell: Cell, side: int) -> None:
     sheet.paste(fitted(cell.picture, side), place)
     font = font_for(cell.caption, 11)
     lines = "\n".join(shortened(line, font, side) for line in cell.caption.split("\n"))

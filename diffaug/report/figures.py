@@ -25,12 +25,12 @@ def intervals(rows: Sequence[tuple[str, float, float, float, str]]) -> str:
     """Differences with their intervals: (title, low, mean, high, verdict) each, in points."""
     figure = matplotlib.figure.Figure(figsize=(7, 0.8 + 0.4 * len(rows)), layout="constrained")
     axes = figure.subplots()
-    draw_intervals(axes, rows)
+    plot_intervals(axes, rows)
     axes.set_xlabel("merged minus real, points")
     return _svg(figure)
 
 
-def draw_intervals(axes: Any, rows: Sequence[tuple[str, float, float, float, str]]) -> None:
+def plot_intervals(axes: Any, rows: Sequence[tuple[str, float, float, float, str]]) -> None:
     """Each row a line from low to high with a dot at the mean, in the colour of its verdict, the first row on top."""
     for place, (_, low, mean, high, verdict) in enumerate(reversed(rows)):
         color = COLORS.get(verdict, PLAIN)

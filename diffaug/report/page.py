@@ -16,6 +16,7 @@ from diffaug.evaluation.metrics import ALL, ARMS, CLEAN, TASKS, find_metric, hea
 from diffaug.evaluation.tables import CONFUSION, RELIABILITY, ROBUSTNESS, TABLES, TRAINING
 from diffaug.params.merge import DRAWN
 from diffaug.report import figures
+from diffaug.report.glossary import GLOSSARY
 from diffaug.report.task import TaskReport
 from diffaug.report.verdict import verdict_header, verdict_rows
 from diffaug.runtime.files import atomic_path
@@ -51,6 +52,7 @@ def write_page(
         else f"Did it help? Recipe: {', '.join(sorted(set(metrics['recipe'].values())))}",
         sentences=[_sentence(task, metrics, rows) for task in tasks],
         notes=metrics.get("notes", []),
+        glossary=GLOSSARY,
         table=[_verdict_first(row) for row in (verdict_header(metrics), *rows.values())],
         intervals=figures.intervals(intervals),
         tasks=[_task(task, report, metrics) for task, report in tasks.items()],

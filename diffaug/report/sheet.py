@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 
 from diffaug.dataset.records import Record
 from diffaug.pictures.fonts import font_for
-from diffaug.pictures.grid import Cell, Section, draw_sections
+from diffaug.pictures.grid import Cell, Section, make_sections
 from diffaug.runtime.files import atomic_path
 from diffaug.scoring.ledger import Entry
 
@@ -59,7 +59,7 @@ def make_sheet(
     boxed = sorted({category for _, tiles in sections for tile in tiles for category in tile.record.category})
     legend = _legend([(names[category], _color(category)) for category in boxed if category < len(names)])
     cells = [Section(title, [Cell(_boxed(tile.record), tile.caption) for tile in tiles]) for title, tiles in sections]
-    pictures = draw_sections(cells, columns, _WIDTH)
+    pictures = make_sections(cells, columns, _WIDTH)
     sheet = Image.new("RGB", (_WIDTH, legend.height + pictures.height), "white")
     sheet.paste(legend, (0, 0))
     sheet.paste(pictures, (0, legend.height))

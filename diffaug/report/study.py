@@ -10,7 +10,7 @@ import numpy as np
 
 from diffaug.evaluation.metrics import TASKS, headline
 from diffaug.evaluation.statistics import Difference, holm, verdict
-from diffaug.report.figures import draw_intervals
+from diffaug.report.figures import plot_intervals
 from diffaug.report.style import p_value
 from diffaug.runtime.files import atomic_path
 from diffaug.runtime.tables import write_table
@@ -119,7 +119,7 @@ def write_study(rows: Sequence[Row], table: Path, plot: Path) -> None:
     height = 0.8 + 0.36 * max(sum(row.task == task for row in rows) for task in tasks)
     figure = matplotlib.figure.Figure(figsize=(5.6 * len(tasks), height), layout="constrained")
     for axes, task in zip(figure.subplots(1, len(tasks), squeeze=False)[0], tasks):
-        draw_intervals(axes, [_interval(row) for row in rows if row.task == task])
+        plot_intervals(axes, [_interval(row) for row in rows if row.task == task])
         axes.set_title(f"{headline(task).title}: difference to the control, points", fontsize=10)
     with atomic_path(plot) as temporary:
         figure.savefig(temporary, format="png", dpi=110, metadata={"Software": None})

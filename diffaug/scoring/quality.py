@@ -42,7 +42,7 @@ def write_quality(folder: Path, material: Material, kept: Collection[str], param
         parts = [[one for one in some if label in (None, one.label)] for some in (train, *sets.values())]
         count = min(len(part) for part in parts[1:])
         for name, records in zip(sets, parts[1:]):
-            numbers = _compare_records(parts[0], _drawn(records, count), network, params.nearest)
+            numbers = _compare_records(parts[0], _subset(records, count), network, params.nearest)
             if label is None:
                 content[name]["all"] = numbers
             else:
@@ -51,7 +51,7 @@ def write_quality(folder: Path, material: Material, kept: Collection[str], param
         temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def _drawn(records: list[Record], count: int) -> list[Record]:
+def _subset(records: list[Record], count: int) -> list[Record]:
     """So many of them, by their pixels: the numbers depend on how many images there are, so both sets have as many."""
     return sorted(records, key=lambda record: record.sha256)[:count]
 

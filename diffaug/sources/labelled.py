@@ -85,7 +85,7 @@ def to_real_data(
         image = _open(item, labelled.relative, faults)
         if image is not None:
             opened.append(image)
-    placed = _draw(opened, labelled, fractions, seed)
+    placed = _split(opened, labelled, fractions, seed)
     holders = [(image.record.split, image.record.id, image.pixels) for image in placed]
     shared = copies(holders)
     faults += [Fault(Kind.SHARED, text) for text in shared.values()]
@@ -186,7 +186,7 @@ def _pixels(box: str) -> Fault:
     )
 
 
-def _draw(opened: Sequence[_Opened], labelled: Labelled, fractions: Fractions | None, seed: int) -> list[_Opened]:
+def _split(opened: Sequence[_Opened], labelled: Labelled, fractions: Fractions | None, seed: int) -> list[_Opened]:
     """The images with their splits: val and test, where not given, come from train by the rarest class of each."""
     if fractions is None:
         return list(opened)

@@ -146,12 +146,12 @@ def few_shot(params: FewShot, name: str, inputs: Inputs) -> RealData:
     names = tuple(map(str, row.names(trains[0])))
     train_ids, test_ids = row.ids or (f"{name}-train-{{:06d}}", f"{name}-test-{{:06d}}")
     if test is None:
-        draws = [(trains, held | rest, params.pool, f"{name}-all-{{:06d}}")]
+        choices = [(trains, held | rest, params.pool, f"{name}-all-{{:06d}}")]
     else:
-        draws = [([test], held, 0, test_ids), (trains, rest, params.pool, train_ids)]
+        choices = [([test], held, 0, test_ids), (trains, rest, params.pool, train_ids)]
     splits: dict[str, list[Record]] = {split: [] for split in SPLITS}
-    for parts, wanted, pool, ids in draws:
-        splits |= _Draw(row, name, parts, ids, len(names), seen).take(wanted, pool, generator)
+    for parts, wanted, pool, ids in choices:
+        splits |= _Choice(row, name, parts, ids, len(names), seen).take(wanted, pool, generator)
     return RealData(names, {split: tuple(records) for split, records in splits.items()})
 
 
@@ -199,7 +199,7 @@ def _one_line(error: Exception) -> str:
 
 
 @dataclass(frozen=True)
-class _Draw:
+class _Choice:
     row: Row
     name: str
     parts: Sequence[Any]

@@ -11,6 +11,8 @@ from diffaug.params.train_cls import TrainClsParams
 from diffaug.runtime.errors import UserError
 from diffaug.training.order import endless
 
+pytestmark = pytest.mark.slow
+
 
 def params(**changes: object) -> TrainClsParams:
     values = {

@@ -16,6 +16,8 @@ from diffaug.params.train_det import TrainDetParams
 from diffaug.runtime.errors import UserError
 from diffaug.training.order import endless
 
+pytestmark = pytest.mark.slow
+
 NAMES = ("dark", "light")
 CPU = torch.device("cpu")
 

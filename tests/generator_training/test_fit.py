@@ -8,6 +8,8 @@ from torch import Tensor, nn
 from diffaug.generator_training.fit import fit, schedule
 from diffaug.runtime.errors import UserError
 
+pytestmark = pytest.mark.slow
+
 
 class Stopped(Exception):
     """Stands for a kill."""

@@ -20,6 +20,8 @@ from diffaug.params.generate import Adapter
 from diffaug.params.train_gen import TrainGenParams
 from diffaug.runtime.errors import UserError
 
+pytestmark = pytest.mark.slow
+
 CPU = torch.device("cpu")
 CAPTION = "a photo of a thing"
 

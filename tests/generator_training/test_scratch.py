@@ -20,6 +20,8 @@ from diffaug.generator_training.scratch import train_from_scratch
 from diffaug.params.train_gen import TrainGenParams
 from diffaug.runtime.errors import UserError
 
+pytestmark = pytest.mark.slow
+
 RAW = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["train_gen"] | {
     "flip": True,
     "checkpoint_every": 2,

@@ -13,6 +13,8 @@ from safetensors.torch import load_file, save_file
 from diffaug.hub.locate import locate_network, locate_pipeline
 from diffaug.params.base import ModelName
 
+pytestmark = pytest.mark.slow
+
 # huggingface_hub reads where the hub is when it is imported, so every look is a process of its own.
 CLIENT = """
 import json, sys

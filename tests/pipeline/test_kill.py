@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from project import change, copy_of, environment, repro, run
 
+pytestmark = pytest.mark.slow
+
 # A long enough middle to be killed in; both runs use the same.
 LONGER = {
     "train_gen": {"checkpoint_every": 5, "scratch": {"vae": {"steps": 150}, "unet": {"steps": 150}}},

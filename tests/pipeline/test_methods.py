@@ -4,10 +4,13 @@ import json
 import shutil
 from pathlib import Path
 
+import pytest
 import small_models
 from project import change, copy_of, repro, run
 
 from diffaug.dataset.records import read_set
+
+pytestmark = pytest.mark.slow
 
 LORA = {"size": 16, "rank": 2, "alpha": 2, "steps": 2, "batch_size": 2, "gradient_accumulation": 1}
 

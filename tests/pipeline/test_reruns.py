@@ -3,11 +3,14 @@
 import json
 from pathlib import Path
 
+import pytest
 import yaml
 from datasets import load_dataset
 from project import change, commit, copy_of, repro, run
 
 from diffaug.dataset.records import read_set
+
+pytestmark = pytest.mark.slow
 
 TRAIN_MERGED = {"train_cls@merged-0", "train_det@merged-0"}
 
@@ -66,7 +69,7 @@ def test_train_det_leaves_generation_and_classification_alone(finished: Path, tm
     project = copy_of(finished, tmp_path / "project")
     change(project, {"train_det": {"learning_rate": 0.003}})
     ran = repro(project)
-    assert {"train_det@real-0", "train_det@merged-0", "filter", "evaluate", "report"} <= ran
+    assert {"train_det@real-0", "train_det@merged-0", "filter", "evaluate"} <= ran
     assert ran <= {"train_det@real-0", "train_det@merged-0", "filter", "merge", "evaluate", "report"}
 
 

@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
+import pytest
 from project import copy_of, run
+
+pytestmark = pytest.mark.slow
 
 
 def test_push_clone_pull(finished: Path, tmp_path: Path) -> None:

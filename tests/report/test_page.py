@@ -1,5 +1,6 @@
 """The report as a page: built from small tables, opened in a real browser where there is one."""
 
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -7,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from paths import ROOT
 from playwright.sync_api import Browser, sync_playwright
 from report_inputs import METRICS, picture
 
 from diffaug.evaluation.tables import TABLES
+from diffaug.report.glossary import GLOSSARY
 from diffaug.report.page import write_page
 from diffaug.report.pairs import changed_sides_tiles, nearest_pairs
 from diffaug.report.sheet import make_sheet
@@ -101,6 +104,13 @@ def test_the_page_says_it_in_words(page: Path) -> None:
     assert "200 of the real test images, corrupted" in text and "<td>+10.0 (+1.2 to +4.8)</td>" in text
     assert ">猫</text>" in text  # not a box that stands for a letter that a font lacks
     assert "a &lt;b&gt;licence&lt;/b&gt; forbids it" in text and "# &lt;&amp;&gt;" in text
+
+
+def test_the_words_of_the_page_are_those_of_the_docs(page: Path) -> None:
+    documented = re.findall(r"^- \*\*(\w+)\*\*:", (ROOT / "docs/glossary.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert list(GLOSSARY) == documented
+    text = page.read_text(encoding="utf-8")
+    assert all(f"<dt>{term}</dt><dd>{meaning}</dd>" in text for term, meaning in GLOSSARY.items())
 
 
 @pytest.mark.parametrize("width", [390, 1280])

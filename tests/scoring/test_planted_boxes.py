@@ -24,6 +24,8 @@ from diffaug.scoring.ledger import Entry
 from diffaug.scoring.policy import judge
 from diffaug.training.order import endless
 
+pytestmark = pytest.mark.slow
+
 NAMES = ("disc", "square")
 SIZE, PLANTED = 96, 50
 TRAINING = TrainDetParams.model_validate(

@@ -21,6 +21,8 @@ from diffaug.scoring.scores import active, measured
 from diffaug.sources.box_folder import box_folder
 from diffaug.sources.labelled import to_real_data
 
+pytestmark = pytest.mark.slow
+
 PLANTED, OTHERS = 20, 300
 LEAK = {"copy of val or test", "shifted copy of val or test"}
 

@@ -21,9 +21,12 @@ from diffaug.scoring.ledger import Entry
 from diffaug.scoring.policy import judge
 from diffaug.scoring.scores import measure_all
 from diffaug.sources.box_folder import box_folder
-from diffaug.sources.crops import crops
+from diffaug.sources.crops import read_cls
 from diffaug.sources.labelled import to_real_data
+from diffaug.sources.real import Inputs
 from diffaug.training.order import endless
+
+pytestmark = pytest.mark.slow
 
 CHECKS = ClsChecks(label=Label(min_probability=0.1, max_rank=1, max_probability=None))
 
@@ -33,7 +36,8 @@ def cells() -> tuple[tuple[str, ...], dict[str, list[Record]]]:
     """Crops of the official splits: up to 60 a class and split."""
     folder = BoxFolder(source="folder", path=str(shared("bccd")), val_fraction=0.2, test_fraction=0.2)
     photographs = to_real_data(box_folder(folder), folder, 0, strict=False)
-    data = crops(Crops(source="crops", context=1.2, min_side=16, per_class=60), photographs, 0)
+    cut = Crops(source="crops", context=1.2, min_side=16, per_class=60)
+    data = read_cls(cut, Inputs(0, True, Path("unused"), photographs))
     return data.names, {split: list(records) for split, records in data.splits.items()}
 
 

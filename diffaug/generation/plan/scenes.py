@@ -161,13 +161,13 @@ def _chosen(
         first: list[tuple[int, int]] = []
         source = sources[index % len(sources)]
         if rare:
-            label = ranges.draw(list(range(len(train.names))), generator)
+            label = ranges.choose(list(range(len(train.names))), generator)
             source, object = fitting[label][generator.integers(len(fitting[label]))]
             first = [(object, label)]
         taken = {object for object, _ in first}
         others = [number for number in generator.permutation(usable[source.id]).tolist() if number not in taken]
         labels = [
-            ranges.draw(ranges.classes(source, number), generator) if rare else source.category[number]
+            ranges.choose(ranges.classes(source, number), generator) if rare else source.category[number]
             for number in others
         ]
         yield source, _targets(source, [*first, *zip(others, labels)], mode)
@@ -199,7 +199,7 @@ class _Ranges:
         side, own = max(source.bbox[number][2:]), source.category[number]
         return [label for label, (low, high) in enumerate(self._ranges) if label == own or low <= side <= high]
 
-    def draw(self, classes: Sequence[int], generator: np.random.Generator) -> int:
+    def choose(self, classes: Sequence[int], generator: np.random.Generator) -> int:
         """One of the classes, rare ones more often."""
         chances = self._chances[list(classes)]
         return int(generator.choice(classes, p=chances / chances.sum()))

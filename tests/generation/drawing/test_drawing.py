@@ -133,6 +133,7 @@ def test_more_images_append_and_leave_the_old_shards_alone(project: Path, random
     assert few.keys() == grown.keys()
 
 
+@pytest.mark.slow
 def test_two_processes_make_what_one_makes(project: Path, random_pipeline: Path) -> None:
     alone = draw(settings(random_pipeline), project / "one", project / "alone")
     together = settings(random_pipeline, launch={"engine": "local", "processes": 2})
@@ -140,6 +141,7 @@ def test_two_processes_make_what_one_makes(project: Path, random_pipeline: Path)
     assert draw(together, project / "two", project / "together") == alone
 
 
+@pytest.mark.slow
 def test_a_process_that_fails_is_one_line(project: Path, random_pipeline: Path) -> None:
     together = settings(random_pipeline, launch={"engine": "local", "processes": 2})
     (project / "params.yaml").write_text("seeds: 1\n")  # what the processes will read
@@ -147,12 +149,14 @@ def test_a_process_that_fails_is_one_line(project: Path, random_pipeline: Path) 
         draw(together, project / "work", project / "out")
 
 
+@pytest.mark.slow
 def test_ray_actors_make_what_one_process_makes(project: Path, random_pipeline: Path) -> None:
     alone = draw(settings(random_pipeline), project / "one", project / "alone")
     spread = settings(random_pipeline, launch={"engine": "ray", "processes": 2})
     assert draw(spread, project / "ray", project / "spread") == alone
 
 
+@pytest.mark.slow
 def test_a_killed_ray_actor_costs_its_batch_not_the_run(project: Path, random_pipeline: Path) -> None:
     many = {"cls": THREE_MODES | {"per_class": 60}}
     alone = draw(settings(random_pipeline, **many), project / "one", project / "alone")
@@ -188,6 +192,7 @@ def write_params(folder: Path, generate: GenerateParams) -> None:
     (folder / "params.yaml").write_text(yaml.safe_dump(raw), encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_regenerating_gives_the_same_bytes(project: Path, random_pipeline: Path) -> None:
     given = settings(random_pipeline)
     draw(given, project / "work", project / "out")

@@ -104,6 +104,7 @@ def _as_img2img() -> list[Job]:
     return [dataclasses.replace(job, settings=dataclasses.replace(job.settings, mode="img2img"))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["stable_diffusion", "sd3"])
 def test_every_scheduler_that_fits_draws(model_folder: Folder, name: str) -> None:
     sampler = open_sampler(params(model_folder(name)), CPU)
