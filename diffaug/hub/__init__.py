@@ -1,1 +1,1 @@
-"""From the name of a model to its files on this disk, checked; its licence; initial weights."""
+"""From the name of a model to its checked files on this disk; its licence; initial weights."""

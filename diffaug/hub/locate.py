@@ -1,4 +1,4 @@
-"""From a model's name in the params to its files on this disk: checked, whole, and without pickles."""
+"""From a model's name in the params to its files on this disk: checked, complete, and without pickles."""
 
 import hashlib
 import json
@@ -22,7 +22,7 @@ _FILES = ["*.json", "*.txt", "*.model", "*.safetensors"]
 _WEIGHTS = re.compile(r"(?P<stem>[a-z_]+?)(-\d+-of-\d+)?(\.(?P<variant>\w+?))?(-\d+-of-\d+)?\.safetensors")
 _INDICES = ("model_index.json", "config.json")  # of a pipeline, of a single network
 _PICKLES = (".bin", ".ckpt", ".pt", ".pth")
-# Whatever keeps a file from coming: no network, no such repository, a gate, a server's error.
+# All reasons why a download fails: no network, no such repository, gated access, a server error.
 _UNREACHABLE = (HfHubHTTPError, OfflineModeIsEnabled, HTTPError, OSError, ValueError)
 
 
@@ -38,7 +38,7 @@ class Located:
 
 
 def locate_pipeline(model: ModelName, key: str) -> Located:
-    """A pipeline's files, downloaded where the hub has them. `key`: the parameter, for the messages of UserError."""
+    """A pipeline's files, downloaded if the name is a hub id. `key`: the parameter, for the messages of UserError."""
     if model.is_file:
         return _single_file(model, key)
     folder = _download(model, key, _pipeline_download) if model.on_hub else _local_folder(model, key)
@@ -63,7 +63,7 @@ def locate_network(model: ModelName, key: str) -> Located:
     """A single network's files: a ControlNet, a tiny VAE, a depth or segmentation model."""
     folder = _download(model, key, _snapshot_download) if model.on_hub else _local_folder(model, key)
     if not (folder / "config.json").exists():
-        raise UserError(f"params.yaml: {key}: {folder} has no config.json, so it is no network in the hub's layout")
+        raise UserError(f"params.yaml: {key}: {folder} has no config.json, so it is not a network in the hub's layout")
     files = _loaded_files(folder, model.variant)
     if not any(path.suffix == ".safetensors" for path in files):
         raise UserError(f"params.yaml: {key}: {folder} has no .safetensors weights; take a release that has")
@@ -71,7 +71,7 @@ def locate_network(model: ModelName, key: str) -> Located:
 
 
 def config_folder(model: ModelName, key: str) -> Path:
-    """The folder of configurations that a single checkpoint file is read with (no weights).
+    """The folder of configurations with which a single checkpoint file is read (no weights).
 
     `model.config` is a local folder, or a hub id with its commit, as owner/model@commit.
     """
@@ -80,7 +80,7 @@ def config_folder(model: ModelName, key: str) -> Path:
     if not revision:
         folder = Path(text).expanduser()
         if not (folder / "model_index.json").exists():
-            raise UserError(f"params.yaml: {key}.config: {text!r} is no folder with a model_index.json")
+            raise UserError(f"params.yaml: {key}.config: {text!r} is not a folder with a model_index.json")
         return folder
     try:
         pinned = ModelName(name=name, revision=revision)
@@ -91,7 +91,7 @@ def config_folder(model: ModelName, key: str) -> Path:
 
 
 def files_sha256(folder: Path, files: list[Path]) -> str:
-    """A hash over the names (below `folder`) and bytes of these files."""
+    """A hash of the names (relative to `folder`) and bytes of these files."""
     digest = hashlib.sha256()
     for path in sorted(files):
         digest.update(f"{path.relative_to(folder).as_posix()}\0{file_sha256(path)}\n".encode())
@@ -106,10 +106,10 @@ def _single_file(model: ModelName, key: str) -> Located:
         raise UserError(f"params.yaml: {key}: {path} is pickled, and opening it can run any code; {_convert(model)}")
     if model.config is None:
         raise UserError(
-            f"params.yaml: {key}: {path} holds weights alone; add config: a folder or owner/model@commit of the same "
+            f"params.yaml: {key}: {path} has only weights; add config: a folder or owner/model@commit of the same "
             "architecture, such as stable-diffusion-v1-5/stable-diffusion-v1-5@COMMIT"
         )
-    config = config_folder(model, key)  # it decides the noise schedule and the scales: a part of what the weights mean
+    config = config_folder(model, key)  # it sets the noise schedule and the scales, so it belongs to the model
     small = [item for item in config.rglob("*") if item.is_file() and item.suffix in (".json", ".txt", ".model")]
     content = f"{file_sha256(path)} {files_sha256(config, small)}"
     return Located(path.name, None, path, hashlib.sha256(content.encode()).hexdigest(), None)
@@ -129,7 +129,7 @@ def _download(model: ModelName, key: str, fetch: Callable[[ModelName], str]) -> 
     except _UNREACHABLE as error:
         reason = " ".join(str(error.__cause__ or error).split())[:300].rstrip(".") or type(error).__name__
         if type(error) in (OSError, ValueError) and error.__cause__ is None and getattr(error, "errno", None) is None:
-            # diffusers' own: the hub was reached, and what it has is not what is asked for.
+            # An error of diffusers: the hub was reached, but does not have these weights.
             raise UserError(
                 f"params.yaml: {key}: {model.name} at {model.revision} has no such weights ({reason}); check the "
                 f"variant, {_convert(model)}"
@@ -141,8 +141,8 @@ def _download(model: ModelName, key: str, fetch: Callable[[ModelName], str]) -> 
         if folder and not absent:
             return folder
         raise UserError(
-            f"params.yaml: {key}: {model.name} at {model.revision} is not whole on this machine, and the hub did not "
-            f"give it ({reason}); absent: {', '.join(absent)}; {command} fetches it where there is a network"
+            f"params.yaml: {key}: {model.name} at {model.revision} is not complete on this machine, and the hub did "
+            f"not provide it ({reason}); absent: {', '.join(absent)}; {command} fetches it with a network"
         ) from None
 
 
@@ -164,7 +164,7 @@ def _config_download(model: ModelName) -> str:
 
 
 def _components(folder: Path) -> dict[str, str]:
-    """Folder to class name of every part that the pipeline consists of."""
+    """Folder to class name, for every part of the pipeline."""
     try:
         index: dict[str, Any] = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -194,7 +194,7 @@ def _missing(folder: Path, components: dict[str, str]) -> list[str]:
 
 
 def _absent(model: ModelName, folder: Path) -> list[str]:
-    """What the cache lacks: the pipeline's parts and, where the hub's list of files is known, their small files."""
+    """What the cache lacks: parts of the pipeline and, if the hub's list of files is known, their small files."""
     listed = _listed(model)
     components: dict[str, str] = {}
     if (folder / "model_index.json").exists():
@@ -206,7 +206,7 @@ def _absent(model: ModelName, folder: Path) -> list[str]:
 
 
 def _listed(model: ModelName) -> list[str]:
-    """The hub's list of the model's files, as the cache remembers it; none where it does not."""
+    """The hub's list of the model's files, as stored in the cache; empty if it is not there."""
     try:
         return [file.path for file in get_cached_repo_tree(model.name, revision=model.revision)]
     except CachedRepoTreeNotFoundError:
@@ -217,24 +217,24 @@ def _refuse_missing(model: ModelName, key: str, folder: Path, components: dict[s
     absent = _missing(folder, components)
     if absent:
         fetch = f"; `hf download {model.name} --revision {model.revision}` fetches them" if model.on_hub else ""
-        raise UserError(f"params.yaml: {key}: {folder} is not whole; absent: {', '.join(absent)}{fetch}")
+        raise UserError(f"params.yaml: {key}: {folder} is not complete; absent: {', '.join(absent)}{fetch}")
 
 
 def _refuse_pickles(model: ModelName, key: str, folder: Path, components: dict[str, str]) -> None:
     for name, kind in components.items():
         if _is_network(kind) and not any((folder / name).glob("*.safetensors")):
             raise UserError(
-                f"params.yaml: {key}: {name} of {model.name} has pickled weights alone, and opening them can run any "
+                f"params.yaml: {key}: {name} of {model.name} has only pickled weights, and opening them can run any "
                 f"code; {_convert(model)}"
             )
 
 
 def _convert(model: ModelName) -> str:
-    return f"take a .safetensors release of {model.name}, or set allow_pickle: true if you trust where it is from"
+    return f"take a .safetensors release of {model.name}, or set allow_pickle: true if you trust its author"
 
 
 def _loaded_files(part: Path, variant: str | None) -> list[Path]:
-    """The files that opening this part reads: what is small and diffusers downloads, one variant of the weights."""
+    """The files that opening this part reads: small files that diffusers downloads, and one variant of the weights."""
     weights = {path: _WEIGHTS.fullmatch(path.name) for path in part.glob("*.safetensors")}
     variants = {match["variant"] if match else None for match in weights.values()}
     wanted = variant if variant in variants else None
@@ -245,7 +245,7 @@ def _loaded_files(part: Path, variant: str | None) -> list[Path]:
 
 
 def _licence(model: ModelName, folder: Path) -> str | None:
-    """What the model card says: `license_name` where it has one, else `license`; None where it says nothing."""
+    """From the model card: `license_name` if given, otherwise `license`; None if neither is given."""
     card = folder / "README.md"
     if not card.exists() and model.on_hub and "README.md" in (_listed(model) or ["README.md"]):
         try:

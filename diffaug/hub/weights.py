@@ -16,11 +16,11 @@ from diffaug.runtime.work import work_folder
 
 
 def read_weights(path: str, key: str) -> dict[str, Tensor]:
-    """The tensors of a .safetensors file. Raises UserError with the parameter `key` where there is none."""
+    """The tensors of a .safetensors file. Raises UserError with the parameter `key` if there is none."""
     if not path.endswith(".safetensors"):
         raise UserError(
-            f"params.yaml: {key}: {path} is not a .safetensors file; pickled weights are not loaded: "
-            "save the model's state_dict() by safetensors.torch.save_file, once, and name that file"
+            f"params.yaml: {key}: {path} is not a .safetensors file, and pickled weights are not loaded: save the "
+            "model's state_dict() with safetensors.torch.save_file and name that file"
         )
     try:
         return load_file(path)
@@ -31,9 +31,9 @@ def read_weights(path: str, key: str) -> dict[str, Tensor]:
 
 
 def given_weights(model: str, weights: str, key: str) -> dict[str, Tensor]:
-    """Of a network of torchvision: a .safetensors file's tensors, or torchvision's own by their name (a download).
+    """Weights for a network of torchvision: from a .safetensors file, or torchvision's own by name (a download).
 
-    Raises UserError with the parameter `key` where there are none.
+    Raises UserError with the parameter `key` if there are none.
     """
     if weights.endswith(".safetensors"):
         return read_weights(weights, key)
@@ -50,16 +50,16 @@ def given_weights(model: str, weights: str, key: str) -> dict[str, Tensor]:
 
 
 def fetch_release(url: str, sha256: str, key: str) -> dict[str, Tensor]:
-    """The tensors of a released file, downloaded once and opened only if its SHA-256 (64 hex digits) is this.
+    """The tensors of a released file, downloaded once and opened only if its SHA-256 (64 hex digits) matches.
 
-    A .pt file of Ultralytics is a pickle, which can run code: hence the hash. Of a .pth file only tensors are read,
-    which runs none. Raises UserError with the param `key`.
+    A .pt file of Ultralytics is a pickle, which can run code, so the hash is needed. Of a .pth file only tensors are
+    read, which runs no code. Raises UserError with the parameter `key`.
     """
     path = work_folder("weights") / f"{sha256[:16]}{Path(url).suffix}"
     if not path.exists():
         download(url, path, f"params.yaml: {key}", "give the path of a file", sha256)
     if file_sha256(path) != sha256:
-        raise UserError(f"{path}: is not the file of {key} any more (its sha256 differs); remove it and run again")
+        raise UserError(f"{path}: is no longer the file of {key} (its sha256 differs); remove it and run again")
     if path.suffix == ".safetensors":
         return read_weights(str(path), key)
     try:
@@ -75,7 +75,7 @@ def fetch_release(url: str, sha256: str, key: str) -> dict[str, Tensor]:
 
 
 def load_matching(model: nn.Module, given: dict[str, Tensor], source: str, key: str) -> None:
-    """Load the tensors that fit by name and shape, and say how many did. Raises UserError where none does."""
+    """Load the tensors that fit by name and shape, and print how many. Raises UserError if none fits."""
     own = model.state_dict()
     matching = {
         name: value.to(own[name].dtype)

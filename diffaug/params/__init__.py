@@ -1,7 +1,7 @@
-"""params.yaml as frozen models: an unknown key, a wrong type or a value out of range is one clear line, at once.
+"""params.yaml as frozen models. An unknown key, a wrong type or a value out of range gives a one-line error at once.
 
-A key that may be left out is then off or not given; no other field has a default: every knob stands in params.yaml, so
-this room alone never changes what a stage makes.
+An optional key that is left out means off or not given. No other field has a default: every setting is in params.yaml,
+so this package alone never changes the output of a stage.
 """
 
 from pathlib import Path
@@ -40,7 +40,7 @@ class Params(Section):
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if len(set(self.seeds)) != len(self.seeds):
-            raise ValueError(f"seeds {self.seeds} has a seed twice; each trains one model, so each must differ")
+            raise ValueError(f"seeds {self.seeds} has a seed twice; each seed trains one model, so name each once")
         self._generator_is_used()
         self._generator_can_learn()
         self._enough_is_made()
@@ -57,7 +57,7 @@ class Params(Section):
         if method != "none" and GENERATOR not in used:
             raise ValueError(
                 f"train_gen.method {method!r} trains {GENERATOR!r}, but generate.model.name is {model!r}; set "
-                "train_gen.method to 'none', or let generate use what is trained"
+                "train_gen.method to 'none', or generate.model.name to what is trained"
             )
 
     def _generator_can_learn(self) -> None:
@@ -65,7 +65,7 @@ class Params(Section):
         if self.train_gen.method == "none":
             return
         if (images, None) in [("real/cls/train", cls), ("real/det/train", self.download.det)]:
-            raise ValueError(f"train_gen.images is {images!r}, but that task's source is null")
+            raise ValueError(f"train_gen.images is {images!r}, but download has no source for that task (null)")
         if images == "pool" and not (isinstance(cls, FewShot) and cls.pool):
             raise ValueError(
                 "train_gen.images is 'pool', but download.cls has no pool (only fashion_mnist and "
@@ -75,7 +75,7 @@ class Params(Section):
         if guided and self.train_gen.method == "scratch" and self.train_gen.scratch.unet.caption_dropout == 0:
             raise ValueError(
                 f"generate.guidance_scale {self.generate.guidance_scale:g} above 1 needs "
-                "train_gen.scratch.unet.caption_dropout above 0 (0.1, say), since guidance compares with no caption"
+                "train_gen.scratch.unet.caption_dropout above 0 (such as 0.1): guidance compares with an empty caption"
             )
 
     def _enough_is_made(self) -> None:
@@ -90,12 +90,12 @@ class Params(Section):
         if isinstance(cls, FewShot) and ratio * cls.train_per_class > self.generate.cls.per_class:
             raise ValueError(
                 f"merge.ratio {ratio:g} x train_per_class {cls.train_per_class} needs more than the "
-                f"{self.generate.cls.per_class} images a class of generate.cls.per_class: raise it, or lower the ratio"
+                f"{self.generate.cls.per_class} images per class of generate.cls.per_class: raise it or lower the ratio"
             )
 
 
 class _OneOfEachKey(yaml.SafeLoader):
-    """YAML whose mappings have no key twice; PyYAML would silently take the last."""
+    """YAML that refuses a mapping with the same key twice; PyYAML would silently take the last one."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
         lines: dict[str, int] = {}
@@ -103,15 +103,14 @@ class _OneOfEachKey(yaml.SafeLoader):
             line = key.start_mark.line + 1
             if key.value in lines:
                 raise yaml.YAMLError(
-                    f"the key {key.value!r} stands twice, in lines {lines[key.value]} and {line}; "
-                    "change the first instead"
+                    f"the key {key.value!r} occurs twice, in lines {lines[key.value]} and {line}; remove one"
                 )
             lines[str(key.value)] = line
         return super().construct_mapping(node, deep)
 
 
 def load_params(path: Path = Path("params.yaml")) -> Params:
-    """The checked parameters. Raises UserError: one line with the key, the value found and what is allowed."""
+    """Read and check the parameters. Raises UserError: one line with the key, the value found and what is allowed."""
     try:
         raw = yaml.load(path.read_text(encoding="utf-8"), Loader=_OneOfEachKey)
     except FileNotFoundError:

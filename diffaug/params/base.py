@@ -23,11 +23,11 @@ Template = Annotated[str, AfterValidator(_template)]
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
-GENERATOR = "models/generator"  # what train_gen writes, and so no hub id
+GENERATOR = "models/generator"  # the output folder of train_gen, so it is not a hub id
 
 
 class Section(BaseModel):
-    """A mapping of params.yaml: no unknown key, no conversion of types, no NaN."""
+    """A mapping of params.yaml. It allows no unknown key, no conversion of types and no NaN."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
@@ -48,7 +48,7 @@ class ModelName(Section):
 
     @property
     def is_file(self) -> bool:
-        """Whether the name is that of a single checkpoint file."""
+        """Whether the name is a single checkpoint file."""
         return _is_file(self.name)
 
     @model_validator(mode="after")
@@ -67,10 +67,10 @@ def is_local(name: str) -> bool:
 
 
 def check_hub_id(name: str, revision: str | None, on_hub: bool, datasets: bool = False) -> None:
-    """Raises ValueError where a hub id is none or has no commit, or a local path has one."""
+    """Raises ValueError if a hub id is malformed or has no commit, or if a local path has a commit."""
     if not on_hub:
         if revision is not None:
-            raise ValueError(f"{name!r} is a local path, which has no revision; remove it")
+            raise ValueError(f"{name!r} is a local path, which cannot have a revision; remove the revision")
         return
     if not _HUB_ID.fullmatch(name):
         allowed = "(owner/dataset), nor" if datasets else f"(owner/model), nor {GENERATOR}, nor"
@@ -78,13 +78,13 @@ def check_hub_id(name: str, revision: str | None, on_hub: bool, datasets: bool =
     if revision is None or not _COMMIT.fullmatch(revision):
         address = f"https://huggingface.co/{'datasets/' if datasets else ''}{name}"
         raise ValueError(
-            f"revision of {name} is {revision!r}, which must be a commit of 40 hexadecimal digits, as "
-            f"what a branch names can change; `git ls-remote {address} {revision or 'HEAD'}` prints it"
+            f"revision of {name} is {revision!r}, but must be a commit of 40 hexadecimal digits, since a "
+            f"branch can change; `git ls-remote {address} {revision or 'HEAD'}` prints the commit"
         )
 
 
 class Release(Section):
-    """Weights to download, opened only if the hash is this: .safetensors, .pth with tensors, .pt of Ultralytics."""
+    """Weights to download, opened only if the SHA-256 matches: .safetensors, .pth of tensors, or .pt of Ultralytics."""
 
     url: Annotated[str, Field(pattern=r"^https?://.+\.(pt|pth|safetensors)$")]
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]

@@ -1,4 +1,4 @@
-"""The section of `download`: where real images come from."""
+"""The section of `download`: the source of the real images."""
 
 from typing import Annotated, Literal, Self, get_args
 
@@ -10,7 +10,7 @@ HeldOut = Annotated[float, Field(gt=0, lt=0.9)]
 
 
 class FewShot(Section):
-    """So many images a class, drawn from a published set; `pool`: further ones that only the generator sees."""
+    """This many images per class, drawn from a published set; `pool`: more images, which only the generator sees."""
 
     train_per_class: Positive
     val_per_class: Positive
@@ -50,7 +50,7 @@ class Scenes(Section):
 
 
 class Fractions(Section):
-    """The shares of val and test, where they are not given and so drawn from train."""
+    """The shares of val and test, used if these splits are not given and are drawn from train."""
 
     val_fraction: HeldOut
     test_fraction: HeldOut
@@ -63,19 +63,19 @@ class Fractions(Section):
 
 
 class Folder(Fractions):
-    """One's own images, by class folder."""
+    """The user's own images, in one folder per class."""
 
     source: Literal["folder"]
     path: str
 
     @property
     def on_disk(self) -> bool:
-        """A folder can be looked at without a download."""
+        """Whether it can be read without a download; always true for a folder."""
         return True
 
 
 class BoxFolder(Folder):
-    """One's own images with boxes; the format is found by looking where it is not named."""
+    """The user's own images with boxes; the format is detected unless it is named."""
 
     format: Literal["yolo", "coco", "voc"] | None = None
     classes: Annotated[list[str], Field(min_length=1)] | None = None
@@ -83,7 +83,7 @@ class BoxFolder(Folder):
     @model_validator(mode="after")
     def _classes_fit(self) -> Self:
         if self.classes is not None and self.format in ("yolo", "coco"):
-            raise ValueError(f"classes is for format voc alone, as {self.format} files name theirs; remove it")
+            raise ValueError(f"classes is only for format voc, since {self.format} files name their classes; remove it")
         if self.classes is not None and len(set(self.classes)) < len(self.classes):
             raise ValueError(f"classes has a class twice: {', '.join(self.classes)}; name each once")
         return self
@@ -98,7 +98,7 @@ class OxfordPetBoxes(Fractions):
 
 
 class Crops(Section):
-    """The boxes of det as classification images."""
+    """The boxes of det, cropped as classification images."""
 
     source: Literal["crops"]
     context: Annotated[float, Field(ge=1)]
@@ -107,7 +107,7 @@ class Crops(Section):
 
 
 class HubSplits(Section):
-    """The names of the splits there; null: drawn from train."""
+    """The names of the splits in the data set; null: drawn from train."""
 
     train: str
     val: str | None
@@ -115,7 +115,7 @@ class HubSplits(Section):
 
 
 class Hub(Fractions):
-    """A data set of the Hugging Face hub, or a folder in its layout; image: the column of that name."""
+    """A data set of the Hugging Face hub, or a folder in its layout; `image` names the column of images."""
 
     source: Literal["hf"]
     name: str
@@ -126,7 +126,7 @@ class Hub(Fractions):
 
     @property
     def on_disk(self) -> bool:
-        """Whether the name is a folder, which begins with ~, / or a dot; else it is a hub id."""
+        """Whether the name is a folder: it begins with ~, / or a dot. Otherwise it is a hub id."""
         return is_local(self.name)
 
     @model_validator(mode="after")
@@ -148,7 +148,7 @@ DetSource = Scenes | BoxFolder | Bccd | OxfordPetBoxes | HubBoxes
 
 
 def source_names() -> set[str]:
-    """What `source` may be, for either task."""
+    """The allowed values of `source`, for both tasks."""
     sources = (*get_args(ClsSource), *get_args(DetSource))
     return {name for source in sources for name in get_args(source.model_fields["source"].annotation)}
 
@@ -164,9 +164,9 @@ class DownloadParams(Section):
         if self.cls is None and self.det is None:
             raise ValueError("cls and det are both null: at least one task needs a source")
         if isinstance(self.det, Scenes) and self.cls is None:
-            raise ValueError("det.source 'scenes' is composed of the images of cls, which is null")
+            raise ValueError("det.source 'scenes' is composed of the images of cls, but cls is null; give cls a source")
         if isinstance(self.cls, Crops) and self.det is None:
-            raise ValueError("cls.source 'crops' is cut out of the images of det, which is null")
+            raise ValueError("cls.source 'crops' is cut out of the images of det, but det is null; give det a source")
         if (
             isinstance(self.cls, Torchvision)
             and self.cls.name == "oxford_iiit_pet"

@@ -31,12 +31,12 @@ Corruption = Literal[
 
 def _once(values: list) -> list:
     if len(set(values)) < len(values):
-        raise ValueError("must name each once")
+        raise ValueError("must name each value once")
     return values
 
 
 class RobustnessParams(Section):
-    """Both arms on at most `images` test images a task, under every corruption at every severity."""
+    """Both arms on at most `images` test images per task, under every corruption at every severity."""
 
     corruptions: Annotated[list[Corruption], Field(min_length=1), AfterValidator(_once)]
     severities: Annotated[list[Annotated[int, Field(ge=1, le=5)]], Field(min_length=1), AfterValidator(_once)]

@@ -1,4 +1,4 @@
-"""The section of `filter`: which scores are taken, and what they select."""
+"""The section of `filter`: which scores are computed, and their thresholds."""
 
 from typing import Annotated, Literal, Self
 
@@ -17,7 +17,7 @@ class TorchvisionNetwork(Section):
 
 
 class HubNetwork(Section):
-    """An image model that transformers opens, such as DINOv2 or CLIP."""
+    """An image model of transformers, such as DINOv2 or CLIP."""
 
     hub: ModelName
 
@@ -33,7 +33,7 @@ class Degenerate(Section):
 
 
 class Neighbours(Section):
-    """Least distances to the nearest train image, val or test image, and earlier synthetic image; 0 rejects none."""
+    """Smallest allowed distances to the nearest train image, val or test image, and earlier synthetic image; 0: off."""
 
     min_train: Distance
     min_heldout: Distance
@@ -45,8 +45,8 @@ class Embedding(Neighbours):
 
 
 class Label(Section):
-    """The control classifier's word. max_rank: of the intended class among all, 1 is the first; max_probability: above,
-    the image is too easy to teach anything."""
+    """Thresholds on the control classifier's prediction. max_rank: largest rank of the intended class, 1 is the first;
+    max_probability: above it, the image is too easy to teach anything."""
 
     min_probability: Fraction
     max_rank: Positive | None
@@ -62,8 +62,8 @@ class Label(Section):
 
 
 class Text(Section):
-    """CLIP's word: the similarity of image and prompt (cosine x 100), and the prompt's probability among those of all
-    classes."""
+    """Thresholds on CLIP scores: the similarity of image and prompt (cosine x 100), and the probability of the prompt
+    among the prompts of all classes."""
 
     model: ModelName
     prompt: Template
@@ -85,11 +85,12 @@ class Boxes(Section):
 
 
 class Audit(Section):
-    """What the control detector says of a generated scene's boxes.
+    """How the control detector checks the boxes of a generated scene.
 
-    sure: the confidence from which its word counts: a box that it finds in the source so surely must be found again,
-    and a new object that it finds so surely is one; found: the confidence from which a box counts as found again;
-    min_recall: the share of a class's val objects that it must find for its not finding a new one to count.
+    sure: the confidence from which a detection counts as certain: a box detected so in the source must be found again,
+    and a new object detected so is accepted as one; found: the confidence from which a box counts as found again;
+    min_recall: the detector must find this share of a class's val objects, or else a new object of the class that it
+    misses does not count.
     """
 
     sure: Fraction
@@ -106,7 +107,7 @@ class Audit(Section):
 
 
 class Best(Section):
-    """Of what the thresholds leave, the best by a column of the ledger: so many a class, or in all for scenes."""
+    """Of the images that pass the thresholds, keep the best by a ledger column: `count` per class (scenes: in all)."""
 
     count: Positive
     by: str
@@ -114,18 +115,18 @@ class Best(Section):
 
 
 class Quality(Section):
-    """How like real train images the kept ones are as a set; nearest: neighbours of precision, recall and so on."""
+    """How similar the kept images are to real train images as a set; nearest: neighbours for precision, recall etc."""
 
     network: Network
     nearest: Positive
 
 
-NOT_SCORES = ("best", "quality")  # the sections that take no score of single images
+NOT_SCORES = ("best", "quality")  # the sections that do not score single images
 
 
 class ClsChecks(Section):
-    """Each section but the last two is a score, the module of its name in scoring/; without it the score is not taken.
-    The first section that an image fails gives its reason."""
+    """Each section except the last two is a score: the module of its name in scoring/. Without the section the score is
+    not computed. The first section that an image fails gives the reason for its rejection."""
 
     degenerate: Degenerate | None = None
     hash: Neighbours | None = None

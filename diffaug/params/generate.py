@@ -19,13 +19,13 @@ def _listed(value: Any) -> Any:
 
 def _below_prompts(name: str) -> str:
     if not name.startswith("prompts/") or ".." in name:
-        raise ValueError("must lie in the folder prompts/, which DVC watches")
+        raise ValueError("must lie in the folder prompts/, since DVC tracks only that folder")
     return name
 
 
 def _without_class(texts: list[str]) -> list[str]:
     if any("{class}" in text for text in texts):
-        raise ValueError("must not contain {class}: what it drew there would be an object without a label")
+        raise ValueError("must not contain {class}: the drawn object would have no label")
     return texts
 
 
@@ -34,7 +34,7 @@ Texts = Annotated[list[str], BeforeValidator(_listed), Field(min_length=1)]
 Strengths = Annotated[list[Strength], BeforeValidator(_listed), Field(min_length=1)]
 
 
-# Arguments of a pipeline's call that generate, the modes or the sampler set.
+# Arguments of the pipeline's call that are set by generate, the modes or the sampler.
 _OWN = {
     *("prompt", "negative_prompt", "num_inference_steps", "guidance_scale", "strength", "eta", "width", "height"),
     *("image", "mask_image", "control_image", "controlnet_conditioning_scale", "latents"),
@@ -50,14 +50,14 @@ class Adapter(Section):
 
 
 class Embedding(Section):
-    """A textual-inversion embedding: a .safetensors file, and the word that stands for it in prompts."""
+    """A textual-inversion embedding: a .safetensors file, and its token in prompts."""
 
     path: str
     token: str
 
 
 class ClassPrompts(Section):
-    """What one class has of its own."""
+    """Settings of a single class."""
 
     prompt: Texts | None = None
     synonyms: Annotated[list[str], Field(min_length=1)] | None = None
@@ -65,7 +65,7 @@ class ClassPrompts(Section):
 
 
 class Mode(Sampling):
-    """A way of making images: its share, and what it sets otherwise than `generate` does."""
+    """A way of making images: its share of the images, and its own values of settings of `generate`."""
 
     weight: Weight
     prompt: Texts | None = None
@@ -73,7 +73,7 @@ class Mode(Sampling):
 
 
 class Txt2Img(Mode):
-    """From the prompt alone, which therefore has to say the class."""
+    """From the prompt alone, which therefore must name the class."""
 
     prompt: Templates | None = None
 
@@ -85,7 +85,7 @@ class Img2Img(Mode):
 
 
 class Inpaint(Mode):
-    """A part of a real train image drawn anew; the rest keeps its pixels."""
+    """Redraws a part of a real train image; the rest keeps its pixels."""
 
     strength: Strengths
     repaint: Literal["background", "object"]
@@ -94,7 +94,7 @@ class Inpaint(Mode):
 
 
 class ControlNet(Mode):
-    """The structure of a real train image (Zhang et al. 2023, arXiv:2302.05543); with a strength also its colours."""
+    """Keeps the structure of a real train image (Zhang et al. 2023, arXiv:2302.05543); with strength, colours too."""
 
     model: ModelName
     condition: Literal["canny", "depth", "segmentation"]
@@ -108,7 +108,7 @@ class ControlNet(Mode):
         if self.condition == "canny" and self.canny is None:
             raise ValueError("condition 'canny' needs canny: [low, high], such as [100, 200]")
         if self.condition != "canny" and self.condition_model is None:
-            raise ValueError(f"condition {self.condition!r} needs condition_model, the network that makes the map")
+            raise ValueError(f"condition {self.condition!r} needs condition_model, the network that computes the map")
         return self
 
 
@@ -124,7 +124,7 @@ class ClsModes(Section):
 
 
 class ClsGeneration(Section):
-    """oversample: so many times `per_class` images are made, for the filter to choose from."""
+    """oversample: `per_class` x oversample images are made, for the filter to choose from."""
 
     per_class: Count
     oversample: Oversample | None = None
@@ -132,14 +132,14 @@ class ClsGeneration(Section):
 
     @property
     def made(self) -> int:
-        """Images a class that are drawn."""
+        """Number of images drawn per class."""
         return round(self.per_class * (self.oversample or 1.0))
 
 
 class Patches(Section):
     """Draw squares around a scene's objects instead of the whole scene.
 
-    context: the square's side as a multiple of the box's longer side; per_scene: how many at most, none over another.
+    context: the square's side as a multiple of the box's longer side; per_scene: how many at most, without overlap.
     """
 
     context: Context
@@ -147,8 +147,8 @@ class Patches(Section):
 
 
 class SceneMode(Mode):
-    """A way of making a scene from a real one. A prompt's {class} is that of the object a patch is drawn around or, of
-    whole scenes, the classes in it. padding, feather: pixels, see `diffaug.pictures.masks`."""
+    """A way of making a scene from a real one. {class} in a prompt is the class of the patch's object or, for whole
+    scenes, the classes in the scene. padding, feather: pixels, see `diffaug.pictures.masks`."""
 
     strength: Strengths
     patches: Patches | None = None
@@ -156,18 +156,18 @@ class SceneMode(Mode):
 
 
 class SceneImg2Img(SceneMode):
-    """All of the scene or patch drawn anew from itself; the boxes are kept, and audited by the filter."""
+    """Redraws the whole scene or patch from itself; the boxes are kept, and audited by the filter."""
 
 
 class InpaintBackground(SceneMode):
-    """Everything but the padded boxes drawn anew, by a prompt that asks for no object."""
+    """Redraws everything except the padded boxes, with a prompt that names no object."""
 
     prompt: Annotated[Texts, AfterValidator(_without_class)]
     padding: Pixels
 
 
 class InpaintObject(SceneMode):
-    """Single objects drawn anew in their boxes: as their class, or as a class that train has few of."""
+    """Redraws single objects in their boxes: as their own class, or as a class that is rare in train."""
 
     prompt: Templates | None = None
     target_class: Literal["same", "rare"]
@@ -204,7 +204,7 @@ class DetModes(Section):
         return {name: mode.weight for name, mode in self if mode is not None}
 
     def redrawn(self) -> dict[str, SceneMode]:
-        """The modes in use that draw parts of a real scene anew, by name."""
+        """The modes in use that redraw parts of a real scene, by name."""
         return {name: mode for name, mode in self if isinstance(mode, SceneMode)}
 
 
@@ -214,7 +214,7 @@ class DetGeneration(Section):
     modes: DetModes
 
     def made(self, scenes: int) -> int:
-        """Scenes that are made from so many real train scenes."""
+        """Number of scenes made from this number of real train scenes."""
         return round(self.per_real * (self.oversample or 1.0) * scenes)
 
 
@@ -252,7 +252,7 @@ class GenerateParams(Section):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if clash := sorted(_OWN & set(self.call)):
-            raise ValueError(f"call.{clash[0]}: this is a setting of its own; set it in generate or in a mode")
+            raise ValueError(f"call.{clash[0]}: this is not allowed in call; set it in generate or in a mode")
         if "class" in self.attributes:
             raise ValueError("attributes.class: {class} is the class name; choose another word")
         for task, modes in (("cls", self.cls.modes), ("det", self.det.modes)):
@@ -263,7 +263,7 @@ class GenerateParams(Section):
                     except ValueError as error:
                         raise ValueError(f"{task}.modes.{name}: {error}") from None
         if self.cls.per_class and not self.cls.modes.given():
-            raise ValueError("cls.modes: none is given, but per_class is above 0; give txt2img, say")
+            raise ValueError("cls.modes: none is given, but per_class is above 0; give one, such as txt2img")
         if self.det.per_real and not self.det.modes.weights():
-            raise ValueError("det.modes: none is given, but per_real is above 0; give paste, say")
+            raise ValueError("det.modes: none is given, but per_real is above 0; give one, such as paste")
         return self

@@ -12,8 +12,8 @@ Ratio = Annotated[float, Field(ge=0)]
 
 
 class MergeParams(Section):
-    """mix: concat, the additions join the real images, seen `synthetic_weight` times as often; or replace, a real image
-    is replaced with `replace_probability` by one of its own variants."""
+    """mix: concat, the additions are added to the real images and seen `synthetic_weight` times as often; or replace, a
+    real image is replaced by one of its own variants with probability `replace_probability`."""
 
     recipe: Recipe
     ratio: Ratio

@@ -9,8 +9,8 @@ from pydantic import BaseModel, ValidationError
 
 from diffaug.params.download import source_names
 
-_SHOWN, _LONGEST = 3, 60  # problems; letters of a value
-# What Stable Diffusion WebUI and Ultralytics call our keys.
+_SHOWN, _LONGEST = 3, 60  # largest number of problems; of characters of a value
+# The names of our keys in Stable Diffusion WebUI and Ultralytics.
 _ELSEWHERE = {
     "steps": "num_inference_steps",
     "sampling_steps": "num_inference_steps",
@@ -29,19 +29,19 @@ _ELSEWHERE = {
 
 
 def one_line(path: Path, error: ValidationError, model: type[BaseModel]) -> str:
-    """The file, and the first problems of what should be a `model`."""
+    """The file, and the first problems of a value that should be a `model`."""
     return f"{path}: {problems_of(error, model)}"
 
 
 def problems_of(error: ValidationError, model: type[BaseModel]) -> str:
-    """The first problems of what should be a `model`, unknown keys before all others: the key, the value found, what is
-    allowed; and how many more there are."""
+    """The first problems of a value that should be a `model`, unknown keys first: the key, the value found, what is
+    allowed; and how many more problems there are."""
     errors = sorted(error.errors(include_url=False), key=lambda problem: problem["type"] != "extra_forbidden")
     missing = {problem["loc"] for problem in errors if problem["type"] == "missing"}
     unknown = [problem["loc"] for problem in errors if problem["type"] == "extra_forbidden"]
     allowed = {key: _allowed(model, key[:-1]) for key in unknown}
     meant = {key: _meant(key, missing, allowed[key]) for key in unknown}
-    # A missing key is no problem of its own where an unknown one was meant for it.
+    # A missing key is not reported if an unknown key was probably meant for it.
     problems = [
         _describe(problem, meant.get(problem["loc"]), allowed.get(problem["loc"], []))
         for problem in errors
@@ -56,7 +56,7 @@ def _allowed(model: type[BaseModel], place: tuple[int | str, ...]) -> list[str]:
     models = [model]
     for part in place:
         fields = [one.model_fields[part].annotation for one in models if part in one.model_fields]
-        # What is no field is a union's branch, named by its source, or a key or place in a mapping or list.
+        # A name that is not a field is a branch of a union, named by its source, or a key or index of a container.
         branch = [one for one in models if part in get_args(_annotation(one, "source"))]
         models = [found for one in fields for found in _models(one)] or branch or models
     return [name for one in models for name in one.model_fields]
@@ -74,7 +74,7 @@ def _models(annotation: Any) -> list[type[BaseModel]]:
 
 
 def _meant(key: tuple[int | str, ...], missing: set[tuple[int | str, ...]], allowed: list[str]) -> str | None:
-    """The key that an unknown one was probably meant for: another tool's name for it, or a slip of the pen."""
+    """The key that an unknown key was probably meant for: another tool's name for it, or a misspelling."""
     name = str(key[-1])
     beside = [str(one[-1]) for one in missing if one[:-1] == key[:-1]]
     elsewhere = _ELSEWHERE.get(name.lower())
@@ -85,7 +85,7 @@ def _meant(key: tuple[int | str, ...], missing: set[tuple[int | str, ...]], allo
 
 
 def _describe(problem: Any, meant: str | None, allowed: list[str]) -> str:
-    # The name of a source ("fashion_mnist") stands in the location, as a branch of a union, but is no key of the file.
+    # The name of a source ("fashion_mnist") is in the location, as a branch of a union, but is not a key of the file.
     sources = source_names()
     key = (
         ".".join(str(part) for place, part in enumerate(problem["loc"]) if not place or part not in sources)

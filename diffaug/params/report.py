@@ -8,6 +8,6 @@ from diffaug.params.base import Section
 
 
 class ReportParams(Section):
-    """sheet_rows: of each part of the picture sheets."""
+    """sheet_rows: number of rows in each part of the image sheets."""
 
     sheet_rows: Annotated[int, Field(ge=1, le=20)]

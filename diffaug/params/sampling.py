@@ -1,4 +1,4 @@
-"""The settings of drawing one image, and their ranges: for params.yaml, files of prompts and `diffaug sheet`."""
+"""The settings for drawing one image, and their ranges, for params.yaml, files of prompts and `diffaug sheet`."""
 
 from typing import Annotated, Any
 
@@ -16,7 +16,7 @@ Scheduler = Annotated[str, AfterValidator(check_name)]
 
 
 class Sampling(Section):
-    """What one image may set otherwise than `generate` does. height, width: pixels of the canvas of the model."""
+    """Settings that a single image may override. height, width: size of the model's canvas in pixels."""
 
     scheduler: Scheduler | None = None
     num_inference_steps: Steps | None = None
@@ -27,7 +27,7 @@ class Sampling(Section):
 
 
 class OneImage(Sampling):
-    """The same with what only a single image has."""
+    """The same, and the settings that only a single image has."""
 
     strength: Strength | None = None
     seed: Annotated[int, Field(ge=0, lt=2**63)] | None = None
@@ -36,8 +36,8 @@ class OneImage(Sampling):
 
 
 def checked(model: type[Sampling], values: dict[str, Any]) -> dict[str, Any]:
-    """The values that are given, checked as settings of the model. Raises ValueError: the setting, the value found and
-    what is allowed, in one line."""
+    """The given values, checked as settings of the model. Raises ValueError: the setting, the value found and what is
+    allowed, in one line."""
     try:
         return model.model_validate(values).model_dump(exclude_unset=True)
     except ValidationError as error:
@@ -45,8 +45,8 @@ def checked(model: type[Sampling], values: dict[str, Any]) -> dict[str, Any]:
 
 
 def check_steps(steps: int, strength: float) -> None:
-    """Raises ValueError where a strength leaves less than one of the steps (SDEdit, Meng et al. 2021,
-    arXiv:2108.01073, runs the last steps x strength)."""
+    """Raises ValueError if the strength leaves less than one step (SDEdit, Meng et al. 2021, arXiv:2108.01073, runs the
+    last steps x strength)."""
     if strength and int(steps * strength) < 1:
         raise ValueError(
             f"num_inference_steps {steps} x strength {strength:g} is below one step, so it would change nothing; "

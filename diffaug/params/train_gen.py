@@ -1,4 +1,4 @@
-"""The section of `train_gen`: which generator, and how it learns."""
+"""The section of `train_gen`: which generator, and how it is trained."""
 
 from typing import Annotated, Literal, Self
 

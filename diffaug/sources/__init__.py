@@ -1,1 +1,1 @@
-"""Where real data come from: one file a source, all giving the same records."""
+"""The sources of real data: one file per source, all returning the same records."""

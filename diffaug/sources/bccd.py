@@ -14,27 +14,27 @@ from diffaug.sources.real import Inputs, RealData
 from diffaug.sources.voc import read_voc
 
 URL = "https://github.com/Shenggan/BCCD_Dataset/archive/d272fb14cdff6e473fafeeeba32aba5f560e9e43.tar.gz"
-# Over the sorted lines "path NUL sha256 LF" of the folder's files.
+# Hash of the sorted lines "path NUL sha256 LF" of the folder's files.
 TREE_SHA256 = "8cc74636cd78884c0a446b82b11af676615302777d52ae4955c3bf9aa972bb98"
 _PARTS = ("Annotations", "ImageSets", "JPEGImages", "LICENSE")
 _EMPTY_BOXES = ("BloodImage_00338.xml", "BloodImage_00343.xml")
-_MAX_BYTES = 200 * 2**20  # of what is in the archive
+_MAX_BYTES = 200 * 2**20  # of the unpacked archive
 
 
 def read_det(source: Bccd, inputs: Inputs) -> RealData:
-    """The set's own train, val and test: 364 photographs of 640 x 480, classes Platelets, RBC and WBC."""
+    """The set's own train, val and test: 364 photographs of 640 x 480 pixels, classes Platelets, RBC and WBC."""
     return to_real_data(read_voc(fetch(inputs.work / "bccd"), None), None, inputs.seed, inputs.strict, known)
 
 
 def known(fault: Fault) -> bool:
-    """Whether the fault is one of the two boxes without area that the published files have."""
+    """Whether the fault is one of the two boxes without area in the published files."""
     return fault.kind is Kind.EMPTY and any(name in fault.text for name in _EMPTY_BOXES)
 
 
 def fetch(folder: Path) -> Path:
     """The folder with the checked files, downloaded if missing.
 
-    Raises UserError where they cannot be had, or are not those that were looked at.
+    Raises UserError if they cannot be downloaded, or if their hash is not the expected one.
     """
     if not folder.exists():
         staging, archive = (folder.with_name(f"{folder.name}.{end}") for end in ("partial", "tar.gz"))
@@ -53,7 +53,7 @@ def fetch(folder: Path) -> Path:
 
 
 def tree_sha256(folder: Path) -> str:
-    """SHA-256 over the sorted lines "path NUL sha256 LF" of the files that are kept."""
+    """SHA-256 of the sorted lines "path NUL sha256 LF" of the kept files."""
     files = [path for part in _PARTS for path in [folder / part, *(folder / part).rglob("*")] if path.is_file()]
     lines = [
         f"{path.relative_to(folder).as_posix()}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\n" for path in files
@@ -71,7 +71,7 @@ def _check(folder: Path, advice: str) -> None:
 
 
 def _unpack(archive: Path, staging: Path) -> None:
-    """The parts that are kept, as staging/found. Raises UserError where a file would land elsewhere."""
+    """Unpack the needed parts to staging/found. Raises UserError if a file would be written elsewhere."""
     if not hasattr(tarfile, "data_filter"):
         raise UserError("download.det: unpacking BCCD safely needs Python 3.11.4 or newer")
     try:
@@ -81,7 +81,7 @@ def _unpack(archive: Path, staging: Path) -> None:
                 raise UserError(f"download.det: {URL} unpacks to more than {_MAX_BYTES} bytes; it is not BCCD")
             files.extractall(staging / "all", filter="data")
     except (tarfile.TarError, EOFError, OSError) as error:
-        raise UserError(f"download.det: {URL} is no archive that can be unpacked safely ({error}); run again") from None
+        raise UserError(f"download.det: {URL} cannot be unpacked safely ({error}); run again") from None
     top = next((path.parent for path in sorted((staging / "all").glob("*/BCCD"))), staging / "all")
     (staging / "found").mkdir()
     for part in _PARTS:

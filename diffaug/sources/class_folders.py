@@ -1,4 +1,4 @@
-"""Classification images of one's own: one folder per class (ImageFolder)."""
+"""The user's own classification images: one folder per class (ImageFolder)."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from diffaug.sources.labelled import Labelled
 
 
 def class_folders(params: Folder) -> Labelled:
-    """A folder with train/CLASS/*, optionally val/CLASS/* and test/CLASS/*; or with CLASS/* alone.
+    """A folder with train/CLASS/*, optionally val/CLASS/* and test/CLASS/*; or with only CLASS/*.
 
     Raises UserError naming the file or folder.
     """
@@ -20,7 +20,7 @@ def class_folders(params: Folder) -> Labelled:
     given = {split: folder for split in SPLITS if (folder := split_folder(root, split))}
     if "train" not in given:
         if given:
-            raise UserError(f"{root}: has {', '.join(given)} but no train folder; add it, or give class folders alone")
+            raise UserError(f"{root}: has {', '.join(given)} but no train folder; add it, or use only class folders")
         given = {"train": root}
     names = tuple(sorted(folder.name for folder in given["train"].iterdir() if visible(folder) and folder.is_dir()))
     if len(names) < 2:
@@ -31,7 +31,7 @@ def class_folders(params: Folder) -> Labelled:
     for split, folder in given.items():
         for entry in sorted(filter(visible, folder.iterdir())):
             if not entry.is_dir() or entry.name not in names:
-                raise UserError(f"{entry}: no class of {given['train']} ({', '.join(names)}); move it away")
+                raise UserError(f"{entry}: not a class of {given['train']} ({', '.join(names)}); move it away")
             files += [(path, split, names.index(entry.name)) for path in images_below(entry)]
     train = Counter(label for _, split, label in files if split == "train")
     _enough(train, names, given["train"], needed=1 + len({"val", "test"} - given.keys()))

@@ -1,4 +1,4 @@
-"""Detection images of one's own in COCO's format: instances_SPLIT.json, Roboflow's, or a single json."""
+"""The user's own detection images in COCO format: instances_SPLIT.json, Roboflow's files, or a single json."""
 
 import json
 import re
@@ -19,7 +19,7 @@ _ROBOFLOW = "_annotations.coco.json"
 
 @dataclass(frozen=True)
 class _File:
-    """One json: its split, the folders that its images may lie in, and its lists."""
+    """One json: its split, the folders that may contain its images, and its lists."""
 
     path: Path
     split: str
@@ -28,7 +28,7 @@ class _File:
 
 
 def coco_files(root: Path) -> list[Path]:
-    """The COCO files of a folder, none where it has none; or `root` itself where it is one."""
+    """The COCO files of a folder, empty if there are none; or `root` itself if it is one."""
     if root.is_file():
         return [root] if root.suffix == ".json" else []
     files = [path for path in sorted(root.glob("annotations/*.json")) if _INSTANCES.fullmatch(path.name)]
@@ -40,17 +40,17 @@ def coco_files(root: Path) -> list[Path]:
 
 
 def read_coco(root: Path, paths: Sequence[Path]) -> Labelled:
-    """The COCO files of a folder. Boxes are x, y, width, height in pixels; `iscrowd` boxes are kept out and counted.
+    """The COCO files of a folder. Boxes are x, y, width, height in pixels; `iscrowd` boxes are left out and counted.
 
-    Names follow the category ids; a category without any box is left out, and printed. Raises UserError where a file is
-    no COCO file, or two of them disagree.
+    Class names are in the order of the category ids; a category without a box is left out, and printed. Raises
+    UserError if a file is not a COCO file, or two of them disagree.
     """
     if len(paths) > 1 and not any(map(_split, paths)):
         raise UserError(f"{root}: {len(paths)} COCO files ({_listing(paths)}) and no split in their names; name one")
     files = [_open(root, path) for path in paths]
     given = frozenset(file.split for file in files)
     if "train" not in given:
-        raise UserError(f"{root}: COCO files of {', '.join(sorted(given))}, but none of train; add it")
+        raise UserError(f"{root}: has COCO files of {', '.join(sorted(given))}, but none of train; add one")
     categories = _categories(files)
     names = tuple(categories.values())
     numbers = {id: index for index, id in enumerate(categories)}
@@ -86,10 +86,10 @@ def _open(root: Path, path: Path) -> _File:
     try:
         content = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{path}: not readable as JSON ({error}); mend or replace the file") from None
+        raise UserError(f"{path}: not readable as JSON ({error}); correct or replace the file") from None
     parts = ("images", "annotations", "categories")
     if not isinstance(content, dict) or not all(isinstance(content.get(part), list) for part in parts):
-        raise UserError(f"{path}: no COCO file, which has the lists {', '.join(parts)}; mend or replace the file")
+        raise UserError(f"{path}: not a COCO file with the lists {', '.join(parts)}; correct or replace the file")
     named = _INSTANCES.fullmatch(path.name)
     split = _split(path) or "train"
     words = [named.group(1)] if named else []
@@ -109,7 +109,7 @@ def _categories(files: Sequence[_File]) -> dict[int, str]:
             name = found.setdefault(entry["id"], str(entry["name"]))
             if name != str(entry["name"]):
                 raise UserError(
-                    f"{file.path}: category {entry['id']} is {entry['name']!r}, elsewhere {name!r}; use one"
+                    f"{file.path}: category {entry['id']} is {entry['name']!r}, elsewhere {name!r}; use one name"
                 )
     used = {
         annotation.get("category_id")
@@ -120,16 +120,16 @@ def _categories(files: Sequence[_File]) -> dict[int, str]:
     unused = [found[id] for id in sorted(found) if id not in used]
     kept = {id: found[id] for id in sorted(found) if id in used}
     if not kept:
-        raise UserError(f"{files[0].path}: no annotation of any category; detection needs boxes")
+        raise UserError(f"{files[0].path}: has no annotations; detection needs boxes")
     if len(set(kept.values())) < len(kept):
-        raise UserError(f"{files[0].path}: two categories have one name ({', '.join(kept.values())}); rename one")
+        raise UserError(f"{files[0].path}: two categories have the same name ({', '.join(kept.values())}); rename one")
     if unused:
-        print(f"download: {files[0].path}: left out, as no box has them: {', '.join(unused)}")
+        print(f"download: {files[0].path}: categories left out, since they have no box: {', '.join(unused)}")
     return kept
 
 
 def _objects(file: _File, numbers: dict[int, int], faults: list[Fault]) -> tuple[dict[Any, list[Object]], int]:
-    """Objects by image id, and how many crowds there were."""
+    """Objects by image id, and the number of crowd boxes."""
     images = {_key(entry) for entry in file.content["images"]}
     objects: dict[Any, list[Object]] = {}
     crowds = 0

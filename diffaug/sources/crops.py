@@ -15,10 +15,11 @@ _Cut = tuple[Record, int]
 
 
 def read_cls(params: Crops, inputs: Inputs) -> RealData:
-    """A square around each box, `context` times its longer side, moved into the image; splits as in det.
+    """A square around each box, `context` times its longer side, shifted into the image; splits as in det.
 
-    Boxes with a side below `min_side` pixels are left out; of what stays, `per_class` a class and split are drawn.
-    Crops of the same pixels in two splits leave train before val before test. All that is left out is printed.
+    Boxes with a side below `min_side` pixels are left out. Of the others, `per_class` per class and split are drawn.
+    If crops of two splits have the same pixels, copies are dropped, from train before val before test. All that is left
+    out is printed.
     """
     chosen: list[tuple[Record, str]] = []
     for number, (split, records) in enumerate(inputs.other.splits.items()):
@@ -47,7 +48,7 @@ def _large_enough(records: tuple[Record, ...], min_side: int) -> Iterator[_Cut]:
 
 
 def _chosen(cuts: list[_Cut], params: Crops, generator: np.random.Generator) -> list[_Cut]:
-    """At most `per_class` of each class, in the order of the images, which is that of fewest openings."""
+    """At most `per_class` of each class, in the order of the images, so that each image is opened only once."""
     if params.per_class is None:
         return cuts
     kept = []

@@ -1,4 +1,4 @@
-"""Files of a Debian package, without root: for machines that reach a Debian mirror and nothing else."""
+"""Files of a Debian package, without root, for machines that can reach only a Debian mirror."""
 
 import shutil
 import subprocess
@@ -10,14 +10,14 @@ _TIMEOUT = 300  # seconds per command
 
 
 def unpack_package(name: str, folder: Path) -> None:
-    """Download the package and unpack its files into the folder. Raises UserError where that is not possible."""
+    """Download the package and unpack its files into the folder. Raises UserError if that is not possible."""
     for tool in ("apt-get", "dpkg-deb"):
         if shutil.which(tool) is None:
             raise UserError(f"{tool} is not on this machine (it comes with Debian and Ubuntu)")
     folder = folder.resolve()
     for part in ("lists/partial", "archives/partial"):
         (folder / part).mkdir(parents=True, exist_ok=True)
-    # Lists and archives of our own: no root is needed, and those of the machine are left alone.
+    # Own lists and archives: no root is needed, and those of the machine are not changed.
     own = ["-q", *("-o", f"Dir::State::Lists={folder / 'lists'}"), *("-o", f"Dir::Cache={folder}")]
     own += ["-o", "APT::Sandbox::User="]
     _run(folder, "apt-get", *own, "update")

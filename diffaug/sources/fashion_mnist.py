@@ -1,4 +1,4 @@
-"""Fashion-MNIST (Xiao et al. 2017, arXiv:1708.07747): the images of the default, a row of the torchvision table."""
+"""Fashion-MNIST (Xiao et al. 2017, arXiv:1708.07747): the default images, a row of the torchvision table."""
 
 from diffaug.params.download import FashionMnist
 from diffaug.sources.real import Inputs, RealData

@@ -1,4 +1,4 @@
-"""What is wrong with a source's files: collected, then one error or, where params say so, dropped and counted."""
+"""Faults in a source's files: collected, then one error or, with download.strict false, dropped and counted."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -9,7 +9,7 @@ from diffaug.runtime.errors import UserError
 
 
 class Kind(Enum):
-    """A kind of fault, and what is dropped for it: the row (one box) or the whole image with all its boxes."""
+    """A kind of fault, and what is dropped because of it: the row (one box) or the whole image with all its boxes."""
 
     BAD_ROW = "unreadable row", "row"
     NOT_FINITE = "NaN or infinite value", "row"
@@ -51,7 +51,7 @@ class Fault:
 
 @dataclass(frozen=True)
 class Dropped:
-    """Counts of what a source gave and the records do not have; `kept_out`: boxes marked as crowd or difficult."""
+    """Counts of the source's data that were dropped; `kept_out`: boxes marked as crowd or difficult."""
 
     rows: int = 0
     images: int = 0
@@ -66,7 +66,7 @@ def settle(
 ) -> Dropped:
     """Print each kind with its count and first example, and return the counts.
 
-    Raises UserError where strict and a fault is not `known` of this source: the first one, and how many more there are.
+    Raises UserError if strict and a fault is not `known` for this source: the first one, and how many more there are.
     """
     unknown = [fault for fault in faults if not known(fault)]
     if strict and unknown:
@@ -81,10 +81,10 @@ def settle(
 def _line(faults: Sequence[Fault]) -> str:
     first, *others = faults
     if not others:
-        return f"{first.text}; mend it, or set download.strict: false, which drops the {first.kind.drops}"
+        return f"{first.text}; correct it, or set download.strict: false, which drops the {first.kind.drops}"
     kinds = ", ".join(f"{count} x {kind.title}" for kind, count in Counter(fault.kind for fault in others).items())
     return (
-        f"{first.text}; and {len(others)} more ({kinds}); mend them, or set download.strict: false, "
+        f"{first.text}; and {len(others)} more ({kinds}); correct them, or set download.strict: false, "
         "which drops and counts them"
     )
 

@@ -1,4 +1,4 @@
-"""Images of one's own in a folder: one folder per class, or boxes in YOLO's, COCO's or Pascal VOC's format."""
+"""The user's own images: one folder per class, or boxes in YOLO, COCO or Pascal VOC format."""
 
 from diffaug.params.download import BoxFolder, Folder
 from diffaug.sources.box_folder import box_folder

@@ -1,4 +1,4 @@
-"""What the 43 signs of GTSRB are called (Stallkamp et al. 2012), which torchvision only numbers."""
+"""The names of the 43 signs of GTSRB (Stallkamp et al. 2012); torchvision has only their numbers."""
 
 GTSRB_NAMES = (
     *(f"speed limit {limit}" for limit in (20, 30, 50, 60, 70, 80)),

@@ -1,4 +1,4 @@
-"""A data set of the Hugging Face hub, or a folder in its layout, through `datasets`."""
+"""A data set of the Hugging Face hub, or a folder in its layout, read by the library `datasets`."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -18,17 +18,17 @@ from diffaug.sources.real import Inputs, RealData
 
 
 def read_cls(source: HubLabels, inputs: Inputs) -> RealData:
-    """Images with a class label. Raises UserError where the set cannot be had, or a column is not there."""
+    """Images with a class label. Raises UserError if the set cannot be loaded, or a column is missing."""
     return to_real_data(hub_labels(source, inputs.work), source, inputs.seed, inputs.strict)
 
 
 def read_det(source: HubBoxes, inputs: Inputs) -> RealData:
-    """Images with boxes. Raises UserError where the set cannot be had, or a column is not there."""
+    """Images with boxes. Raises UserError if the set cannot be loaded, or a column is missing."""
     return to_real_data(hub_boxes(source, inputs.work), source, inputs.seed, inputs.strict)
 
 
 def hub_labels(params: HubLabels, cache: Path) -> Labelled:
-    """Images with a class label. Raises UserError where the set cannot be had, or a column is not there."""
+    """Images with a class label. Raises UserError if the set cannot be loaded, or a column is missing."""
     tables = _tables(params, cache, "cls", [params.label])
     names, numbers = _names(params, tables, "label", lambda table: table.features[params.label], _column(params.label))
     items: list[Item] = []
@@ -47,7 +47,7 @@ def hub_labels(params: HubLabels, cache: Path) -> Labelled:
 def hub_boxes(params: HubBoxes, cache: Path) -> Labelled:
     """Images with `bbox` (x, y, width, height in pixels) and `category` in the column `objects`.
 
-    Raises UserError where the set cannot be had, or a column is not there.
+    Raises UserError if the set cannot be loaded, or a column is missing.
     """
     tables = _tables(params, cache, "det", [params.objects])
     names, numbers = _names(
@@ -69,10 +69,10 @@ def hub_boxes(params: HubBoxes, cache: Path) -> Labelled:
 
 
 def _tables(params: Hub, cache: Path, task: str, columns: Sequence[str]) -> dict[str, Dataset]:
-    """The tables by split of ours, images not decoded."""
+    """The tables by our split names, images not decoded."""
     place = str(Path(params.name).expanduser()) if params.on_disk else params.name
     if params.on_disk and not Path(place).is_dir():
-        raise UserError(f"download.{task}.name: the folder {params.name} does not exist; name one that does")
+        raise UserError(f"download.{task}.name: the folder {params.name} does not exist; name an existing folder")
     tables = {}
     for split in SPLITS:
         there = getattr(params.splits, split)
@@ -93,11 +93,11 @@ def _load(params: Hub, place: str, there: str, cache: Path, task: str) -> Datase
             streaming=False,
             cache_dir=str(cache / "hf"),
         )
-    except Exception as error:  # `datasets` raises whatever its builders, pyarrow and the hub do
+    except Exception as error:  # `datasets` passes on all errors of its builders, pyarrow and the hub
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(
-            f"download.{task}: {params.name}, split {there!r}, cannot be had ({reason[:300]}); correct name, config or "
-            "splits, or connect to the internet"
+            f"download.{task}: {params.name}, split {there!r}, cannot be loaded ({reason[:300]}); correct name, config "
+            "or splits, or connect to the internet"
         ) from None
 
 
@@ -110,8 +110,8 @@ def _check_columns(params: Hub, table: Dataset, task: str, columns: Sequence[str
     if not isinstance(table.features[params.image], Image):
         images = [name for name, feature in table.features.items() if isinstance(feature, Image)]
         raise UserError(
-            f"download.{task}.image: the column {params.image!r} of {params.name} holds no images; "
-            f"those that do: {', '.join(images) or 'none'}"
+            f"download.{task}.image: the column {params.image!r} of {params.name} has no images; "
+            f"columns with images: {', '.join(images) or 'none'}"
         )
 
 
@@ -122,7 +122,7 @@ def _names(
     feature_of: Callable[[Dataset], Any],
     values: Callable[[Dataset], set[Any]],
 ) -> tuple[tuple[str, ...], dict[Any, int]]:
-    """Class names, and the class number of every value: as the set names its numbers, or all words sorted."""
+    """Class names, and the class number of every value: as the set names its numbers, or sorted if they are words."""
     feature = feature_of(tables["train"])
     for split, table in tables.items():
         if feature_of(table) != feature:
@@ -164,7 +164,7 @@ def _pairs(objects: Any, where: str) -> list[tuple[Any, Any]]:
         return [(thing["bbox"], thing["category"]) for thing in objects]
     boxes, categories = objects["bbox"] or [], objects["category"] or []
     if len(boxes) != len(categories):
-        raise UserError(f"{where}: {len(boxes)} bbox but {len(categories)} category; mend the row")
+        raise UserError(f"{where}: {len(boxes)} bbox but {len(categories)} category; correct the row")
     return list(zip(boxes, categories))
 
 
@@ -186,10 +186,10 @@ def _item(params: Hub, split: str, table: Dataset, row: int, where: str, **label
 def _bytes(table: Dataset, column: str, row: int, where: str) -> bytes:
     cell = table[row][column]
     if cell is None:
-        raise UserError(f"{where}: has no image")
+        raise UserError(f"{where}: has no image; correct the row")
     data = cell["bytes"]
     if data is None and not (cell["path"] and Path(cell["path"]).is_file()):
-        raise UserError(f"{where}: the image {cell['path']} is not there")
+        raise UserError(f"{where}: the image {cell['path']} does not exist; correct the row")
     return canonical(Path(cell["path"]).read_bytes() if data is None else data, where)
 
 

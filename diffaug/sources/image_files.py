@@ -1,4 +1,4 @@
-"""Images in a folder: which files are images, how splits' folders are called, the ids they get."""
+"""Images in a folder: which files are images, the names of split folders, the ids of images."""
 
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,7 @@ SPLIT_NAMES = {"train": ("train",), "val": ("val", "valid", "validation"), "test
 
 
 def existing(path: Path, key: str) -> Path:
-    """The path. Raises UserError where it does not exist; `key`: the parameter or file that names it."""
+    """The path. Raises UserError if it does not exist; `key`: the parameter or file that names it."""
     if not path.exists():
         raise UserError(f"{key}: {path} does not exist; give a path, absolute or relative to the repository")
     return path
@@ -25,17 +25,17 @@ def visible(path: Path) -> bool:
 
 
 def is_image(path: Path) -> bool:
-    """Whether the name ends like an image's."""
+    """Whether the file has the suffix of an image."""
     return path.suffix.lower() in SUFFIXES
 
 
 def split_folder(root: Path, split: str) -> Path | None:
-    """The split's folder below root, such as valid for val."""
+    """The folder of the split below root, such as "valid" for val."""
     return next((root / name for name in SPLIT_NAMES[split] if (root / name).is_dir()), None)
 
 
 def images_below(folder: Path) -> list[Path]:
-    """All images below the folder. Raises UserError on any other file: nothing is dropped in silence."""
+    """All images below the folder. Raises UserError on any other file: nothing is dropped silently."""
     files = sorted(path for path in folder.rglob("*") if path.is_file() and visible(path))
     for path in files:
         if not is_image(path):
@@ -44,22 +44,22 @@ def images_below(folder: Path) -> list[Path]:
 
 
 def file_item(path: Path, split: str, root: Path, where: str | None = None, **labels: Any) -> Item:
-    """An image file as an item. Its path below root is the id, so that messages and exports lead back to the file."""
+    """An image file as an item. Its path below root is the id, so that messages and exports refer to the file."""
     full, base = path.resolve(), root.resolve()
     name = full.relative_to(base) if full.is_relative_to(base) else path
     return Item(name.as_posix().lstrip("/"), split, partial(read_file, path), where or str(path), **labels)
 
 
 def text_lines(path: Path) -> list[str]:
-    """The lines of a list. Raises UserError where it is no text."""
+    """The lines of a list. Raises UserError if it is not text."""
     try:
         return path.read_text(encoding="utf-8").splitlines()
     except UnicodeDecodeError:
-        raise UserError(f"{path}: not a text file in UTF-8; expected an image a line") from None
+        raise UserError(f"{path}: not a text file in UTF-8; expected one image per line") from None
 
 
 def number(value: Any) -> float:
-    """A JSON or text value as a float, which may be NaN. Raises ValueError where it is none."""
+    """A JSON or text value as a float, which may be NaN. Raises ValueError if it is not a number."""
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        raise ValueError(f"{value!r} is no number")
+        raise ValueError(f"{value!r} is not a number")
     return float(value)

@@ -1,4 +1,4 @@
-"""The one place where labelled images of any format are opened, their boxes checked, and splits drawn."""
+"""Opens labelled images of any format, checks their boxes, and draws splits."""
 
 import math
 from collections import Counter
@@ -15,12 +15,12 @@ from diffaug.runtime.errors import UserError
 from diffaug.sources.faults import Dropped, Fault, Kind, settle
 from diffaug.sources.real import RealData, copies, pixel_hash, stratified_split
 
-_OVERHANG = 1.0  # pixels by which a box may leave its image, as rounding does; it is clipped
+_OVERHANG = 1.0  # pixels by which a box may leave its image (rounding errors); the box is clipped
 
 
 @dataclass(frozen=True)
 class Object:
-    """A labelled box as its file says it.
+    """A labelled box as given in its file.
 
     where: file and line; box: left, top, right, bottom; text: its values as written, for messages.
     """
@@ -33,10 +33,10 @@ class Object:
 
 @dataclass(frozen=True)
 class Item:
-    """A labelled image that is not opened yet.
+    """A labelled image that has not been opened yet.
 
-    load: the bytes to store, or a UserError; where: its label file (or itself), for messages; size: (width, height) in
-    pixels that its label file declares; label: its class, for classification.
+    load: returns the bytes to store, or raises UserError; where: its label file (or itself), for messages; size:
+    (width, height) in pixels as declared in its label file; label: its class, for classification.
     """
 
     id: str
@@ -50,8 +50,8 @@ class Item:
 
 @dataclass(frozen=True)
 class Labelled:
-    """What a reader found. given: splits that the files name; others are drawn from train. relative: whether boxes are
-    fractions of the image's size, else pixels. kept_out: boxes left out as crowd or difficult."""
+    """The output of a reader. given: splits that the files name; others are drawn from train. relative: whether boxes
+    are fractions of the image's size; otherwise pixels. kept_out: boxes left out as crowd or difficult."""
 
     names: tuple[str, ...]
     items: tuple[Item, ...]
@@ -74,10 +74,11 @@ def to_real_data(
     strict: bool,
     known: Callable[[Fault], bool] = lambda fault: False,
 ) -> RealData:
-    """Open all images, check all boxes, draw the splits that are not given (where `fractions` are), drop copies.
+    """Open all images, check all boxes, draw the splits that are not given (if `fractions` is given), drop copies.
 
-    Raises UserError with the first fault where strict and it is not `known` of the source; else faults are dropped,
-    printed and counted. A copy in two splits leaves train before val, and val before test.
+    Raises UserError with the first fault if strict and the fault is not `known` for the source; otherwise faults are
+    dropped, printed and counted. Of an image in two splits, the copy in train is dropped before that in val, and val
+    before test.
     """
     faults = list(labelled.faults)
     opened = []
@@ -91,14 +92,14 @@ def to_real_data(
     faults += [Fault(Kind.SHARED, text) for text in shared.values()]
     dropped = settle(faults, strict, known)
     if labelled.kept_out:
-        print(f"download: {labelled.kept_out} boxes marked as crowd or difficult are kept out")
+        print(f"download: {labelled.kept_out} boxes marked as crowd or difficult are left out")
     kept = [image.record for index, image in enumerate(placed) if index not in shared]
     splits = {split: tuple(record for record in kept if record.split == split) for split in SPLITS}
     return RealData(labelled.names, splits, dropped + Dropped(kept_out=labelled.kept_out))
 
 
 def _once(items: Sequence[Item], faults: list[Fault]) -> list[Item]:
-    """The items without those whose file stands in the same split before."""
+    """The items, without repeated files in the same split."""
     found: dict[tuple[str, str], Item] = {}
     faults += [
         Fault(Kind.TWICE, f"{item.where}: {item.id} is listed twice in {item.split}; list it once")
@@ -109,7 +110,7 @@ def _once(items: Sequence[Item], faults: list[Fault]) -> list[Item]:
 
 
 def _open(item: Item, relative: bool, faults: list[Fault]) -> _Opened | None:
-    """The item's record, with the boxes that are sound; None where the image is dropped."""
+    """The item's record, with the valid boxes; None if the image is dropped."""
     try:
         data = item.load()
         image = decode(data, item.id)
@@ -122,7 +123,7 @@ def _open(item: Item, relative: bool, faults: list[Fault]) -> _Opened | None:
     found: list[Fault] = []
     objects = _sound(item, image.size, relative, found)
     unit = next((fault for fault in found if fault.kind in (Kind.PIXELS, Kind.FRACTIONS)), None)
-    if unit is not None:  # one reason a dropped image
+    if unit is not None:  # one reason per dropped image
         faults.append(unit)
         return None
     faults += found
@@ -140,7 +141,7 @@ def _size_text(item: Item, size: tuple[int, int]) -> str:
 
 
 def _sound(item: Item, size: tuple[int, int], relative: bool, faults: list[Fault]) -> list[tuple[int, XYWH]]:
-    """(class, box as x, y, width, height in pixels) of the objects that are right, clipped to the image."""
+    """(class, box as x, y, width, height in pixels) of the valid objects, clipped to the image."""
     sound: list[tuple[int, XYWH]] = []
     for thing in item.objects:
         scale = (size[0], size[1], size[0], size[1]) if relative else (1, 1, 1, 1)
@@ -151,7 +152,7 @@ def _sound(item: Item, size: tuple[int, int], relative: bool, faults: list[Fault
         if fault is None and (box[2] <= 0 or box[3] <= 0):
             fault = Fault(Kind.EMPTY, f"{thing.where}: the box {thing.text} has no area inside its image")
         if fault is None and (thing.category, box) in sound:
-            fault = Fault(Kind.DUPLICATE, f"{thing.where}: the box {thing.text} stands twice in its image")
+            fault = Fault(Kind.DUPLICATE, f"{thing.where}: the box {thing.text} occurs twice in its image")
         if fault is None:
             sound.append((thing.category, box))
         else:
@@ -163,7 +164,7 @@ def _fault(thing: Object, edges: Sequence[float], size: tuple[int, int], relativ
     left, top, right, bottom = edges
     box = f"{thing.where}: the box {thing.text}"
     if not all(map(math.isfinite, edges)):
-        return Fault(Kind.NOT_FINITE, f"{box} has a value that is no finite number")
+        return Fault(Kind.NOT_FINITE, f"{box} has a value that is not a finite number")
     if right <= left or bottom <= top:
         return Fault(Kind.EMPTY, f"{box} has no area; its width and height must be above 0")
     if not relative and max(edges) <= 1 < min(size):
@@ -187,7 +188,7 @@ def _pixels(box: str) -> Fault:
 
 
 def _split(opened: Sequence[_Opened], labelled: Labelled, fractions: Fractions | None, seed: int) -> list[_Opened]:
-    """The images with their splits: val and test, where not given, come from train by the rarest class of each."""
+    """The images with their splits. val and test, if not given, are drawn from train, by the rarest class per image."""
     if fractions is None:
         return list(opened)
     train = [image.record for image in opened if image.record.split == "train"]

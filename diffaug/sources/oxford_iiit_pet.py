@@ -14,25 +14,25 @@ _NAME = "oxford_iiit_pet"
 
 
 def read_det(source: OxfordPetBoxes, inputs: Inputs) -> RealData:
-    """The photographs with boxes. Raises UserError where torchvision cannot bring the files."""
+    """The photographs with boxes. Raises UserError if torchvision cannot download the files."""
     return to_real_data(oxford_pets(inputs.work), source, inputs.seed, inputs.strict, known)
 
 
 def oxford_pets(cache: Path) -> Labelled:
-    """The images that have an XML file of boxes, all in train, as the set names no splits for them.
+    """The images that have an XML file of boxes, all in train, since the set has no splits for them.
 
-    Raises UserError where torchvision cannot bring the files.
+    Raises UserError if torchvision cannot download the files.
     """
     open_parts(SETS[_NAME], _NAME, cache)
     root = cache / "torchvision" / _NAME / "oxford-iiit-pet"
     pairs = pair_up(root / "images", root / "annotations" / "xmls", "train")
     boxed: list[Pair] = [pair for pair in pairs.values() if pair.label is not None]
     if not boxed:
-        raise UserError(f"{root / 'annotations' / 'xmls'}: no XML file; remove {root.parent} and run again")
+        raise UserError(f"{root / 'annotations' / 'xmls'}: has no XML file; remove {root.parent} and run again")
     print(f"download.det: {len(pairs) - len(boxed)} images of {_NAME} have no boxes, and are left out")
     return read_pairs(root, boxed, None)
 
 
 def known(fault: Fault) -> bool:
-    """Whether the fault is of the published files: some photographs occur twice."""
+    """Whether the fault is in the published files: some photographs occur twice."""
     return fault.kind is Kind.SHARED

@@ -1,4 +1,4 @@
-"""What every source gives: records by split, and the check that no image stands in two of them."""
+"""The output of every source: records by split; and the check that no image is in two splits."""
 
 import hashlib
 from collections import Counter
@@ -20,7 +20,7 @@ _KEPT_FIRST = ("test", "val", "train", "pool")
 
 @dataclass(frozen=True)
 class RealData:
-    """Class names, the records of train, val, test and, where images are left over, pool; and what was dropped."""
+    """Class names; records of train, val, test and, if there are extra images, pool; counts of what was dropped."""
 
     names: tuple[str, ...]
     splits: dict[str, tuple[Record, ...]]
@@ -29,7 +29,7 @@ class RealData:
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a source may use beside its own params: the seed of all draws, whether a fault stops the run, a folder for
+    """What a source may use besides its own params: the seed of all draws, whether a fault stops the run, a folder for
     downloads, and the images of the other task."""
 
     seed: int
@@ -39,7 +39,7 @@ class Inputs:
 
 
 def describe(data: RealData) -> str:
-    """How many images each split has and, of detection images, the boxes of each class and how many have none."""
+    """The number of images per split and, for detection, the boxes per class and the images without a box."""
     parts = []
     for split, records in data.splits.items():
         boxes = Counter(number for record in records for number in record.category)
@@ -52,20 +52,20 @@ def describe(data: RealData) -> str:
 
 
 def remarks(data: RealData, side: int, key: str) -> Iterator[str]:
-    """What is no fault, but seldom meant: photographs much larger than the network's `side` in pixels, which the
-    parameter `key` sets, and a test set that hardly shows a difference."""
+    """Warnings about data that is valid but probably not intended: photographs much larger than the network's `side` in
+    pixels (set by the parameter `key`), and a test set too small to show a difference."""
     longest = float(np.median([max(record.size) for record in data.splits["train"][:_LOOKED_AT]]))
     if longest >= _MUCH * side:
-        yield f"the photographs are some {longest:.0f} pixels long, {key} is {side}: is what matters still to be seen?"
+        yield f"the photographs are about {longest:.0f} pixels long, but {key} is {side}; are the details still there?"
     tests = len(data.splits["test"])
     if tests < _FEW_TESTS:
-        # A McNemar test of two models that disagree on a fifth of the images: 1.96 + 0.84 standard errors.
+        # A McNemar test, if the two models disagree on a fifth of the images: 1.96 + 0.84 standard errors.
         points = 100 * 2.8 * (0.2 / tests) ** 0.5
-        yield f"of {tests} test images a difference below some {points:.0f} points of accuracy will hardly be seen"
+        yield f"with {tests} test images, a difference below about {points:.0f} points of accuracy is hardly visible"
 
 
 def check_classes(data: RealData, where: str) -> None:
-    """Raises UserError where a class has no image (or no box) in train, val or test."""
+    """Raises UserError if a class has no image (or no box) in train, val or test."""
     for split in ("train", "val", "test"):
         records = data.splits[split]
         seen = {record.label for record in records} | {number for record in records for number in record.category}
@@ -77,9 +77,9 @@ def check_classes(data: RealData, where: str) -> None:
 
 
 def check_disjoint(sets: Iterable[tuple[str, Sequence[Record]]]) -> None:
-    """Raises UserError, naming both, where the same pixels stand in two splits, or in the pool and a split.
+    """Raises UserError, naming both, if the same pixels are in two splits, or in the pool and a split.
 
-    sets: pairs of a split's name and its records; a split may come more than once (one a task).
+    sets: pairs of a split's name and its records; a split may occur more than once (one per task).
     """
     seen: dict[str, tuple[str, str]] = {}
     for split, records in sets:
@@ -90,9 +90,9 @@ def check_disjoint(sets: Iterable[tuple[str, Sequence[Record]]]) -> None:
 
 
 def copies(holders: Sequence[tuple[str, str, str]]) -> dict[int, str]:
-    """Which of the images to drop so that no pixels stand in two splits, and why: train goes before val before test.
+    """Which images to drop so that no pixels are in two splits, and why: train is dropped before val before test.
 
-    holders: (split, id, hash of the pixels) of each image. Returns the index of each that goes, with a message.
+    holders: (split, id, hash of the pixels) of each image. Returns the index of each dropped image, with a message.
     """
     kept: dict[str, tuple[str, str]] = {}
     for split, id, pixels in sorted(holders, key=lambda holder: _KEPT_FIRST.index(holder[0])):
@@ -111,14 +111,14 @@ def pixel_hash(image: Image.Image) -> str:
 
 def _twice(one: tuple[str, str], other: tuple[str, str]) -> str:
     places = f"{one[0]} ({one[1]}) and in {other[0]} ({other[1]})"
-    return f"the same image stands in {places}: a result on it would mean nothing"
+    return f"the same image is in {places}: a result on it would be meaningless"
 
 
 def stratified_split(labels: Sequence[int], val_fraction: float, test_fraction: float, seed: int) -> list[str]:
-    """A split for every item, drawn label by label.
+    """A split for every item, drawn separately for each label.
 
-    A fraction above 0 gets at least one item of each label; train keeps at least one, so a label of fewer than three
-    items may miss a split.
+    A fraction above 0 gets at least one item of each label; train keeps at least one. So a label with fewer than three
+    items may be missing in a split.
     """
     generator = np.random.default_rng(seed)
     splits = ["train"] * len(labels)

@@ -15,7 +15,7 @@ from diffaug.pictures.cutout import cut_out
 from diffaug.pictures.pasting import find_place, resized, visible
 from diffaug.sources.real import Inputs, RealData
 
-# The rows (of 512) of each texture that a split may use: no split sees another's background.
+# The rows (of 512) of each texture that a split may use: no split uses another split's background.
 _ROWS = {"train": (0, 256), "val": (256, 384), "test": (384, 512)}
 _SCALE = (1.0, 1.5)
 _MAX_OVERLAP = 0.15
@@ -31,7 +31,7 @@ class _Item:
 
 
 def read_det(params: Scenes, inputs: Inputs) -> RealData:
-    """Scenes of a split made of that split's items alone, on that split's part of the textures.
+    """The scenes of a split use only the items and the part of the textures of that split.
 
     Photographs of brick, grass and gravel from scikit-image; the number of objects is uniform from 1 to max_objects.
     """
@@ -71,8 +71,8 @@ def _scene(
 
 
 def _paste(scene: Image.Image, item: Image.Image, boxes: Sequence[XYWH], generator: np.random.Generator) -> XYWH | None:
-    """Put the item on the scene, whole; the box of its visible pixels. It covers little of any box, and none covers
-    much of it; None, and an unchanged scene, where there is no such place."""
+    """Paste the whole item on the scene; returns the box of its visible pixels. The item covers only a little of any
+    box, and no box much of the item. If there is no such place, returns None and leaves the scene unchanged."""
     pasted = resized(item, generator.uniform(*_SCALE), generator)
     x, y, width, height = (float(value) for value in outline(visible(pasted)))
 
@@ -88,7 +88,7 @@ def _paste(scene: Image.Image, item: Image.Image, boxes: Sequence[XYWH], generat
 
 
 def _background(texture: np.ndarray, size: int, generator: np.random.Generator) -> Image.Image:
-    """A random square of 64 to 128 texture pixels, grey, scaled to size x size: the same range in every split."""
+    """A random grey square of 64 to 128 texture pixels, scaled to size x size; the same range in every split."""
     side = int(generator.integers(64, 129))
     top = int(generator.integers(texture.shape[0] - side + 1))
     left = int(generator.integers(texture.shape[1] - side + 1))

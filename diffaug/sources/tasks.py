@@ -1,4 +1,4 @@
-"""From the section `download` to both tasks' real images: a source is the module of its name in this folder."""
+"""From the section `download` to the real images of both tasks; a source is the module of its name in this folder."""
 
 from importlib import import_module
 from pathlib import Path
@@ -12,7 +12,7 @@ NOTHING = RealData((), dict.fromkeys(SPLITS, ()))
 
 
 def read_both(params: DownloadParams, work: Path) -> tuple[RealData, RealData]:
-    """The images for classification and for detection; a task whose source is null has none. Raises UserError."""
+    """The images for classification and for detection; a task with source null has none. Raises UserError."""
     if isinstance(params.cls, Crops):
         det = read_task("det", params, NOTHING, work)
         return read_task("cls", params, det, work), det
@@ -21,9 +21,9 @@ def read_both(params: DownloadParams, work: Path) -> tuple[RealData, RealData]:
 
 
 def read_task(task: str, params: DownloadParams, other: RealData, work: Path) -> RealData:
-    """The images of one task ("cls" or "det"), by `read_cls` or `read_det` of the module with the name of the source.
+    """The images of one task ("cls" or "det"), by `read_cls` or `read_det` of the source's module.
 
-    other: the images of the other task, which crops and scenes are made of.
+    other: the images of the other task, from which crops and scenes are made.
     """
     source: Any = getattr(params, task)
     if source is None:

@@ -30,9 +30,9 @@ def _split(name: str) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Row:
-    """A set. train: arguments of the parts that train, val and pool (and test, where `test` is None) are drawn from;
-    labels, files, names: what a part's object knows without decoding; without `files` its images are arrays. ids: of
-    train and test images, by their number. fallback: brings the files where torchvision cannot; sha256: of these."""
+    """A set. train: arguments of the parts that train, val and pool (and test, if `test` is None) are drawn from;
+    labels, files, names: read from a part's object without decoding; without `files` its images are arrays. ids: of
+    train and test images, by number. fallback: gets the files if torchvision cannot; sha256: hashes of those files."""
 
     make: Callable[..., Any]
     train: tuple[dict[str, Any], ...]
@@ -85,7 +85,7 @@ SETS = {
         lambda part: part.targets.tolist(),
         ids=("fashion-train-{:05d}", "fashion-t10k-{:05d}"),
         fallback=_fashion_from_debian,
-        # Of the unpacked files: Debian compresses them anew.
+        # Hashes of the unpacked files, since Debian compresses them again.
         sha256={
             f"FashionMNIST/raw/{name}-ubyte": sha256
             for name, sha256 in {
@@ -131,16 +131,16 @@ def read_cls(source: Torchvision, inputs: Inputs) -> RealData:
 
 
 def few_shot(params: FewShot, name: str, inputs: Inputs) -> RealData:
-    """Test from the official test images of a set where there are some; train, val and pool from the others.
+    """Test from the official test images if the set has them; train, val and pool from the others.
 
-    Only images that may be chosen are opened. Those that occur twice are used once. Raises UserError where the files
-    cannot be had, or hold fewer images than asked for.
+    Only images that may be chosen are opened. Images that occur twice are used once. Raises UserError if the files
+    cannot be downloaded, or have fewer images than asked for.
     """
     row = SETS[name]
     trains, test = open_parts(row, name, inputs.work)
     generator = np.random.default_rng(inputs.seed)
     seen: set[str] = set()
-    # Test is drawn first, so that a change of the training budget leaves it as it is.
+    # Test is drawn first, so that a change of the number of train images does not change it.
     held = {"test": params.test_per_class}
     rest = {"val": params.val_per_class, "train": params.train_per_class}
     names = tuple(map(str, row.names(trains[0])))
@@ -156,9 +156,9 @@ def few_shot(params: FewShot, name: str, inputs: Inputs) -> RealData:
 
 
 def open_parts(row: Row, name: str, cache: Path) -> tuple[list[Any], Any]:
-    """The objects of torchvision for train and test (or None), downloaded if missing; whole, or not there at all.
+    """The objects of torchvision for train and test (or None), downloaded if missing; complete or not at all.
 
-    Raises UserError where they cannot be had.
+    Raises UserError if they cannot be downloaded.
     """
     root, partial = cache / "torchvision" / name, cache / "torchvision" / f"{name}.partial"
     arguments = [*row.train, *([] if row.test is None else [row.test])]
@@ -172,10 +172,10 @@ def open_parts(row: Row, name: str, cache: Path) -> tuple[list[Any], Any]:
             if file_sha256(root / file) != sha256:
                 raise ValueError(f"{root / file} does not have the SHA-256 {sha256[:12]}...")
         opened = [row.make(root, download=False, **each) for each in arguments]
-    except Exception as error:  # torchvision raises whatever its readers do
+    except Exception as error:  # torchvision passes on all errors of its readers
         raise UserError(
-            f"download: {name} cannot be had through torchvision ({_one_line(error)}); connect to the internet, or put "
-            f"its files as torchvision lays them out into {root}, or remove that folder if it is damaged"
+            f"download: {name} cannot be loaded through torchvision ({_one_line(error)}); connect to the internet, or "
+            f"put its files in torchvision's layout into {root}, or remove that folder if it is damaged"
         ) from None
     return opened[: len(row.train)], opened[len(row.train)] if row.test is not None else None
 
@@ -208,7 +208,7 @@ class _Choice:
     seen: set[str]
 
     def take(self, wanted: dict[str, int], pool: int, generator: np.random.Generator) -> dict[str, list[Record]]:
-        """So many images of each class by split, then `pool` of what is left, whatever its class."""
+        """The wanted number of images per class by split, then `pool` of the rest, of any class."""
         places = [(part, index, int(label)) for part in self.parts for index, label in enumerate(self.row.labels(part))]
         need = {(split, label): count for split, count in wanted.items() for label in range(self.classes)}
         taken: dict[str, list[Record]] = {split: [] for split in [*wanted, *(["pool"] if pool else [])]}
@@ -244,6 +244,5 @@ class _Choice:
         if any(need.values()) or len(taken.get("pool", ())) < pool:
             asked = ", ".join(f"{split}_per_class {count}" for split, count in wanted.items())
             raise UserError(
-                f"download.cls: {asked} and pool {pool} are more than the {there} images of {self.name} give; "
-                "lower them"
+                f"download.cls: {asked} and pool {pool} need more than the {there} images of {self.name}; lower them"
             )

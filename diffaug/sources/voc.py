@@ -1,4 +1,4 @@
-"""Detection images of one's own in Pascal VOC's format: an XML file an image (Everingham et al. 2010)."""
+"""The user's own detection images in Pascal VOC format: one XML file per image (Everingham et al. 2010)."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -15,12 +15,12 @@ from diffaug.sources.image_files import file_item, is_image, split_folder, text_
 from diffaug.sources.labelled import Item, Labelled, Object
 
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
-_PRESENCE = re.compile(r"\s+-?[01]$")  # of a class, in the lists of single classes; names may have spaces
+_PRESENCE = re.compile(r"\s+-?[01]$")  # of a class, in the lists of single classes; image names may have spaces
 
 
 @dataclass(frozen=True)
 class Pair:
-    """An image and its XML file; either may be missing. where: what names it, for messages."""
+    """An image and its XML file; either may be missing. where: its place, for messages."""
 
     split: str
     image: Path | None
@@ -43,15 +43,15 @@ class _Page:
 
 
 def voc_layout(root: Path) -> bool:
-    """Whether the folder has XML files where VOC, Roboflow or labelImg put them."""
+    """Whether the folder has XML files in a layout of VOC, Roboflow or labelImg."""
     return any(any(folder.glob("*.xml")) for folder in [root, root / "Annotations", *_split_folders(root).values()])
 
 
 def read_voc(root: Path, classes: Sequence[str] | None) -> Labelled:
-    """The classic layout (Annotations, JPEGImages, ImageSets/Main), Roboflow's (XML beside the images of a split), or
-    labelImg's: XML beside all images in one folder.
+    """The classic layout (Annotations, JPEGImages, ImageSets/Main), Roboflow's (XML next to the images of a split), or
+    labelImg's (XML next to all images in one folder).
 
-    Raises UserError where the lists of splits make no sense.
+    Raises UserError if the lists of splits are not valid.
     """
     folders = _split_folders(root)
     if (root / "Annotations").is_dir():
@@ -64,12 +64,13 @@ def read_voc(root: Path, classes: Sequence[str] | None) -> Labelled:
 
 
 def read_pairs(root: Path, pairs: Sequence[Pair], classes: Sequence[str] | None) -> Labelled:
-    """The pairs' boxes; class names are `classes`, or all that occur, sorted. `difficult` boxes are kept out, counted.
+    """The boxes of the pairs; class names are `classes`, or all that occur, sorted. `difficult` boxes are left out and
+    counted.
 
-    Boxes are 1-based inclusive pixels by the VOC devkit: left = xmin - 1, right = xmax. Where any coordinate of the
-    folder is 0 they cannot be, and are read as 0-based edges: left = xmin, right = xmax. A box with xmin = xmax (or
-    ymin = ymax) is a fault either way: by the devkit it is one pixel wide, but what wrote it is a click without a drag.
-    An image without XML is a negative.
+    Boxes are 1-based inclusive pixels, as in the VOC devkit: left = xmin - 1, right = xmax. If any coordinate of the
+    folder is 0, that is impossible, and boxes are read as 0-based edges: left = xmin, right = xmax. A box with
+    xmin = xmax (or ymin = ymax) is a fault in both cases: in the devkit it is one pixel wide, but it usually comes from
+    a click without a drag. An image without XML is a negative.
     """
     faults: list[Fault] = []
     pages: list[tuple[Pair, _Page]] = []
@@ -80,9 +81,9 @@ def read_pairs(root: Path, pairs: Sequence[Pair], classes: Sequence[str] | None)
     rows = [row for _, page in pages for row in page.rows]
     names = tuple(classes or sorted({row.name for row in rows}))
     if not names and faults:
-        raise UserError(f"{faults[0].text}; images are looked for in JPEGImages, or beside the XML files")
+        raise UserError(f"{faults[0].text}; images must be in JPEGImages, or next to the XML files")
     if not names:
-        raise UserError(f"{root}: no object in any XML file; detection needs boxes")
+        raise UserError(f"{root}: no XML file has an object; detection needs boxes")
     zero = next((row for row in rows if 0 in row.corners), None)
     if zero is not None:
         print(f"download: {root}: boxes are read as 0-based edges, since a coordinate is 0 ({zero.where})")
@@ -94,7 +95,7 @@ def read_pairs(root: Path, pairs: Sequence[Pair], classes: Sequence[str] | None)
 
 
 def pair_up(images: Path, labels: Path, split: str) -> dict[str, Pair]:
-    """Every image and every XML file of two folders, by name without suffix. Raises UserError on names that clash."""
+    """Every image and every XML file of two folders, by name without suffix. Raises UserError on ambiguous names."""
     pictures, pages = _by_stem(images), {path.stem: path for path in _visible_files(labels) if path.suffix == ".xml"}
     stems = sorted(pictures.keys() | pages.keys())
     return {
@@ -131,7 +132,7 @@ def _classic(root: Path) -> list[Pair]:
             pairs.append(Pair(split, pair.image, pair.label, pair.where if pair.image else where))
     listed = {stem for entries in lists.values() for stem in entries}
     unlisted = [pair for stem, pair in everything.items() if stem not in listed]
-    # An XML file without image is a fault wherever it lies; images that the lists leave out are the author's choice.
+    # An XML file without image is always a fault; images that the lists leave out are the author's choice.
     pairs += [pair for pair in unlisted if pair.image is None]
     left = [pair for pair in unlisted if pair.image is not None]
     if left:
@@ -142,14 +143,14 @@ def _classic(root: Path) -> list[Pair]:
 
 
 def _lists(folder: Path) -> dict[str, dict[str, str]]:
-    """Image names and where they stand, by split; trainval stands in for a missing train, and what val has goes off."""
+    """Image names and their places, by split; trainval replaces a missing train, without the images of val."""
     lists = {name: _list(folder / f"{name}.txt") for name in (*SPLITS, "trainval")}
     both = lists.pop("trainval")
     if not lists["train"]:
         lists["train"] = {stem: where for stem, where in both.items() if stem not in lists["val"]}
     found = {split: entries for split, entries in lists.items() if entries}
     if found and "train" not in found:
-        raise UserError(f"{folder}: lists of {', '.join(found)}, but neither train.txt nor trainval.txt; add one")
+        raise UserError(f"{folder}: has lists of {', '.join(found)}, but neither train.txt nor trainval.txt; add one")
     return found
 
 
@@ -171,7 +172,7 @@ def _page(pair: Pair, faults: list[Fault]) -> _Page | None:
         return None
     if pair.label is None:
         return _Page(None, (), 0)
-    # Neither entities nor the network: the file is someone else's.
+    # No entities and no network, since the file is not trusted.
     parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
     try:
         top = etree.fromstring(pair.label.read_bytes(), parser)
@@ -179,7 +180,7 @@ def _page(pair: Pair, faults: list[Fault]) -> _Page | None:
         faults.append(Fault(Kind.BAD_LABELS, f"{pair.label}: not readable as XML ({_one_line(error)})"))
         return None
     if top.tag != "annotation":
-        faults.append(Fault(Kind.BAD_LABELS, f"{pair.label}: holds <{top.tag}>, where VOC has <annotation>"))
+        faults.append(Fault(Kind.BAD_LABELS, f"{pair.label}: has the root <{top.tag}>, expected <annotation>"))
         return None
     rows, difficult = [], 0
     for thing in top.findall("object"):
@@ -203,7 +204,7 @@ def _text(node: etree._Element, name: str) -> str:
 
 
 def _size(top: etree._Element) -> tuple[int, int] | None:
-    """(width, height) as declared; None where it is not, or is 0, as some tools write."""
+    """(width, height) as declared; None if missing or 0, as some tools write."""
     sides = [_text(top, f"size/{side}") for side in ("width", "height")]
     try:
         width, height = (int(float(side)) for side in sides)
@@ -238,5 +239,5 @@ def _item(pair: Pair, page: _Page, root: Path, numbers: Mapping[str, int], first
             faults.append(Fault(Kind.EMPTY, text))
             continue
         objects.append(Object(row.where, numbers[row.name], (left - first, top - first, right, bottom), values))
-    assert pair.image is not None  # _page gave none
+    assert pair.image is not None  # otherwise _page returned None
     return file_item(pair.image, pair.split, root, pair.where, size=page.size, objects=tuple(objects))

@@ -1,4 +1,4 @@
-"""Detection images of one's own in YOLO's format: a data.yaml, and a text file of boxes beside each image."""
+"""The user's own detection images in YOLO format: a data.yaml, and one text file of boxes per image."""
 
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,10 @@ from diffaug.sources.labelled import Item, Labelled, Object
 
 
 def read_yolo(config_file: Path) -> Labelled:
-    """A data.yaml: names, train, and optionally val and test; labels beside `images` in `labels`.
+    """A data.yaml: names, train, and optionally val and test; labels in `labels` next to `images`.
 
     Rows are class, centre x, y, width, height as fractions. An image without a label file, or with an empty one, is a
-    negative. Raises UserError where data.yaml makes no sense.
+    negative. Raises UserError if data.yaml is not valid.
     """
     config = _load_config(config_file)
     names = _names(config, config_file)
@@ -26,8 +26,8 @@ def read_yolo(config_file: Path) -> Labelled:
     for split in SPLITS:
         entry = next((config[name] for name in SPLIT_NAMES[split] if config.get(name)), None)
         if entry and entry == config.get("train") and split != "train":
-            # As in coco128's own file, since Ultralytics asks for both: val and test are yet to be made.
-            print(f"download: {config_file}: '{split}' names the images of 'train', so it counts as not given")
+            # As in coco128's own file, since Ultralytics needs both: then val and test are drawn here.
+            print(f"download: {config_file}: '{split}' names the images of 'train', so it is ignored")
         elif entry:
             given[split] = _listed(entry, base, config_file, split, faults)
     if "train" not in given:
@@ -68,7 +68,7 @@ def _listed(entry: Any, base: Path, config: Path, split: str, faults: list[Fault
     paths: list[Path] = []
     for one in entry if isinstance(entry, list) else [entry]:
         place = base / str(one)
-        if not place.exists():  # Roboflow writes ../train/images, meant from the yaml's own folder
+        if not place.exists():  # Roboflow writes ../train/images, but means it relative to the yaml's own folder
             place = base / str(one).removeprefix("../")
         if place.is_dir():
             paths += images_below(place)
@@ -77,7 +77,7 @@ def _listed(entry: Any, base: Path, config: Path, split: str, faults: list[Fault
         else:
             raise UserError(f"{config}: '{split}' names {one}, which is neither a folder nor a .txt list below {base}")
     if not paths:
-        raise UserError(f"{config}: '{split}' holds no image")
+        raise UserError(f"{config}: '{split}' has no images; name a folder or list with images")
     return paths
 
 
@@ -108,14 +108,14 @@ def _label_file(image: Path, config: Path) -> Path:
     parts = list(image.parts)
     if "images" not in parts:
         raise UserError(
-            f"{image}: must lie below a folder 'images', with its boxes in a folder 'labels' beside it ({config})"
+            f"{image}: must be below a folder 'images', with its boxes in a folder 'labels' next to it ({config})"
         )
     parts[len(parts) - 1 - parts[::-1].index("images")] = "labels"
     return Path(*parts).with_suffix(".txt")
 
 
 def _say_unlabelled(images: list[Path], config: Path) -> None:
-    """Images without a label file are negatives by YOLO's rule, or a mistake: so many are said, and all an error."""
+    """Print how many images have no label file (negatives by YOLO's rule, or a mistake). Raises UserError if all."""
     missing = [file for image in images if not (file := _label_file(image, config)).exists()]
     if len(missing) == len(images):
         raise UserError(f"{config}: no image has a label file; looked for {missing[0]} and so on")

@@ -105,5 +105,5 @@ def test_what_is_seldom_meant_is_said(tmp_path: Path, capsys: pytest.CaptureFixt
             Image.new("RGB", (640, 480), shade).save(tmp_path / "photos" / name / f"{number}.png")
     check(params(tmp_path, {"source": "folder", "path": str(tmp_path / "photos"), **FRACTIONS}, None))
     out = capsys.readouterr().out
-    assert "note: the photographs are some 640 pixels long, train_cls.image_size is 32" in out
-    assert "note: of 8 test images a difference below some 44 points of accuracy will hardly be seen" in out
+    assert "note: the photographs are about 640 pixels long, but train_cls.image_size is 32" in out
+    assert "note: with 8 test images, a difference below about 44 points of accuracy is hardly visible" in out

@@ -37,7 +37,7 @@ def test_a_single_file_draws_what_its_folder_draws(folder: Path, tmp_path: Path)
 
 def test_a_single_file_without_a_configuration_or_pickled_is_refused(folder: Path, tmp_path: Path) -> None:
     file = save_checkpoint(folder, tmp_path / "model.safetensors")
-    with pytest.raises(UserError, match=r"holds weights alone; add config:"):
+    with pytest.raises(UserError, match=r"has only weights; add config:"):
         open_model(params(model={"name": str(file)}), CPU)
     (tmp_path / "old.ckpt").write_bytes(b"")
     with pytest.raises(UserError, match=r"old\.ckpt is pickled"):

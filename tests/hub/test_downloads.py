@@ -41,7 +41,9 @@ def test_a_server_that_stumbles_is_asked_again(server: tuple[str, list[int]], tm
     download(url, tmp_path / "new/file.bin", "key", "do this", hashlib.sha256(DATA).hexdigest())
     assert (tmp_path / "new/file.bin").read_bytes() == DATA
     answers += [503] * 3
-    with pytest.raises(UserError, match=r"key: http.*file\.bin cannot be had \(.*Service Unavailable\); do this"):
+    with pytest.raises(
+        UserError, match=r"key: http.*file\.bin cannot be downloaded \(.*Service Unavailable\); do this"
+    ):
         download(url, tmp_path / "other.bin", "key", "do this")
     assert answers == []
 
@@ -49,17 +51,17 @@ def test_a_server_that_stumbles_is_asked_again(server: tuple[str, list[int]], tm
 def test_what_is_not_there_is_asked_for_once(server: tuple[str, list[int]], tmp_path: Path) -> None:
     url, answers = server
     answers += [404, 200]
-    with pytest.raises(UserError, match=r"key: .* cannot be had .*Not Found.*; do this"):
+    with pytest.raises(UserError, match=r"key: .* cannot be downloaded .*Not Found.*; do this"):
         download(url, tmp_path / "file.bin", "key", "do this")
     assert answers == [200] and list(tmp_path.iterdir()) == []
 
 
 def test_another_hash_leaves_nothing(server: tuple[str, list[int]], tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"does not have the sha256 0{64}; it was not opened, and removed"):
+    with pytest.raises(UserError, match=r"does not have the sha256 0{64}; it was removed unopened"):
         download(server[0], tmp_path / "file.bin", "key", "do this", "0" * 64)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_nobody_there(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"cannot be had \(.*Connection refused\); do this"):
+    with pytest.raises(UserError, match=r"cannot be downloaded \(.*Connection refused\); do this"):
         download("http://127.0.0.1:9/file.bin", tmp_path / "file.bin", "key", "do this")

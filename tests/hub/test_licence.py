@@ -15,7 +15,7 @@ from diffaug.params.base import ModelName
             "non-commercial use only, and its images must not train a model that competes with FLUX.1 [dev]",
         ),
         ("sai-nc-community", "non-commercial use only"),
-        ("Stabilityai-AI-Community", "free below a yearly revenue that it names, and its images must not train a "),
+        ("Stabilityai-AI-Community", "free up to a yearly revenue that it states, and its images must not train a "),
         ("cc-by-nc-4.0", "non-commercial use only"),
         ("somebodys-Non-Commercial-thing", "non-commercial use only"),
     ],

@@ -101,7 +101,7 @@ def test_a_missing_part_is_named(pipeline: Path, lost: list[str], named: str) ->
         shutil.rmtree(path) if path.is_dir() else path.unlink()
     with pytest.raises(UserError) as caught:
         located(pipeline)
-    assert str(caught.value) == f"params.yaml: generate.model: {pipeline} is not whole; absent: {named}"
+    assert str(caught.value) == f"params.yaml: generate.model: {pipeline} is not complete; absent: {named}"
 
 
 def test_a_missing_shard_is_named(pipeline: Path) -> None:
@@ -114,7 +114,7 @@ def test_a_missing_shard_is_named(pipeline: Path) -> None:
     nudged(shards[1], shards[1])
     assert located(pipeline).sha256 != whole
     shards[1].unlink()
-    with pytest.raises(UserError, match=rf"is not whole; absent: unet/{shards[1].name}$"):
+    with pytest.raises(UserError, match=rf"is not complete; absent: unet/{shards[1].name}$"):
         located(pipeline)
 
 
@@ -127,7 +127,7 @@ def test_a_fast_preprocessor_is_no_network(pipeline: Path) -> None:
 
 def test_pickled_weights_need_to_be_allowed(pipeline: Path) -> None:
     pickled(pipeline / UNET)
-    with pytest.raises(UserError, match=r"unet of .* has pickled weights alone, .*any code; .*allow_pickle: true"):
+    with pytest.raises(UserError, match=r"unet of .* has only pickled weights, .*any code; .*allow_pickle: true"):
         located(pipeline)
     allowed = located(pipeline, allow_pickle=True).sha256
     (pipeline / "unet/diffusion_pytorch_model.bin").write_bytes(b"other")
@@ -143,7 +143,7 @@ def test_pickled_weights_need_to_be_allowed(pipeline: Path) -> None:
         ("./damaged", r"model_index\.json: not readable \(.*\); fetch the model again"),
         ("./none.safetensors", r"none\.safetensors is not a file; give the path of a checkpoint"),
         ("./some.ckpt", r"some\.ckpt is pickled, .*allow_pickle: true"),
-        ("./some.safetensors", r"some\.safetensors holds weights alone; add config: a folder or owner/model@commit"),
+        ("./some.safetensors", r"some\.safetensors has only weights; add config: a folder or owner/model@commit"),
     ],
 )
 def test_what_is_no_model_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, words: str) -> None:
@@ -174,8 +174,8 @@ def test_a_single_file_with_its_configuration(pipeline: Path, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("config", "words"),
     [
-        ("./nowhere", r"generate\.model\.config: './nowhere' is no folder with a model_index\.json"),
-        ("owner/model@main", r"\.config: 'owner/model@main': revision of owner/model is 'main', .* prints it$"),
+        ("./nowhere", r"generate\.model\.config: './nowhere' is not a folder with a model_index\.json"),
+        ("owner/model@main", r"\.config: 'owner/model@main': revision of owner/model is 'main', .* prints the commit$"),
     ],
 )
 def test_a_configuration_that_is_not_there_is_refused(config: str, words: str) -> None:
@@ -192,5 +192,5 @@ def test_a_single_network(pipeline: Path) -> None:
     with pytest.raises(UserError, match=r"generate\.tiny_vae: .*/vae has no \.safetensors weights; take a"):
         locate_network(model, "generate.tiny_vae")
     (pipeline / "vae/config.json").unlink()
-    with pytest.raises(UserError, match=r"generate\.tiny_vae: .*/vae has no config\.json, so it is no network"):
+    with pytest.raises(UserError, match=r"generate\.tiny_vae: .*/vae has no config\.json, so it is not a network"):
         locate_network(model, "generate.tiny_vae")

@@ -124,6 +124,8 @@ def test_without_the_hub_only_what_is_whole_opens(hub: dict[str, Any], how: str)
     assert {name: answers[name] for name in WHOLE} == {name: hub["answers"][name] for name in WHOLE}
     absent = {"own/no-unet": "unet/*.safetensors", "own/no-tokenizer": "tokenizer/tokenizer.json"}
     for name, file in {**absent, "own/nowhere": "all files"}.items():
-        assert answers[name].startswith(f"params.yaml: generate.model: {name} at {COMMIT} is not whole on this machine")
+        assert answers[name].startswith(
+            f"params.yaml: generate.model: {name} at {COMMIT} is not complete on this machine"
+        )
         assert f"absent: {file}; `hf download {name} --revision {COMMIT}` fetches it" in answers[name]
         assert "\n" not in answers[name]

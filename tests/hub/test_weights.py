@@ -48,7 +48,7 @@ def test_a_release_of_ultralytics_is_opened_by_its_hash(served: tuple[Path, str]
 def test_another_hash_is_never_opened(served: tuple[Path, str], tmp_path: Path) -> None:
     folder, address = served
     (folder / "bad.pt").write_bytes(b"not what it was")
-    with pytest.raises(UserError, match=r"key: http.*bad\.pt does not have the sha256 0+; it was not opened"):
+    with pytest.raises(UserError, match=r"key: http.*bad\.pt does not have the sha256 0+; it was removed unopened"):
         fetch_release(f"{address}/bad.pt", "0" * 64, "key")
     assert not [path for path in (tmp_path / ".work").rglob("*") if path.is_file()]
 
@@ -58,5 +58,5 @@ def test_tensors_alone_and_what_is_not_there(served: tuple[Path, str]) -> None:
     save_file({"a": torch.arange(3.0)}, folder / "w.safetensors")
     given = fetch_release(f"{address}/w.safetensors", sha256(folder / "w.safetensors"), "key")
     assert given["a"].tolist() == [0, 1, 2]
-    with pytest.raises(UserError, match=r"key: .*missing\.pt cannot be had \(HTTP Error 404"):
+    with pytest.raises(UserError, match=r"key: .*missing\.pt cannot be downloaded \(HTTP Error 404"):
         fetch_release(f"{address}/missing.pt", "0" * 64, "key")

@@ -29,7 +29,9 @@ def test_owner_and_model_are_a_hub_id(name: str) -> None:
 def test_local_paths(name: str, is_file: bool) -> None:
     model = ModelName(name=name)
     assert (model.on_hub, model.is_file) == (False, is_file)
-    with pytest.raises(ValidationError, match=f"'{name}' is a local path, which has no revision; remove it"):
+    with pytest.raises(
+        ValidationError, match=f"'{name}' is a local path, which cannot have a revision; remove the revision"
+    ):
         ModelName(name=name, revision=COMMIT)
 
 
@@ -51,8 +53,8 @@ def test_a_hub_id_without_its_commit_is_refused_with_the_command_that_prints_it(
     with pytest.raises(ValidationError) as caught:
         ModelName(name="owner/model", revision=revision)
     message = str(caught.value)
-    assert f"revision of owner/model is {revision!r}, which must be a commit of 40 hexadecimal digits" in message
-    assert f"`git ls-remote https://huggingface.co/owner/model {branch}` prints it" in message
+    assert f"revision of owner/model is {revision!r}, but must be a commit of 40 hexadecimal digits" in message
+    assert f"`git ls-remote https://huggingface.co/owner/model {branch}` prints the commit" in message
 
 
 @pytest.mark.parametrize("extra", [{"branch": "main"}, {"allow_pickle": "yes"}, {"variant": 16}])

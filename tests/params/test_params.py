@@ -75,7 +75,7 @@ def test_the_projects_own_params_are_fine() -> None:
         (lambda p: p["download"].update(strict=1), ["download.strict: found 1", "boolean"]),
         (lambda p: p["download"].update(cls=PETS, det=PET_BOXES), ["download: cls and det", "cls.source 'crops'"]),
         (lambda p: p["download"].update(cls=CROPS), ["download: cls.source 'crops'", "'scenes' is composed of cls"]),
-        (lambda p: p["download"].update(cls=CROPS, det=None), ["download: cls.source 'crops'", "det, which is null"]),
+        (lambda p: p["download"].update(cls=CROPS, det=None), ["download: cls.source 'crops'", "det, but det is null"]),
         (
             lambda p: p["download"].update(cls={**CROPS, "context": 0.9}, det={"source": "bccd"}),
             ["download.cls.context: found 0.9", "greater than or equal to 1"],
@@ -88,7 +88,7 @@ def test_the_projects_own_params_are_fine() -> None:
         (lambda p: p["download"].update(det={**FOLDER, "classes": []}), ["download.det.classes: found []"]),
         (
             lambda p: p["download"].update(det={**FOLDER, "classes": ["a"], "format": "coco"}),
-            ["download.det: classes is for format voc alone"],
+            ["download.det: classes is only for format voc"],
         ),
         (
             lambda p: p["download"].update(det={**FOLDER, "classes": ["a", "a"]}),
@@ -110,7 +110,7 @@ def test_the_projects_own_params_are_fine() -> None:
         (lambda p: p["download"].update(cls={**HUB, "name": "pets"}), ["'pets' is neither a hub id (owner/dataset)"]),
         (
             lambda p: p["download"].update(cls={**HUB, "name": "./pets"}),
-            ["'./pets' is a local path, which has no revision; remove it"],
+            ["'./pets' is a local path, which cannot have a revision; remove the revision"],
         ),
         (lambda p: p["download"].update(det=HUB), ["download.det.objects: missing"]),
         (lambda p: p["download"].update(cls={**HUB, "splits": {"train": None}}), ["download.cls.splits"]),
@@ -190,7 +190,7 @@ def test_every_source_can_be_named(tmp_path: Path, task: str, source: dict[str, 
     [
         ("a: [", "not readable as YAML"),
         ("- 1", "expected sections"),
-        (f"{GOOD}\nmerge: {{ratio: 1.0}}\n", "the key 'merge' stands twice, in lines"),
+        (f"{GOOD}\nmerge: {{ratio: 1.0}}\n", "the key 'merge' occurs twice, in lines"),
         (GOOD.replace("learning_rate: 0.002", "learning_rate: 1e-3"), "train_det.learning_rate: found '1e-3'"),
     ],
 )

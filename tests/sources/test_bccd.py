@@ -110,16 +110,16 @@ def test_a_cache_that_was_changed_is_refused_but_not_removed(server: Path, tmp_p
 def test_a_file_that_would_leave_the_folder_is_refused(server: Path, tmp_path: Path, name: str) -> None:
     (tmp_path / "few").mkdir()
     pack(server, tmp_path / "few", extra=name)
-    with pytest.raises(UserError, match="is no archive that can be unpacked safely"):
+    with pytest.raises(UserError, match="cannot be unpacked safely"):
         bccd.fetch(tmp_path / "work/bccd")
     assert not list(tmp_path.rglob("evil.txt"))
 
 
 def test_what_is_no_bccd_is_refused(server: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(UserError, match=r"cannot be had \(HTTP Error 404.*\); connect to the internet, or put"):
+    with pytest.raises(UserError, match=r"cannot be downloaded \(HTTP Error 404.*\); connect to the internet, or put"):
         bccd.fetch(tmp_path / "work/bccd")
     (server / "bccd.tar.gz").write_bytes(b"no archive")
-    with pytest.raises(UserError, match="is no archive that can be unpacked safely"):
+    with pytest.raises(UserError, match="cannot be unpacked safely"):
         bccd.fetch(tmp_path / "work/bccd")
     (tmp_path / "few").mkdir()
     pack(server, tmp_path / "few")

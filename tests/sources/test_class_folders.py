@@ -57,7 +57,7 @@ def test_given_splits_are_kept_and_val_is_drawn_from_train(tmp_path: Path) -> No
 def test_what_is_no_image_or_no_class_is_refused_by_name(tmp_path: Path) -> None:
     classes(tmp_path / "train")
     save(tmp_path / "test/bird/t.png", 1)
-    with pytest.raises(UserError, match=r"bird: no class of .*cat, 狗"):
+    with pytest.raises(UserError, match=r"bird: not a class of .*cat, 狗"):
         class_folders(params(tmp_path), 0)
     (tmp_path / "train/cat/notes.txt").write_text("hello")
     (tmp_path / "test/bird/t.png").rename(tmp_path / "t.png")
@@ -98,7 +98,7 @@ def test_the_same_pixels_in_two_splits_are_a_fault_and_leave_train_first(tmp_pat
         path.unlink()
     for path in (tmp_path / "test").rglob("1.png"):
         save(path, 240 + len(path.parent.name))
-    with pytest.raises(UserError, match=r"the same image stands in \w+ \(.*0\.png\) and in test \(.*0\.bmp\).*1 more"):
+    with pytest.raises(UserError, match=r"the same image is in \w+ \(.*0\.png\) and in test \(.*0\.bmp\).*1 more"):
         class_folders(params(tmp_path), 0)
     data = class_folders(params(tmp_path), 0, strict=False)
     assert {split: len(records) for split, records in data.splits.items()} == {"train": 14, "val": 4, "test": 4}
@@ -110,7 +110,7 @@ def test_an_unreadable_image_is_a_fault(tmp_path: Path) -> None:
     classes(tmp_path)
     (tmp_path / "cat/3.png").write_bytes(b"no image")
     with pytest.raises(
-        UserError, match=r"cat/3\.png: not a readable image .*; mend it, or set download\.strict: false"
+        UserError, match=r"cat/3\.png: not a readable image .*; correct it, or set download\.strict: false"
     ):
         class_folders(params(tmp_path), 0)
     data = class_folders(params(tmp_path), 0, strict=False)

@@ -77,7 +77,7 @@ def test_splits_come_from_their_files(cache: Path) -> None:
 def test_no_image_is_taken_twice(cache: Path) -> None:
     records = [record for records in take(cache, train=8, pool=90).splits.values() for record in records]
     assert len({record.open().tobytes() for record in records}) == len(records) == 40 + 20 + 80 + 90
-    with pytest.raises(UserError, match="train_per_class 8 and pool 91 are more than the 200 images of fashion_mnist"):
+    with pytest.raises(UserError, match="train_per_class 8 and pool 91 need more than the 200 images of fashion_mnist"):
         take(cache, train=8, pool=91)
 
 
@@ -119,4 +119,4 @@ def test_both_ways_and_their_reasons_are_named(tmp_path: Path, monkeypatch: pyte
     message = str(caught.value)
     assert "http://127.0.0.1:9/" in message and "Connection refused" in message
     assert "apt-get is not on this machine" in message
-    assert "put its files as torchvision lays them out into" in message and "\n" not in message
+    assert "put its files in torchvision's layout into" in message and "\n" not in message

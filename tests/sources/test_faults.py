@@ -97,11 +97,11 @@ FAULTS = [
     ("voc", voc_text("<xmax>30</xmax>", ""), _VOC + "bndbox .* is not xmin, ymin, xmax, ymax in numbers", 1, 0),
     ("voc", voc_text("<xmax>30", "<xmax>wide"), _VOC + "bndbox '9 5 wide 18' is not", 1, 0),
     ("voc", voc_text("<name>dog</name>", ""), _VOC + "the object has no name", 1, 0),
-    ("yolo", yolo_row("0 nan .5 .5 .5"), _YOLO + "the box nan .5 .5 .5 has a value that is no finite number", 1, 0),
-    ("yolo", yolo_row("0 .5 .5 inf .5"), _YOLO + ".* no finite number", 1, 0),
-    ("coco", coco_second(bbox=[float("nan"), 2, 3, 4]), _COCO + ".* no finite number", 1, 0),
-    ("coco", coco_second(bbox=[1, 2, float("inf"), 4]), _COCO + ".* no finite number", 1, 0),
-    ("voc", voc_text("<xmax>30", "<xmax>nan"), _VOC + ".* no finite number", 1, 0),
+    ("yolo", yolo_row("0 nan .5 .5 .5"), _YOLO + "the box nan .5 .5 .5 has a value that is not a finite number", 1, 0),
+    ("yolo", yolo_row("0 .5 .5 inf .5"), _YOLO + ".* not a finite number", 1, 0),
+    ("coco", coco_second(bbox=[float("nan"), 2, 3, 4]), _COCO + ".* not a finite number", 1, 0),
+    ("coco", coco_second(bbox=[1, 2, float("inf"), 4]), _COCO + ".* not a finite number", 1, 0),
+    ("voc", voc_text("<xmax>30", "<xmax>nan"), _VOC + ".* not a finite number", 1, 0),
     ("yolo", yolo_row("0 .5 .5 0 .5"), _YOLO + "the box .5 .5 0 .5 has no area", 1, 0),
     ("yolo", yolo_row("0 .5 .5 .5 -.5"), _YOLO + ".* has no area", 1, 0),
     ("coco", coco_second(bbox=[1, 2, 0, 4]), _COCO + "the box 1 2 0 4 has no area", 1, 0),
@@ -131,11 +131,11 @@ FAULTS = [
     ("coco", remove("train2017/p000.png"), r"json, image 100: p000\.png is neither in .*train2017", 0, 1),
     ("voc", remove("JPEGImages/p000.png"), r"train\.txt, line 1: there is no such image", 0, 1),
     ("coco", coco_json(lambda c: c["images"][0].pop("file_name")), "image 100: needs an id of its own and a", 0, 1),
-    ("yolo", yolo_row("0 0.3 0.35 0.4 0.5"), _YOLO + "the box 0.3 0.35 0.4 0.5 stands twice in its image", 1, 0),
-    ("coco", coco_second(category_id=3, bbox=[4, 2, 16, 10]), _COCO + "the box 4 2 16 10 stands twice", 1, 0),
-    ("voc", lambda root: voc_twice(root), _VOC + "the box 5 3 20 12 stands twice", 1, 0),
+    ("yolo", yolo_row("0 0.3 0.35 0.4 0.5"), _YOLO + "the box 0.3 0.35 0.4 0.5 occurs twice in its image", 1, 0),
+    ("coco", coco_second(category_id=3, bbox=[4, 2, 16, 10]), _COCO + "the box 4 2 16 10 occurs twice", 1, 0),
+    ("voc", lambda root: voc_twice(root), _VOC + "the box 5 3 20 12 occurs twice", 1, 0),
     ("voc", damage("Annotations/p000.xml"), r"p000\.xml: not readable as XML", 0, 1),
-    ("voc", add("Annotations/p000.xml", "<html/>"), r"p000\.xml: holds <html>, where VOC has <annotation>", 0, 1),
+    ("voc", add("Annotations/p000.xml", "<html/>"), r"p000\.xml: has the root <html>, expected <annotation>", 0, 1),
     (
         "coco",
         coco_json(lambda c: c["images"][0].update(file_name="p001.png")),
@@ -152,7 +152,7 @@ FAULTS = [
         (
             name,
             same_picture(picture.format(other, holder), picture.format(split, "p000" if split == "train" else "p004")),
-            rf"the same image stands in {split} \(.*\) and in {other} \(.*{holder}\.png\)",
+            rf"the same image is in {split} \(.*\) and in {other} \(.*{holder}\.png\)",
             0,
             1,
         )
@@ -208,7 +208,7 @@ def test_a_fault(
         read(tmp_path)
     message = str(caught.value)
     assert "\n" not in message
-    assert message.endswith(f"mend it, or set download.strict: false, which drops the {'row' if rows else 'image'}")
+    assert message.endswith(f"correct it, or set download.strict: false, which drops the {'row' if rows else 'image'}")
     data = read(tmp_path, strict=False)
     assert (data.dropped.rows, data.dropped.images) == (rows, images)
     in_listed = "without an image" not in words  # a label file without an image is none of the 12
@@ -257,9 +257,12 @@ def test_all_faults_are_counted_by_kind_in_one_line(tmp_path: Path, capsys: pyte
     ("text", "words"),
     [
         ("{", "not readable as JSON"),
-        ("[]", "no COCO file, which has the lists images, annotations, categories"),
+        ("[]", "not a COCO file with the lists images, annotations, categories"),
         ('{"images": [], "annotations": [], "categories": [{"id": "1", "name": "a"}]}', "must have an integer id"),
-        ('{"images": [], "annotations": [], "categories": [{"id": 1, "name": "a"}]}', "no annotation of any category"),
+        (
+            '{"images": [], "annotations": [], "categories": [{"id": 1, "name": "a"}]}',
+            "has no annotations; detection needs boxes",
+        ),
     ],
 )
 @pytest.mark.parametrize("strict", [True, False])

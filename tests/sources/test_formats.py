@@ -147,7 +147,9 @@ def test_roboflows_layouts(tmp_path: Path, write: Callable[[Path], Path], capsys
     data = read(write(tmp_path / "here"))
     assert data.names == NAMES
     assert_same(read(write_yolo(tmp_path / "yolo", FIRST)), data, 0.01)
-    assert ("left out, as no box has them: animals" in capsys.readouterr().out) == (write is roboflow_coco)
+    assert ("categories left out, since they have no box: animals" in capsys.readouterr().out) == (
+        write is roboflow_coco
+    )
 
 
 def test_a_single_json_is_split_by_fraction(tmp_path: Path) -> None:
@@ -215,14 +217,16 @@ def test_names_with_dots_and_spaces(tmp_path: Path, before: str) -> None:
 
 
 def test_several_formats_or_none_are_an_error_unless_named(tmp_path: Path) -> None:
-    assert "no format for detection found, which would be yolo: a data.yaml; coco:" in fault(tmp_path)
+    assert "no known detection format found; expected one of these files: yolo: a data.yaml; coco:" in fault(tmp_path)
     write_voc(tmp_path, FIRST)
     write_coco(tmp_path, FIRST)
     message = fault(tmp_path)
-    assert "has files of several formats (coco, voc); say which with download.det.format" in message
+    assert "has files of several formats (coco, voc); choose one with download.det.format" in message
     assert_same(read(tmp_path, format="voc"), read(tmp_path, format="coco"), 1e-3)
-    assert "no format for detection found, which would be yolo: a data.yaml" in fault(tmp_path, format="yolo")
-    assert "download.det.classes: is for format voc alone" in fault(write_yolo(tmp_path / "y", FIRST), classes=["cat"])
+    assert "no known detection format found; expected one of these files: yolo: a data.yaml" in fault(
+        tmp_path, format="yolo"
+    )
+    assert "download.det.classes: is only for format voc" in fault(write_yolo(tmp_path / "y", FIRST), classes=["cat"])
 
 
 def test_crowds_and_difficult_objects_are_kept_out_and_counted(tmp_path: Path) -> None:

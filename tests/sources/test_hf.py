@@ -109,10 +109,10 @@ def test_both_ways_to_write_objects(tmp_path: Path, listed: bool) -> None:
     ("box", "words"),
     [
         ([1.0, 2.0, 3.0], "is not .x, y, width, height. in numbers"),
-        ([1.0, 2.0, float("nan"), 4.0], "no finite number"),
+        ([1.0, 2.0, float("nan"), 4.0], "not a finite number"),
         ([1.0, 2.0, 0.0, 4.0], "has no area"),
         ([5.0, 2.0, 6.0, 4.0], "leaves its image of 7 x 6 pixels by 4"),
-        ([0.0, 0.0, 2.0, 2.0], "stands twice"),
+        ([0.0, 0.0, 2.0, 2.0], "occurs twice"),
     ],
 )
 def test_a_bad_box_is_a_fault_by_row_and_object(tmp_path: Path, box: list[float], words: str) -> None:
@@ -140,11 +140,14 @@ def test_a_hidden_label_and_a_broken_image_are_faults(tmp_path: Path) -> None:
     [
         ({"label": "kind"}, "has no column 'kind'; it has id, image, sha256, split, label, objects,"),
         ({"label": "label", "image": "picture"}, "has no column 'picture'; it has"),
-        ({"label": "label", "image": "id"}, r"the column 'id' of .* holds no images; those that do: image"),
+        ({"label": "label", "image": "id"}, r"the column 'id' of .* has no images; columns with images: image"),
         ({"label": "steps"}, r"label must be class labels with names, or words; found Value"),
         ({"objects": "label"}, r"download\.det\.objects: 'label' of .* needs bbox and category; found"),
-        ({"label": "label", "splits": {**OURS, "val": "dev"}}, r"split 'dev', cannot be had \(.*dev.*\); correct name"),
-        ({"label": "label", "config": "other"}, r"cannot be had \(.*other.*\); correct name, config"),
+        (
+            {"label": "label", "splits": {**OURS, "val": "dev"}},
+            r"split 'dev', cannot be loaded \(.*dev.*\); correct name",
+        ),
+        ({"label": "label", "config": "other"}, r"cannot be loaded \(.*other.*\); correct name, config"),
     ],
 )
 def test_what_does_not_fit_is_one_line(tmp_path: Path, columns: dict[str, Any], words: str) -> None:

@@ -48,7 +48,7 @@ def test_a_class_counts_as_present_by_its_boxes() -> None:
 def test_the_pool_and_the_other_task_are_searched_for_copies() -> None:
     sets = [("train", [record("a", 1, "train")]), ("test", [record("b", 2, "test")])]
     check_disjoint([*sets, ("train", [record("c", 1, "train")])])  # the same split of the other task
-    with pytest.raises(UserError, match=r"stands in test \(b\) and in pool \(d\)"):
+    with pytest.raises(UserError, match=r"is in test \(b\) and in pool \(d\)"):
         check_disjoint([*sets, ("pool", [record("d", 2, "pool")])])
 
 

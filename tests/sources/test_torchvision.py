@@ -121,7 +121,7 @@ def test_dtd_keeps_the_official_test(dtd: Path) -> None:
 
 
 def test_more_than_there_are_is_refused(dtd: Path) -> None:
-    with pytest.raises(UserError, match=r"val_per_class 1, train_per_class 8 and pool 0 are more than the 16 images"):
+    with pytest.raises(UserError, match=r"val_per_class 1, train_per_class 8 and pool 0 need more than the 16 images"):
         draw("dtd", dtd, train=8)
 
 
@@ -129,7 +129,7 @@ def test_what_cannot_be_had_is_one_line_and_leaves_nothing_half_done(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(datasets.CIFAR10, "url", "http://127.0.0.1:9/cifar.tar.gz")
-    with pytest.raises(UserError, match=r"cifar10 cannot be had through torchvision \(.*\); connect") as caught:
+    with pytest.raises(UserError, match=r"cifar10 cannot be loaded through torchvision \(.*\); connect") as caught:
         draw("cifar10", tmp_path)
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "torchvision/cifar10").exists()

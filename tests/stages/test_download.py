@@ -46,7 +46,7 @@ def test_strict_it_ends_with_one_line(faulty: Path) -> None:
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith("download: photos/Annotations/p002.xml, line 5: the box 21 2 21 30 has no area")
     assert last.endswith(
-        "and 1 more (1 x unreadable image); mend them, or set download.strict: false, which drops and counts them"
+        "and 1 more (1 x unreadable image); correct them, or set download.strict: false, which drops and counts them"
     )
     assert not (faulty / "data").exists()
 
@@ -62,4 +62,4 @@ def test_not_strict_it_counts_what_it_drops(faulty: Path) -> None:
     assert next(record for record in train if record.id == "JPEGImages/p002.png").bbox == ()
     lines = [line for line in done.stdout.splitlines() if line.startswith("download: ")]
     assert len(lines) == 5  # two kinds of faults, what is kept out, and what each task has
-    assert "download: 1 boxes marked as crowd or difficult are kept out" in lines
+    assert "download: 1 boxes marked as crowd or difficult are left out" in lines
