@@ -61,13 +61,12 @@ class Composition:
         return {key: value for key, value in ((_PASTED, list(self.pasted)), (_PARTS, parts)) if value}
 
 
-@dataclass(frozen=True)
-class Provenance:
-    """The columns of a synthetic row that say how it was made.
+@dataclass(frozen=True, kw_only=True)
+class Lineage:
+    """The columns that say how a synthetic image was made; all None for a real one.
 
     source_id: the real train image that it was made from; strength: 0 to 1, how far it went from there; flagged: what
-    the safety checker of the model said; index: its number among the images of its mode; settings: what has no column
-    of its own (size of the canvas, LoRAs, ControlNet, ...).
+    the safety checker of the model said; index: its number among the images of its mode.
     """
 
     source_id: str | None = None
@@ -86,6 +85,13 @@ class Provenance:
     eta: float | None = None
     flagged: bool | None = None
     index: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provenance(Lineage):
+    """The same while an image is made. settings: what has no column of its own (size of the canvas, LoRAs, ControlNet,
+    ...); composition: of a scene."""
+
     settings: Mapping[str, Any] = field(default_factory=dict)
     composition: Composition = Composition()
 

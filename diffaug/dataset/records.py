@@ -14,6 +14,7 @@ from datasets import ClassLabel, Features, Image, List, Value
 from PIL import Image as PilImage
 
 from diffaug.dataset.codec import decode, size_and_mode
+from diffaug.dataset.provenance import Lineage
 from diffaug.runtime.errors import UserError
 from diffaug.runtime.files import atomic_path
 
@@ -23,14 +24,14 @@ SPLITS = ("train", "val", "test")
 _ABOUT = b"diffaug"  # the key in the metadata of a Parquet file
 
 
-@dataclass(frozen=True)
-class Record:
+@dataclass(frozen=True, kw_only=True)
+class Record(Lineage):
     """One image and what is known of it.
 
     image: encoded bytes (PNG or JPEG); sha256: of these bytes. label: class of a classification image, else None.
-    bbox: boxes as (x, y, width, height) in pixels from the top left; category: their class numbers.
-    added_by: the recipe by which merge added the row; None for what was there before. The fields after it are filled
-    for synthetic rows only: how the image was made, see `diffaug.dataset.provenance`; `settings` is JSON.
+    bbox: boxes as (x, y, width, height) in pixels from the top left; category: their class numbers. origin: real or
+    synthetic. added_by: the recipe by which merge added the row; None for an image that was there before. settings: of
+    a synthetic image, the JSON text of what `Provenance` holds and no column of its own has.
     """
 
     id: str
@@ -42,23 +43,7 @@ class Record:
     category: tuple[int, ...] = ()
     origin: str = "real"
     added_by: str | None = None
-    source_id: str | None = None
-    mode: str | None = None
-    prompt: str | None = None
-    negative_prompt: str | None = None
-    seed: int | None = None
-    strength: float | None = None
-    guidance_scale: float | None = None
-    steps: int | None = None
-    scheduler: str | None = None
-    model: str | None = None
-    revision: str | None = None
-    weights_sha256: str | None = None
-    licence: str | None = None
-    eta: float | None = None
     settings: str | None = None
-    flagged: bool | None = None
-    index: int | None = None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -101,7 +86,7 @@ def features(names: Sequence[str]) -> Features:
     label = ClassLabel(names=list(names)) if names else Value("int64")
     provenance = {
         column: Value({"str": "string", "int": "int64", "float": "float64", "bool": "bool"}[_plain(column)])
-        for column in _PROVENANCE
+        for column in _HOW_MADE
     }
     return Features(
         {
@@ -117,7 +102,7 @@ def features(names: Sequence[str]) -> Features:
     )
 
 
-_PROVENANCE = [item.name for item in fields(Record)][8:]  # added_by and all after it
+_HOW_MADE = ["added_by", *(item.name for item in fields(Lineage)), "settings"]
 
 
 def _plain(column: str) -> str:
