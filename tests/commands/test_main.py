@@ -1,0 +1,27 @@
+import sys
+
+import pytest
+
+from diffaug.commands.main import main
+
+
+def said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    monkeypatch.setattr(sys, "argv", ["diffaug", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 0
+    return capsys.readouterr().out
+
+
+def test_the_version(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert said(monkeypatch, capsys, "--version").startswith("diffaug 0.")
+
+
+def test_the_help_has_every_command_and_examples(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = said(monkeypatch, capsys, "--help")
+    examples = text.partition("examples:")[2]
+    for command in ("check", "use", "sheet", "regenerate", "export", "verdict", "study"):
+        assert f"  diffaug {command}" in examples
+        assert said(monkeypatch, capsys, command, "--help").startswith(f"usage: diffaug {command}")
