@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageDraw
 
+from diffaug.pictures.boxes import XYWH
 from diffaug.pictures.fonts import Font, font_for
 
 _GAP, _LINE, _LEFT = 6, 18, 150
@@ -13,10 +14,11 @@ _TITLE = 16  # letters of titles; captions have 11
 
 @dataclass(frozen=True)
 class Cell:
-    """A picture and the caption below it, of one or two lines."""
+    """A picture, the caption below it, of one or two lines, and boxes to draw on it, each with its colour."""
 
     picture: Image.Image
     caption: str = ""
+    boxes: Sequence[tuple[XYWH, str]] = ()
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,14 @@ def shortened(text: str, font: Font, width: int) -> str:
 
 
 def _put_cell(sheet: Image.Image, pen: ImageDraw.ImageDraw, place: tuple[int, int], cell: Cell, side: int) -> None:
-    sheet.paste(fitted(cell.picture, side), place)
+    square = fitted(cell.picture, side)
+    scale = side / max(cell.picture.size)
+    marker = ImageDraw.Draw(square)
+    for (x, y, width, height), color in cell.boxes:
+        left, top = x * scale, y * scale
+        right, bottom = max(left + 1, left + width * scale - 1), max(top + 1, top + height * scale - 1)
+        marker.rectangle([left, top, right, bottom], outline=color, width=2)
+    sheet.paste(square, place)
     font = font_for(cell.caption, 11)
     lines = "\n".join(shortened(line, font, side) for line in cell.caption.split("\n"))
     pen.text((place[0], place[1] + side + 2), lines, fill="black", font=font, spacing=2)

@@ -15,9 +15,6 @@ from diffaug.scoring.ledger import Entry
 
 COLUMNS, SCENE_COLUMNS = 10, 5  # scenes have small objects
 _WIDTH, _LINE, _GAP = 1164, 26, 4
-_LONGER_SIDE = (
-    480  # pixels that a small picture is enlarged to before its boxes are drawn, so that their lines are thin
-)
 _COLORS = ("#e6194b", "#3cb44b", "#4363d8", "#f58231", "#911eb4", "#008080", "#9a6324", "#800000", "#808000", "#000075")
 
 
@@ -58,7 +55,7 @@ def make_sheet(
     line on top says by its name."""
     boxed = sorted({category for _, tiles in sections for tile in tiles for category in tile.record.category})
     legend = _legend([(names[category], _color(category)) for category in boxed if category < len(names)])
-    cells = [Section(title, [Cell(_boxed(tile.record), tile.caption) for tile in tiles]) for title, tiles in sections]
+    cells = [Section(title, [_cell(tile) for tile in tiles]) for title, tiles in sections]
     pictures = make_sections(cells, columns, _WIDTH)
     sheet = Image.new("RGB", (_WIDTH, legend.height + pictures.height), "white")
     sheet.paste(legend, (0, 0))
@@ -87,20 +84,10 @@ def _color(category: int) -> str:
     return _COLORS[category % len(_COLORS)]
 
 
-def _boxed(record: Record) -> Image.Image:
-    """The picture with its boxes, enlarged if it is small."""
-    image = record.open().convert("RGB")
-    if not record.bbox:
-        return image
-    scale = max(1, _LONGER_SIDE // max(image.size))
-    picture = image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST)
-    line = max(2, max(picture.size) // 120)
-    pen = ImageDraw.Draw(picture)
-    for (x, y, width, height), category in zip(record.bbox, record.category):
-        left, top = x * scale, y * scale
-        corners = [left, top, max(left + 1, left + width * scale - 1), max(top + 1, top + height * scale - 1)]
-        pen.rectangle(corners, outline=_color(category), width=line)
-    return picture
+def _cell(tile: Tile) -> Cell:
+    record = tile.record
+    boxes = [(box, _color(category)) for box, category in zip(record.bbox, record.category)]
+    return Cell(record.open(), tile.caption, boxes)
 
 
 def task_sheet(

@@ -113,7 +113,7 @@ def test_one_set_in_yolo_names_itself_twice(tmp_path: Path, capsys: pytest.Captu
     write_set(tmp_path / "train", ("cat",), rows)
     export_set(tmp_path / "train", tmp_path / "out")
     again = photos.read(tmp_path / "out")
-    assert "'val' names the images of 'train', so it counts as not given" in capsys.readouterr().out
+    assert "'val' names the images of 'train', so it is ignored" in capsys.readouterr().out
     assert sum(map(len, again.splits.values())) == 30 and all(map(len, again.splits.values()))
 
 

@@ -93,7 +93,7 @@ def test_small_pictures_are_zoomed_around_their_middle() -> None:
     [
         ({"images": 10}, "greater than or equal to 50"),
         ({"corruptions": ["rain"]}, "'gaussian_noise', 'shot_noise'"),
-        ({"corruptions": ["fog", "fog"]}, "must name each once"),
+        ({"corruptions": ["fog", "fog"]}, "must name each value once"),
         ({"severities": [0]}, "greater than or equal to 1"),
         ({"severities": []}, "at least 1 item"),
     ],
