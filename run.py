@@ -2,7 +2,7 @@
 
 python3 run.py              set up, check params.yaml, run the pipeline, print the verdict
 python3 run.py test         set up, run all tests
-python3 run.py test-quick   the tests that train nothing and start no processes
+python3 run.py test-quick   the tests that train nothing
 python3 run.py study        every recipe of params.yaml, as DVC experiments
 python3 run.py lint         ruff and mypy
 python3 run.py setup        make .venv with the packages of requirements.lock (every command does it first)
@@ -39,10 +39,11 @@ def main() -> None:
     name, *more = sys.argv[1:] or ["repro"]
     if name not in COMMANDS:
         sys.exit(f"run.py: found {name!r}; allowed are {', '.join(COMMANDS)}\n\n{__doc__}")
+    if more and len(COMMANDS[name]) != 1:
+        sys.exit(f"run.py: {name} takes no further words, found {' '.join(more)!r}; run dvc or diffaug with them")
     set_up()
-    steps = COMMANDS[name]
-    for number, step in enumerate(steps, 1):
-        run(str(PYTHON), "-m", *step, *(more if number == len(steps) else []))
+    for step in COMMANDS[name]:
+        run(str(PYTHON), "-m", *step, *more)
 
 
 def set_up() -> None:
@@ -51,8 +52,12 @@ def set_up() -> None:
     marker = VENV / "installed"
     if marker.exists() and marker.read_text() == wanted.hexdigest():
         return
-    if not PYTHON.exists():
-        venv.create(VENV, with_pip=True)
+    try:
+        venv.create(VENV, symlinks=os.name != "nt", with_pip=True)  # also completes one that was not finished
+    except (subprocess.CalledProcessError, OSError) as error:
+        sys.exit(f"run.py: {VENV} cannot be made ({error}); on Debian and Ubuntu first run: apt install python3-venv")
+    except KeyboardInterrupt:
+        sys.exit("run.py: stopped; start it again to go on")
     print("Installing the packages of requirements.lock: about 8 GB, some minutes", flush=True)
     pip = [str(PYTHON), "-m", "pip", "install", "--quiet", "--quiet", "--no-deps"]
     run(*pip, "-r", "requirements.lock")

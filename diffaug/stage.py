@@ -10,7 +10,7 @@ from diffaug.params import Params, load_params
 from diffaug.runtime.errors import UserError
 from diffaug.runtime.files import atomic_path
 from diffaug.runtime.memory import PeakMemory
-from diffaug.runtime.work import _lock, work_folder
+from diffaug.runtime.work import hold, work_folder
 
 SPEED = Path("metrics/speed")
 
@@ -24,7 +24,7 @@ def run_stage(name: str, stage: Callable[[Params, Path], Mapping[str, float]]) -
     try:
         params = load_params()
         work = work_folder(name)
-        with _lock(work.with_name(f"{name}.lock")):
+        with hold(work.with_name(f"{name}.lock")):
             start = time.perf_counter()
             with PeakMemory() as memory:
                 counts = stage(params, work)

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from diffaug.dataset.provenance import Provenance
 from diffaug.dataset.records import ImageSet, Record, read_set, write_set
 from diffaug.merging.painting import paint_over
 from diffaug.merging.recipes import RECIPES, Ingredients
@@ -24,11 +25,14 @@ def merge(params: Params, work: Path) -> Mapping[str, float]:
     count = 0
     pool = read_set(Path("data/pool")) if params.merge.recipe == "real_more" else ImageSet((), ())
 
-    def rebuild(records: Sequence[Record]) -> list[bytes]:
+    def rebuild(records: Sequence[Record]) -> tuple[list[bytes], Provenance]:
         from diffaug.diffusion.opening import open_model
         from diffaug.diffusion.roundtrip import through_vae
 
-        return through_vae(records, open_model(params.generate, choose_device()))
+        model = open_model(params.generate, choose_device())
+        name, revision, licence = model.located.name, model.located.revision, model.located.licence
+        made = Provenance(model=name, revision=revision, weights_sha256=model.sha256, licence=licence)
+        return through_vae(records, model), made
 
     for task in ("cls", "det"):
         real = read_set(Path(f"data/real/{task}/train"))

@@ -20,7 +20,7 @@ CARDS = Path("metrics/cards")
 
 
 def report(params: Params, work: Path) -> Mapping[str, float]:
-    """Draw the sheets of both tasks, then the page and the cards."""
+    """Make the sheets of both tasks, then the page and the cards."""
     metrics = read_metrics()
     PLOTS.mkdir(parents=True, exist_ok=True)
     for stale in PLOTS.iterdir():

@@ -14,6 +14,7 @@ from paths import ROOT
 MODULES = {"resource", "fcntl", "pwd", "grp", "termios", "tty", "pty", "syslog", "posix"}
 NAMES = {
     *("fork", "forkpty", "killpg", "getpgid", "setsid", "setpgid", "getuid", "geteuid", "getgid", "chown", "mkfifo"),
+    *("getpgrp", "sched_getaffinity", "uname", "nice", "wait4", "getrusage"),
     *("symlink", "symlink_to", "preexec_fn", "start_new_session", "SIGKILL", "SIGALRM", "SIGHUP", "SIGUSR1"),
 }
 SOURCES = sorted([*(ROOT / "diffaug").rglob("*.py"), *(ROOT / "stages").glob("*.py"), ROOT / "run.py"])
@@ -27,6 +28,7 @@ def posix_only(source: str) -> list[str]:
                 found += [alias.name for alias in node.names if alias.name.partition(".")[0] in MODULES]
             case ast.ImportFrom():
                 found += [node.module] if node.module in MODULES else []
+                found += [alias.name for alias in node.names if alias.name in NAMES]
             case ast.Attribute():
                 found += [node.attr] if node.attr in NAMES else []
             case ast.keyword():
@@ -40,8 +42,8 @@ def test_nothing_is_asked_for_that_only_posix_has(path: Path) -> None:
 
 
 def test_such_calls_would_be_found() -> None:
-    source = "import resource\nfrom fcntl import flock\nos.killpg(1, signal.SIGKILL)\nPopen([], preexec_fn=None)\n"
-    assert sorted(posix_only(source)) == ["SIGKILL", "fcntl", "killpg", "preexec_fn", "resource"]
+    source = "import resource\nfrom fcntl import flock\nfrom os import fork\nos.killpg(1)\nrun(preexec_fn=None)\n"
+    assert sorted(posix_only(source)) == ["fcntl", "fork", "killpg", "preexec_fn", "resource"]
 
 
 @pytest.fixture
@@ -59,6 +61,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.setattr(module, "ROOT", tmp_path)
     monkeypatch.setattr(module, "VENV", tmp_path / ".venv")
     monkeypatch.setattr(module, "PYTHON", bin / "python")
+    monkeypatch.setattr(module.venv, "create", lambda folder, **options: None)
     module.done = []
     monkeypatch.setattr(module, "run", lambda *command: module.done.append(command[1:]))
     return module
@@ -86,8 +89,19 @@ def test_another_lock_file_is_installed(run: ModuleType, monkeypatch: pytest.Mon
     assert len(steps(run, monkeypatch, "setup")) == 2
 
 
-def test_more_words_go_to_the_last_step(run: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_words_go_to_a_command_of_one_step(run: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     assert steps(run, monkeypatch, "test", "-k", "boxes")[-1] == ("-m", "pytest", "-k", "boxes")
+    with pytest.raises(SystemExit, match="repro takes no further words, found '-f'"):
+        steps(run, monkeypatch, "repro", "-f")
+
+
+def test_an_environment_that_cannot_be_made_is_one_line(run: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(folder: Path, **options: bool) -> None:
+        raise subprocess.CalledProcessError(1, "ensurepip")
+
+    monkeypatch.setattr(run.venv, "create", fails)
+    with pytest.raises(SystemExit, match=r"cannot be made .*apt install python3-venv"):
+        steps(run, monkeypatch, "setup")
 
 
 def test_an_unknown_command_names_those_there_are() -> None:

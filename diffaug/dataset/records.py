@@ -184,7 +184,7 @@ def read_set(folder: Path) -> ImageSet:
         try:
             table = pq.read_table(file, page_checksum_verification=True)
             label = Features.from_arrow_schema(table.schema)["label"]
-            about = json.loads(table.schema.metadata.get(_ABOUT, "{}"))
+            about = json.loads((table.schema.metadata or {}).get(_ABOUT, "{}"))
         except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
             raise UserError(
                 f"{file}: damaged ({str(error).partition(chr(10))[0]}); delete it and run `dvc checkout`"

@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
-from diffaug.params.schedulers import MODEL_OWN, SPACINGS
+from diffaug.params.schedulers import MODEL_OWN
 from diffaug.runtime.errors import UserError
 
 # WebUI's names, as in the table of diffusers' documentation (docs/source/en/api/schedulers/overview.md).
@@ -32,7 +32,7 @@ _FLOW: dict[str, tuple[str, dict[str, Any]]] = {
     "heun": ("FlowMatchHeunDiscreteScheduler", {}),
     "lcm": ("FlowMatchLCMScheduler", {}),
 }
-_SPACINGS = {name: f"use_{name}_sigmas" for name in SPACINGS}
+SPACINGS = {"karras": "use_karras_sigmas", "exponential": "use_exponential_sigmas", "beta": "use_beta_sigmas"}
 
 
 def fitting(scheduler: Any) -> dict[str, tuple[str, dict[str, Any]]]:
@@ -62,7 +62,7 @@ def fitting(scheduler: Any) -> dict[str, tuple[str, dict[str, Any]]]:
         elif flow:
             continue
         table[name] = (kind, settings)
-        for suffix, argument in _SPACINGS.items():
+        for suffix, argument in SPACINGS.items():
             if argument in known:
                 table[f"{name}_{suffix}"] = (kind, settings | {argument: True})
     return table
@@ -84,7 +84,7 @@ def make_scheduler(name: str, own: Any) -> Any:
             f"allowed are {', '.join([MODEL_OWN, *table])}"
         )
     kind, settings = table[name]
-    unset = dict.fromkeys(_SPACINGS.values(), False)
+    unset = dict.fromkeys(SPACINGS.values(), False)
     return getattr(diffusers, kind).from_config(own.config, **(unset if _takes(kind, unset) else {}) | settings)
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from diffaug.dataset.records import ImageSet, Record
 from diffaug.params.merge import MergeParams
@@ -19,10 +19,7 @@ def choose(
     where a row is not a synthetic train image made from a train image.
     """
     _check_rows(real, generated, task)
-    made: dict[int | None, list[Record]] = {}
-    for record in generated:
-        if params.mix == "concat" or record.source_id:
-            made.setdefault(record.label, []).append(record)
+    made = by_label(record for record in generated if params.mix == "concat" or record.source_id)
     chosen: list[Record] = []
     short: list[str] = []
     for label, wanted in per_class(real, params.ratio).items():
@@ -49,6 +46,14 @@ def _check_rows(real: ImageSet, generated: ImageSet, task: str) -> None:
                 f"data/generated/{task}: {record.id} is {record.origin}, split {record.split}, made from "
                 f"{record.source_id}; only synthetic images made from train images may enter train: run `dvc repro`"
             )
+
+
+def by_label(records: Iterable[Record]) -> dict[int | None, list[Record]]:
+    """The records by their class (None: scenes), in their order."""
+    found: dict[int | None, list[Record]] = {}
+    for record in records:
+        found.setdefault(record.label, []).append(record)
+    return found
 
 
 def per_class(real: ImageSet, ratio: float) -> dict[int | None, int]:

@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from diffaug.dataset.provenance import Provenance
 from diffaug.dataset.records import ImageSet, Record, make_record
-from diffaug.merging.choosing import choose, per_class, rank
+from diffaug.merging.choosing import by_label, choose, per_class, rank
 from diffaug.params.merge import MergeParams
 from diffaug.runtime.errors import UserError
 
@@ -25,7 +26,7 @@ class Ingredients:
     accepted: Collection[str]
     pool: ImageSet
     params: MergeParams
-    rebuild: Callable[[Sequence[Record]], list[bytes]]
+    rebuild: Callable[[Sequence[Record]], tuple[list[bytes], Provenance]]
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Recipe:
 
     additions: Callable[[Ingredients], list[Record] | None]
     kind: str = "synthetic"
+    drawn: bool = False
 
 
 def _synthetic(given: Ingredients) -> list[Record]:
@@ -53,7 +55,8 @@ def _duplicate(given: Ingredients) -> list[Record]:
 
 def _vae_roundtrip(given: Ingredients) -> list[Record]:
     copies = _again(given, "vae")
-    return [_rebuilt(record, data) for record, data in zip(copies, given.rebuild(copies))]
+    pictures, made = given.rebuild(copies)
+    return [_rebuilt(record, data, made) for record, data in zip(copies, pictures)]
 
 
 def _shuffled_labels(given: Ingredients) -> list[Record] | None:
@@ -68,8 +71,9 @@ def _real_more(given: Ingredients) -> list[Record] | None:
         return None
     chosen: list[Record] = []
     known = {record.sha256 for record in given.real}
+    by_class = by_label(one for one in fitting if one.sha256 not in known)
     for label, wanted in per_class(given.real, given.params.ratio).items():
-        candidates = [one for one in fitting if one.label == label and one.sha256 not in known]
+        candidates = by_class.get(label, [])
         if len(candidates) < wanted:
             name = "" if label is None else f"{given.real.names[label]}: "
             raise UserError(
@@ -83,12 +87,12 @@ def _real_more(given: Ingredients) -> list[Record] | None:
 
 
 RECIPES = {
-    "synthetic": Recipe(_synthetic),  # what the filter left
-    "unfiltered": Recipe(_unfiltered),  # any that were generated
+    "synthetic": Recipe(_synthetic, drawn=True),  # what the filter left
+    "unfiltered": Recipe(_unfiltered, drawn=True),  # any that were generated
     "duplicate": Recipe(_duplicate, "repeated real"),
     "classic": Recipe(lambda given: []),  # no image: it changes the augmentation, see training/treatment.py
     "vae_roundtrip": Recipe(_vae_roundtrip),  # real images through the VAE of the generator
-    "shuffled_labels": Recipe(_shuffled_labels),  # what the filter left, under wrong classes
+    "shuffled_labels": Recipe(_shuffled_labels, drawn=True),  # what the filter left, under wrong classes
     "real_more": Recipe(_real_more, "further real"),  # from data/pool
 }
 
@@ -96,19 +100,19 @@ RECIPES = {
 def _again(given: Ingredients, name: str) -> list[Record]:
     """Real images once more, in turn."""
     copies = []
+    by_class = by_label(given.real)
     for label, wanted in per_class(given.real, given.params.ratio).items():
-        members = [one for one in given.real if one.label == label]
-        members = sorted(members, key=lambda one: rank(given.params.seed, one.id))
+        members = sorted(by_class[label], key=lambda one: rank(given.params.seed, one.id))
         for turn in range(wanted):
             record = members[turn % len(members)]
             copies.append(replace(record, id=f"{name}-{turn // len(members):03d}/{record.id}"))
     return copies
 
 
-def _rebuilt(copy: Record, data: bytes) -> Record:
-    own = {"label": copy.label, "bbox": copy.bbox, "category": copy.category}
-    source = copy.id.partition("/")[2]
-    return make_record(copy.id, data, "train", origin="synthetic", source_id=source, mode="vae_roundtrip", **own)
+def _rebuilt(copy: Record, data: bytes, made: Provenance) -> Record:
+    made = replace(made, source_id=copy.id.partition("/")[2], mode="vae_roundtrip")
+    labels = {"label": copy.label, "bbox": copy.bbox, "category": copy.category}
+    return make_record(copy.id, data, "train", origin="synthetic", **labels, **made.columns())
 
 
 def _mislabelled(record: Record, classes: int, seed: int) -> Record:

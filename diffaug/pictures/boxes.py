@@ -10,7 +10,7 @@ Region = tuple[int, int, int, int]  # left, top, right, bottom of whole pixels, 
 
 
 def to_xyxy(boxes: Sequence[XYWH]) -> np.ndarray:
-    """float32 (N, 4), XYXY."""
+    """float64 (N, 4), XYXY."""
     return _converted(boxes, "xywh", "xyxy")
 
 
@@ -24,7 +24,7 @@ def iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     import torch
     from torchvision.ops import box_iou
 
-    return np.nan_to_num(box_iou(*(torch.from_numpy(_array(boxes)) for boxes in (first, second))).numpy())
+    return np.nan_to_num(box_iou(*(torch.from_numpy(_array(boxes, np.float32)) for boxes in (first, second))).numpy())
 
 
 def shared(first: XYWH, second: XYWH) -> float:
@@ -60,8 +60,8 @@ def _converted(boxes: Sequence[XYWH] | np.ndarray, given: str, wanted: str) -> n
     import torch  # the plan needs boxes too, and no network
     from torchvision.ops import box_convert
 
-    return box_convert(torch.from_numpy(_array(boxes)), given, wanted).numpy()
+    return box_convert(torch.from_numpy(_array(boxes, np.float64)), given, wanted).numpy()
 
 
-def _array(boxes: Sequence[XYWH] | np.ndarray) -> np.ndarray:
-    return np.asarray(boxes, dtype=np.float32).reshape(-1, 4)
+def _array(boxes: Sequence[XYWH] | np.ndarray, dtype: type) -> np.ndarray:
+    return np.asarray(boxes, dtype=dtype).reshape(-1, 4)

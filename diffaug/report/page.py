@@ -14,7 +14,7 @@ from PIL import Image
 
 from diffaug.evaluation.metrics import ALL, ARMS, CLEAN, TASKS, find_metric, headline
 from diffaug.evaluation.tables import CONFUSION, RELIABILITY, ROBUSTNESS, TABLES, TRAINING
-from diffaug.params.merge import DRAWN
+from diffaug.merging.recipes import RECIPES
 from diffaug.report import figures
 from diffaug.report.glossary import GLOSSARY
 from diffaug.report.task import TaskReport
@@ -93,7 +93,8 @@ def _sentence(task: str, metrics: dict[str, Any], rows: Mapping[Any, Sequence[st
 
 def _drawn(task: str, metrics: dict[str, Any]) -> bool:
     """Whether the task's arm has generated images."""
-    return metrics["recipe"][task] in DRAWN
+    recipe = RECIPES.get(metrics["recipe"][task])  # none where the recipe had nothing to add
+    return recipe is not None and recipe.drawn
 
 
 def _task(task: str, report: TaskReport, metrics: dict[str, Any]) -> dict[str, Any]:

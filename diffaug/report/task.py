@@ -42,16 +42,13 @@ class TaskReport:
 
 
 def build_task_report(task: str, params: ReportParams, seen: Seen) -> TaskReport:
-    """Draw the sheets of the task, which also go to metrics/plots, and read what else the page shows. Raises UserError
+    """Make the sheets of the task, which also go to metrics/plots, and read what else the page shows. Raises UserError
     where the sets of the task or its ledger are missing."""
     real = {split: read_set(Path(f"data/real/{task}/{split}")) for split in SPLITS}
     made, folder = read_set(Path(f"data/generated/{task}")).records, Path(f"data/filtered/{task}")
     names, ledger = real["train"].names, read_ledger(folder)
     test = list(real["test"])
-    sheets = {}
-    if seen.robustness is not None:
-        sheets["corrupted"] = corrupted_sheet(test, seen.robustness, seen.side, seen.seed)
-    sheets["sheet"] = task_sheet(real["train"].records, made, ledger, names, params.sheet_rows, seen.seed)
+    sheets = {"sheet": task_sheet(real["train"].records, made, ledger, names, params.sheet_rows, seen.seed)}
     columns = COLUMNS if task == "cls" else SCENE_COLUMNS + 1  # an even number, so that pairs stay together
     everything = {record.id: record for images in real.values() for record in images}
     pairs = nearest_pairs(ledger, {record.id: record for record in made}, everything, columns)
@@ -62,6 +59,8 @@ def build_task_report(task: str, params: ReportParams, seen: Seen) -> TaskReport
         sheets["changed"] = make_sheet(
             changed_sides_tiles(test, names, right, classes, params.sheet_rows * COLUMNS), COLUMNS
         )
+    if seen.robustness is not None:
+        sheets["corrupted"] = corrupted_sheet(test, seen.robustness, seen.side, seen.seed)
     for name, sheet in sheets.items():
         save_png(sheet, PLOTS / f"{task}_{name}.png")
     quality = folder / QUALITY

@@ -20,7 +20,7 @@ def fingerprint(*modules: str) -> str:
     """A hash over the code of these modules (such as "diffaug.scoring.hash") and of all project modules they import.
 
     Formatting, comments, docstrings, the texts of errors, printed lines and progress bars are left out: an edit of them
-    keeps what is cached.
+    keeps what is cached. Another version of Python may write the same code otherwise, and so begin anew.
     """
     files = set().union(*(imported_files(_file(module)) | {_file(module)} for module in modules))
     digest = hashlib.sha256()
@@ -73,7 +73,7 @@ def _imported_by_name(call: ast.Call) -> list[str]:
 @cache
 def _meaning(file: str) -> str:
     """The hash of a module's syntax tree without what changes no result."""
-    return hashlib.sha256(ast.dump(_WithoutWords().visit(_tree(file))).encode()).hexdigest()
+    return hashlib.sha256(ast.unparse(_WithoutWords().visit(_tree(file))).encode()).hexdigest()
 
 
 def _tree(file: str) -> ast.Module:

@@ -1,5 +1,6 @@
 """The largest memory of a process and its children while something runs, the same way on every system."""
 
+import contextlib
 import threading
 from types import TracebackType
 
@@ -9,7 +10,10 @@ _EVERY = 0.5  # seconds; a shorter peak between two looks is missed
 
 
 class PeakMemory:
-    """While it is entered, looks at the resident memory of this process and of its children, and keeps the largest."""
+    """While it is entered, looks at the resident memory of this process and of its children, and keeps the largest sum.
+
+    Pages that processes share count once for each of them.
+    """
 
     def __init__(self) -> None:
         self._peak = 0
@@ -22,9 +26,9 @@ class PeakMemory:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        self._look()
         self._ended.set()
         self._thread.join()
+        self._look()
 
     @property
     def mebibytes(self) -> int:
@@ -36,11 +40,12 @@ class PeakMemory:
             self._look()
 
     def _look(self) -> None:
-        own = psutil.Process()
         total = 0
-        for process in (own, *own.children(recursive=True)):
-            try:
-                total += process.memory_info().rss
-            except psutil.Error:  # it has ended meanwhile
-                continue
+        try:
+            own = psutil.Process()
+            for process in (own, *own.children(recursive=True)):
+                with contextlib.suppress(psutil.Error):  # it has ended meanwhile
+                    total += process.memory_info().rss
+        except psutil.Error:  # the list of children cannot be had just now
+            return
         self._peak = max(self._peak, total)

@@ -14,7 +14,8 @@ def work_folder(name: str) -> Path:
     return folder
 
 
-def _lock(path: Path) -> FileLock:
+def hold(path: Path) -> FileLock:
+    """The lock of a work folder, held; it says so when another process has it, and waits."""
     lock = FileLock(path)
     try:
         lock.acquire(timeout=0)

@@ -167,10 +167,9 @@ def open_parts(row: Row, name: str, cache: Path) -> tuple[list[Any], Any]:
             shutil.rmtree(partial, ignore_errors=True)
             partial.mkdir(parents=True)
             _fetch(row, arguments, partial)
+            _check(row, partial, "they were not kept; run again")
             partial.replace(root)
-        for file, sha256 in row.sha256.items():
-            if file_sha256(root / file) != sha256:
-                raise ValueError(f"{root / file} does not have the SHA-256 {sha256[:12]}...")
+        _check(row, root, f"remove {root} and run again")
         opened = [row.make(root, download=False, **each) for each in arguments]
     except Exception as error:  # torchvision passes on all errors of its readers
         raise UserError(
@@ -178,6 +177,17 @@ def open_parts(row: Row, name: str, cache: Path) -> tuple[list[Any], Any]:
             f"put its files in torchvision's layout into {root}, or remove that folder if it is damaged"
         ) from None
     return opened[: len(row.train)], opened[len(row.train)] if row.test is not None else None
+
+
+class _Changed(UserError):
+    """The files are not those that were looked at."""
+
+
+def _check(row: Row, folder: Path, advice: str) -> None:
+    for file, sha256 in row.sha256.items():
+        path = folder / file
+        if not path.exists() or file_sha256(path) != sha256:
+            raise _Changed(f"download: {path} does not have the SHA-256 {sha256[:12]}...; {advice}")
 
 
 def _fetch(row: Row, arguments: Sequence[dict[str, Any]], folder: Path) -> None:

@@ -14,8 +14,10 @@ from diffusers import (
 )
 from diffusers.schedulers import KarrasDiffusionSchedulers
 
+from diffaug.diffusion import schedulers
 from diffaug.diffusion.schedulers import fitting, make_scheduler, takes_eta
-from diffaug.params.schedulers import check_name
+from diffaug.params import schedulers as names
+from diffaug.params.schedulers import NAMES, check_name
 from diffaug.runtime.errors import UserError
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array_wrap__:DeprecationWarning")
@@ -183,3 +185,8 @@ def test_every_sampler_ends_at_the_image_of_a_model_that_is_always_right(own: An
     # Some end one step before the last bit of noise is gone, a deviation of 0.03 for Stable Diffusion's schedule.
     errors = {name: perfect(name, own, 0.5) for name in ["default", *fitting(own)]}
     assert {name: error for name, error in errors.items() if not error < 0.05} == {}
+
+
+def test_params_know_the_same_names() -> None:
+    assert set(schedulers._DIFFUSION) == set(NAMES) > set(schedulers._FLOW)
+    assert tuple(schedulers.SPACINGS) == names.SPACINGS

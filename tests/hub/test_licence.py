@@ -44,8 +44,14 @@ def test_other_licences_need_no_warning(licence: str | None) -> None:
         ("---\nlicense:\nlanguage: en\n---\n", None),
         ("---\ntags: []\n---\nlicense: mit", None),
         ("license: mit", None),
+        ("---\ntitle: My model: v2\nlicense: mit\n---\n", None),
+        ("---\n- license: mit\n---\n", None),
+        ("---\ntags: 3\nlicense: mit\n---\n", "mit"),
+        ("---\nlicense: 1.0\n---\n", "1.0"),
+        ("---\nlicense: [mit, apache-2.0]\n---\n", "mit, apache-2.0"),
+        ("\ufeff---\nlicense: cc-by-nc-4.0\n---\n", "cc-by-nc-4.0"),
     ],
 )
 def test_the_licence_is_what_the_card_says(pipeline: Path, card: str, licence: str | None) -> None:
-    (pipeline / "README.md").write_text(card)
+    (pipeline / "README.md").write_text(card, encoding="utf-8")
     assert locate_pipeline(ModelName(name=str(pipeline)), "generate.model").licence == licence

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from diffaug.dataset.codec import encode_png
+from diffaug.dataset.provenance import Provenance
 from diffaug.dataset.records import ImageSet, Record, make_record
 from diffaug.merging.recipes import RECIPES, Ingredients
 from diffaug.params.merge import DRAWN, MergeParams, Recipe
@@ -52,8 +53,8 @@ def added(recipe: str, **changes: Any) -> list[Record]:
     return found
 
 
-def rebuild(records: Sequence[Record]) -> list[bytes]:
-    return [image(200 + index) for index in range(len(records))]
+def rebuild(records: Sequence[Record]) -> tuple[list[bytes], Provenance]:
+    return [image(200 + index) for index in range(len(records))], Provenance(model="m", licence="cc-by-nc-4.0")
 
 
 @pytest.mark.parametrize(
@@ -86,6 +87,7 @@ def test_round_trips_are_synthetic_and_know_their_source() -> None:
     labels = {record.id: record.label for record in REAL}
     for record in added("vae_roundtrip"):
         assert (record.origin, record.mode) == ("synthetic", "vae_roundtrip")
+        assert (record.model, record.licence) == ("m", "cc-by-nc-4.0")  # its limits are said in the verdict
         assert labels[record.source_id or ""] == record.label
         assert record.image not in {one.image for one in REAL}
 
@@ -137,4 +139,5 @@ def test_only_variants_of_real_images_replace_them() -> None:
 
 
 def test_params_and_recipes_name_the_same() -> None:
-    assert set(RECIPES) == set(get_args(Recipe)) > set(DRAWN)
+    assert set(RECIPES) == set(get_args(Recipe))
+    assert {name for name, recipe in RECIPES.items() if recipe.drawn} == set(DRAWN)

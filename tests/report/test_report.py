@@ -70,14 +70,17 @@ def test_a_sheet_of_scenes_says_which_colour_is_which_class() -> None:
 
 
 def test_a_sheet_of_corruptions_has_a_row_for_each() -> None:
-    """The classifier sees the picture squeezed to a square, the detector at its shape; the original comes first."""
+    """The original first, then the severities in their order: a grey picture gets lighter, or stays as grey."""
     params = RobustnessParams(corruptions=["brightness", "contrast"], severities=[1, 3, 5], images=50)
     one = make_sheet([("fog", [Tile(picture("a"), "")] * 4)], 4)
     for label in (0, None):
         sheet = corrupted_sheet([picture("a", label=label)], params, 32, 0)
         assert sheet.width == one.width and sheet.height == 2 * one.height - 6
-        cell = sheet.crop((6, 30, 200, 200))
-        assert cell.getpixel((20, 20)) == (128, 128, 128)
+        side, row = (sheet.width - 6) // 4, one.height - 6
+        levels = [[sheet.getpixel((20 + side * column, 60 + row * line))[0] for column in range(4)] for line in (0, 1)]
+        assert levels[0][0] == levels[1][0] == 128
+        assert sorted(set(levels[0])) == levels[0] and levels[0][3] > 200
+        assert all(abs(level - 128) <= 1 for level in levels[1])
 
 
 def test_reports_write_the_same_p_everywhere() -> None:

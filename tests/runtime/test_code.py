@@ -1,3 +1,4 @@
+import ast
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,20 @@ def test_a_module_imported_by_name_counts_as_its_whole_folder(project: Path) -> 
     (project / "script.py").write_text('module = import_module(f"diffaug.room.{name}")\n')
     rooms = {f"diffaug/room/{name}.py" for name in ("work", "other", "unused")}
     assert code.imported_files("script.py") == rooms
+
+
+def test_what_is_left_out_is_there() -> None:
+    assert {file for file in code._NO_EFFECT if not (code.ROOT / file).exists()} == set()
+
+
+def test_params_hold_checks_and_no_data_that_draws() -> None:
+    """Only classes, types and names of params are imported by what the caches depend on: values are in their keys."""
+    drawn = code.imported_files("diffaug/generation/drawing/drawing.py")
+    for file in (file for file in drawn if not file.startswith("diffaug/params/")):
+        for node in ast.walk(ast.parse((code.ROOT / file).read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("diffaug.params"):
+                taken = {alias.name for alias in node.names}
+                assert all(name[0].isupper() for name in taken) and not taken & {"SPACINGS", "NAMES", "DRAWN"}
 
 
 def test_the_caches_depend_on_what_draws_and_trains_and_on_nothing_else() -> None:

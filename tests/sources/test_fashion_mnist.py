@@ -89,8 +89,13 @@ def test_a_larger_training_budget_leaves_test_and_val(cache: Path) -> None:
 
 def test_a_changed_file_is_refused(cache: Path) -> None:
     path = cache / RAW / "train-images-idx3-ubyte"
-    path.write_bytes(path.read_bytes()[:-1] + b"x")
-    with pytest.raises(UserError, match=r"train-images-idx3-ubyte does not have the SHA-256 .*; connect to the intern"):
+    whole = path.read_bytes()
+    for damaged in (whole[:-1] + b"x", whole[:-9]):
+        path.write_bytes(damaged)
+        with pytest.raises(UserError, match=r"train-images-idx3-ubyte does not have the SHA-256 .*; remove .* and run"):
+            take(cache)
+    path.unlink()
+    with pytest.raises(UserError, match=r"train-images-idx3-ubyte does not have the SHA-256"):
         take(cache)
 
 
@@ -109,6 +114,21 @@ def test_debian_brings_the_files_where_the_mirrors_do_not(
     assert len(take(tmp_path).splits["train"]) == 30
     assert sorted(path.name for path in (tmp_path / "torchvision").iterdir()) == ["fashion_mnist"]
     assert not list(tmp_path.rglob("*.gz"))
+
+
+def test_files_that_come_damaged_are_not_kept(
+    tmp_path: Path, small: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unpack(name: str, folder: Path) -> None:
+        folder.mkdir(parents=True)
+        for file, data in small.items():
+            (folder / f"{file}.gz").write_bytes(gzip.compress(data + b"x"))
+
+    monkeypatch.setattr(sets.datasets.FashionMNIST, "mirrors", ["http://127.0.0.1:9/"])
+    monkeypatch.setattr(sets, "unpack_package", unpack)
+    with pytest.raises(UserError, match=r"does not have the SHA-256 .*; they were not kept; run again"):
+        take(tmp_path)
+    assert not (tmp_path / "torchvision/fashion_mnist").exists()
 
 
 def test_both_ways_and_their_reasons_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,6 @@
 All of them fill the same work cache, and the cut of the batches never depends on them: so do neither images nor ids.
 """
 
-import contextlib
 import gc
 import os
 import subprocess
@@ -156,11 +155,12 @@ def _make_room(drawing: Drawing) -> None:
 
 
 def _end_with(parent: int) -> None:
-    """End this process when that one is gone: no orphan goes on where the stage was killed."""
+    """End this process when its parent is gone: no orphan goes on where the stage was killed."""
 
     def watch() -> None:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            psutil.Process(parent).wait()
+        # On POSIX an orphan gets another parent at once; on Windows the number of the old one is no process any more.
+        while os.getppid() == parent and psutil.pid_exists(parent):
+            time.sleep(_POLL_SECONDS)
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
@@ -186,7 +186,8 @@ def _worker(params: GenerateParams, plan: Plan, work: Path) -> None:
 if __name__ == "__main__":
     from diffaug.params import load_params
 
-    _end_with(int(os.environ[_PARENT]))
+    if _PARENT in os.environ:
+        _end_with(int(os.environ[_PARENT]))
     try:
         settings = load_params().generate
         _worker(settings, make_plan(settings), Path(sys.argv[1]))

@@ -6,8 +6,8 @@ from typing import Any
 
 from PIL import Image
 
+from diffaug.diffusion.schedulers import SPACINGS
 from diffaug.generation.plan.jobs import Job
-from diffaug.params.schedulers import SPACINGS
 
 _SAMPLERS = {
     "ddim": "DDIM",
