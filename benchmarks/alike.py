@@ -1,7 +1,7 @@
-"""How often the verdict says that something helped or hurt of two arms of trained classifiers that are alike: the
-control of the params, trained with many seeds, split into two arms again and again.
+"""How often the verdict reports that something helped or hurt for two arms of trained classifiers that are alike: the
+control of the params, trained with many seeds, split into two arms many times.
 
-The comparisons share models and test images, so their share is rougher than that of as many independent ones.
+The comparisons share models and test images, so their share is less precise than that of independent comparisons.
 
 python benchmarks/alike.py [--models 24] [--comparisons 200]
 """
@@ -22,12 +22,12 @@ from diffaug.params import load_params
 from diffaug.runtime.device import choose_device
 from diffaug.training.order import endless
 
-_FIRST = 1000  # no seed of the params
+_FIRST = 1000  # not a seed of the params
 _SEEDS = (2, 3, 5)
 
 
 def measure(models: int, resamples: int) -> list[Measured]:
-    """Accuracy of as many controls on the real test images."""
+    """Accuracy of `models` controls on the real test images."""
     params, device = load_params().train_cls, choose_device()
     sets = [read_set(Path(f"data/real/cls/{split}")) for split in ("train", "val", "test")]
     train, val, test = (to_tensors(one, params.image_size, device) for one in sets)

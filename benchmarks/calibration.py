@@ -1,8 +1,9 @@
-"""How often the verdict says that something helped or hurt: of two arms that are alike, and of true differences.
+"""How often the verdict reports that something helped or hurt: for two arms that are alike, and for true differences.
 
-Images of their own difficulty, models of their own ability (its spread is what seeds do), no training. A row's effect
-is in points of 100 of accuracy; the last three columns are the share of comparisons of which diffaug says helped, and
-helped or hurt (p < 0.05), and which a percentile bootstrap over images and seeds tells apart.
+Simulated images with a difficulty each and models with an ability each (its spread simulates the seeds), no training. A
+row's effect is in points of 100 of accuracy; the last three columns are the share of comparisons in which diffaug
+reports helped, and helped or hurt (p < 0.05), and in which a percentile bootstrap over images and seeds finds a
+difference.
 
 python benchmarks/calibration.py [--comparisons 200]
 """
@@ -15,7 +16,7 @@ import numpy as np
 from diffaug.evaluation.statistics import image_weights, paired_difference
 
 _RESAMPLES = 200
-_EASE, _DIFFICULTY, _NOISE = 0.8, 1.2, 0.7  # accuracy about 0.71, as of the default control
+_EASE, _DIFFICULTY, _NOISE = 0.8, 1.2, 0.7  # accuracy about 0.71, as for the default control
 
 
 def hits(images: int, seeds: int, spread: float, gain: float, generator: np.random.Generator) -> np.ndarray:
@@ -26,7 +27,7 @@ def hits(images: int, seeds: int, spread: float, gain: float, generator: np.rand
 
 
 def percentile(gaps: np.ndarray, generator: np.random.Generator) -> bool:
-    """Whether the percentile bootstrap's interval leaves out zero. gaps: (R, seeds)."""
+    """Whether the percentile bootstrap's interval excludes zero. gaps: (R, seeds)."""
     drawn = generator.integers(gaps.shape[1], size=gaps.shape)
     low, high = np.quantile(np.take_along_axis(gaps, drawn, axis=1).mean(axis=1), [0.025, 0.975])
     return bool(low > 0 or high < 0)

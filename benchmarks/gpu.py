@@ -3,7 +3,7 @@
 python benchmarks/gpu.py [--batch 16] [--steps 20] [--compile] [--size 512] [--small]
 
 The networks are built from SD-1.5's configuration with random weights: speed does not depend on them, and nothing is
-downloaded. FLOPs are counted by PyTorch. `--small` is a tenth of the width, to try the script on a CPU.
+downloaded. FLOPs are counted by PyTorch. `--small` uses a tenth of the width, to try the script on a CPU.
 """
 
 import argparse
@@ -89,7 +89,7 @@ def jobs(sampler: Sampler) -> list[Job]:
 
 
 def counted_flops(pipeline: StableDiffusionPipeline, size: int, steps: int) -> float:
-    """FLOPs of one image: two U-Net passes a step (guidance) and one decode; a multiply-add is two."""
+    """FLOPs of one image: two U-Net passes per step (guidance) and one decode; a multiply-add counts as two."""
     options: dict[str, Any] = {"device": pipeline.device, "dtype": pipeline.dtype}
     latent = torch.zeros((1, 4, size // 8, size // 8), **options)
     with torch.inference_mode(), FlopCounterMode(display=False) as unet:
@@ -100,7 +100,7 @@ def counted_flops(pipeline: StableDiffusionPipeline, size: int, steps: int) -> f
 
 
 def matrix_peak(device: torch.device, dtype: torch.dtype) -> float:
-    """FLOP/s of the largest square product that this device does fastest, measured."""
+    """Measured FLOP/s of the square matrix product that is fastest on this device."""
     side = 8192 if device.type == "cuda" else 1024
     a, b = (torch.randn((side, side), device=device, dtype=dtype) for _ in range(2))
     best = float("inf")
@@ -129,7 +129,7 @@ def main() -> None:
     arguments = parser.parse_args()
     device = choose_device()
     pipeline = build(arguments.small).to(device, resolve_dtype("auto", device))
-    flops = counted_flops(pipeline, arguments.size, arguments.steps)  # before anything is compiled
+    flops = counted_flops(pipeline, arguments.size, arguments.steps)  # before compiling
     sampler = open_sampler(arguments, pipeline)
     batch = jobs(sampler)
     for _ in range(2):  # compiles, and chooses kernels
@@ -141,7 +141,7 @@ def main() -> None:
     peak = matrix_peak(device, sampler.model.dtype)
     name = torch.cuda.get_device_name() if device.type == "cuda" else platform.processor() or platform.machine()
     print(f"{name}, torch {torch.__version__}, diffusers {diffusers.__version__}, {sampler.model.dtype}")
-    print("| size | steps | batch | compiled | images/s | TFLOP an image | TFLOP/s | matrix peak, TFLOP/s | fraction |")
+    print("| size | steps | batch | compiled | images/s | TFLOP/image | TFLOP/s | matrix peak, TFLOP/s | fraction |")
     print("|---|---|---|---|---|---|---|---|---|")
     print(
         f"| {arguments.size} | {arguments.steps} | {arguments.batch} | {'yes' if arguments.compile else 'no'} | "

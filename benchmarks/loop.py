@@ -1,9 +1,9 @@
-"""Our `generate` against the plainest diffusers loop, on the model and the data of the working folder.
+"""Compares our `generate` with a minimal diffusers loop, on the model and the data of the working folder.
 
 python benchmarks/loop.py [--images 400] [--rounds 3]
 
 The loop draws the same batches with the same pipeline and writes nothing. Ours encodes PNGs, writes the work cache and
-the image tables. Both run in turns in one process; the table shows the fastest round of each.
+the image tables. Both run alternately in one process; the table shows the fastest round of each.
 """
 
 import argparse
@@ -34,7 +34,7 @@ def ours(params: GenerateParams, drawing: Drawing, folder: Path) -> float:
 
 
 def plain(pipeline: DiffusionPipeline, params: GenerateParams, drawing: Drawing) -> float:
-    """Seconds for the loop that anybody would write."""
+    """Seconds for the minimal loop."""
     start = time.perf_counter()
     for batch in drawing.batches:
         jobs = [*batch, *[batch[-1]] * (params.batch_size - len(batch))]
@@ -66,7 +66,7 @@ def main() -> None:
     pipeline.set_progress_bar_config(disable=True)
     times: dict[str, list[float]] = {"plain loop": [], "generate": []}
     count = 0
-    for turn in range(arguments.rounds + 1):  # the first warms up
+    for turn in range(arguments.rounds + 1):  # the first round warms up
         with tempfile.TemporaryDirectory() as folder:
             drawing = Drawing(params, make_plan(params), Path(folder) / "work", device)
             count = len(drawing.plan.drawn)

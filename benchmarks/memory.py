@@ -1,4 +1,4 @@
-"""Peak memory of a plan of many images: the plan, real PNG encoding, cache and tables are ours, the pixels a stub's.
+"""Peak memory of a plan of many images: plan, PNG encoding, cache and tables are real, only the pixels are a stub.
 
 python benchmarks/memory.py [--images 100000]
 """
@@ -25,7 +25,7 @@ from diffaug.runtime.memory import PeakMemory
 
 
 def noise(jobs: list, _: dict, size: int = 64) -> Drawn:
-    """Pixels that take as long to encode, and as many bytes, as any."""
+    """Random pixels: the slowest to encode, with the largest files."""
     shape = (len(jobs), size, size, 3)
     return Drawn(tuple(jobs), torch.randint(256, shape, dtype=torch.uint8), None)
 

@@ -1,4 +1,4 @@
-"""What a few more images cost, and another prompt for one class, when the rest is in the work cache.
+"""The cost of a few more images, and of another prompt for one class, if the rest is in the work cache.
 
 python benchmarks/more.py [--images 400]
 """
@@ -18,7 +18,7 @@ from diffaug.runtime.device import choose_device
 
 
 def run(changes: dict, work: Path) -> tuple[int, float]:
-    """Images drawn and seconds, with the model opened and the tables written."""
+    """Images drawn, and seconds, including opening the model and writing the tables."""
     params = GenerateParams.model_validate(load_params().generate.model_dump() | changes)
     start = time.perf_counter()
     drawing = Drawing(params, make_plan(params), work / "work", choose_device())
@@ -40,7 +40,7 @@ def main() -> None:
 
     other = {"classes": {names[0]: {"prompt": "a photo of a {class} a photo"}}}
     with tempfile.TemporaryDirectory() as folder:
-        rows = [("all images, from nothing", *run(of(count), Path(folder)))]
+        rows = [("all images, with an empty cache", *run(of(count), Path(folder)))]
         rows.append(("the same again", *run(of(count), Path(folder))))
         rows.append(("1.1 times as many", *run(of(count + batch), Path(folder))))
         rows.append(("another prompt for one class", *run(of(count + batch) | other, Path(folder))))

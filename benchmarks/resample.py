@@ -1,5 +1,5 @@
-"""What 1,000 resamples of mAP cost when images are matched once, against scoring every drawn test set anew by
-torchmetrics.
+"""The cost of 1,000 resamples of mAP if images are matched once, compared with scoring every resampled test set again
+with torchmetrics.
 
 python benchmarks/resample.py [--resamples 1000] [--plain 3]
 """
@@ -21,7 +21,7 @@ from diffaug.runtime.device import choose_device
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--resamples", type=int, default=1000)
-    parser.add_argument("--plain", type=int, default=3, help="test sets that are scored anew")
+    parser.add_argument("--plain", type=int, default=3, help="number of test sets that are scored again")
     asked = parser.parse_args()
     test = read_set(Path("data/real/det/test"))
     yolo, facts = load_detector(Path(f"models/det/real-{load_params().seeds[0]}"))

@@ -1,4 +1,4 @@
-"""What every stage script has around it: checked parameters, a lock, one-line errors, its speed and memory as data."""
+"""Runs a stage script: checked parameters, a lock, one-line errors, a file with its speed and memory."""
 
 import json
 import sys
@@ -18,8 +18,8 @@ SPEED = Path("metrics/speed")
 def run_stage(name: str, stage: Callable[[Params, Path], Mapping[str, float]]) -> None:
     """Run a stage in its work folder and write `metrics/speed/NAME.json`; a UserError ends it with one line and exit 1.
 
-    `stage` takes the parameters and the work folder and returns counts such as {"images": 1200}, from which rates a
-    second are made. Another process in the same work folder (an orphan of a killed run) is waited for.
+    `stage` takes the parameters and the work folder and returns counts such as {"images": 1200}, from which rates per
+    second are computed. If another process (an orphan of a killed run) uses the work folder, this one waits for it.
     """
     try:
         params = load_params()
@@ -32,9 +32,9 @@ def run_stage(name: str, stage: Callable[[Params, Path], Mapping[str, float]]) -
     except UserError as error:
         sys.exit(f"{name}: {error}")
     except OSError as error:
-        sys.exit(f"{name}: {error.filename or 'a file'}: {error.strerror or error}; mend this and run again")
+        sys.exit(f"{name}: {error.filename or 'a file'}: {error.strerror or error}; correct this and run again")
     except KeyboardInterrupt:
-        sys.exit(f"{name}: stopped; what is finished is kept, run `dvc repro` to go on")
+        sys.exit(f"{name}: stopped; finished work is kept, run `dvc repro` to continue")
 
 
 def _write_speed(name: str, seconds: float, mebibytes: int, counts: Mapping[str, float]) -> None:

@@ -1,4 +1,4 @@
-"""Bring in the real images: reads the source in `download`, writes data/real/{cls,det}/{train,val,test} and data/pool.
+"""Get the real images: reads the source in `download`, writes data/real/{cls,det}/{train,val,test} and data/pool.
 
 Alone: python stages/download.py
 """
@@ -14,7 +14,7 @@ from diffaug.stage import run_stage
 
 
 def download(params: Params, work: Path) -> Mapping[str, float]:
-    """Get both tasks' images, check them, write the sets. A task whose source is null gets empty sets."""
+    """Get both tasks' images, check them, write the sets. A task with source null gets empty sets."""
     cls, det = read_both(params.download, work)
     check_classes(cls, "download.cls")
     check_classes(det, "download.det")

@@ -1,5 +1,5 @@
-"""Say on real test images whether it helped: reads data/real test, the training sets of the merged arm and all models,
-writes metrics/metrics.json and metrics/tables.
+"""Measure on real test images whether it helped: reads data/real test, the training sets of the merged arm and all
+models, writes metrics/metrics.json and metrics/tables.
 
 Alone: python stages/evaluate.py
 """
@@ -57,7 +57,7 @@ def evaluate(params: Params, work: Path) -> Mapping[str, float]:
 
 
 def _licence_warnings(merged: ImageSet) -> set[str]:
-    """What the licences of the models say that drew images of the training set."""
+    """Licence warnings of the models that drew images of the training set."""
     models = {model for record in merged for model in models_of(record.model, record.licence, record.settings)}
     return {warning for name, licence in models if (warning := licence_warning(name, licence))}
 

@@ -19,7 +19,7 @@ from diffaug.stage import run_stage
 
 
 def filter_images(params: Params, work: Path) -> Mapping[str, float]:
-    """A ledger row for every image of both tasks. Raises UserError where nothing at all is left of a task."""
+    """Write a ledger row for every image of both tasks. Raises UserError if no image of a task is left."""
     count = 0
     checks: dict[str, ClsChecks | DetChecks] = {"cls": params.filter.cls, "det": params.filter.det}
     for task, check in checks.items():
@@ -51,7 +51,7 @@ def _something_left(entries: Sequence[Entry], task: str) -> None:
     if entries and not any(entry.accepted for entry in entries):
         raise UserError(
             f"{task}: all {len(entries)} synthetic images were rejected ({summarise(entries, task)}); the ledger in "
-            f"data/filtered/{task} says why: lower the thresholds of filter.{task}, or improve train_gen or generate"
+            f"data/filtered/{task} has reasons: lower the thresholds of filter.{task}, or improve train_gen or generate"
         )
 
 

@@ -21,7 +21,7 @@ from diffaug.stage import run_stage
 
 
 def generate(params: Params, work: Path) -> Mapping[str, float]:
-    """Plan every image, draw what the work cache does not hold, write the sets."""
+    """Plan every image, draw the images that are not in the work cache, write the sets."""
     plan = make_plan(params.generate)
     _write_plan(work / "plan.jsonl", plan)
     drawing = Drawing(params.generate, plan, work, choose_device())
@@ -39,7 +39,7 @@ def _write_plan(path: Path, plan: Plan) -> None:
 
 
 def _say(drawing: Drawing) -> None:
-    """What a user would want to know before the wait."""
+    """Print notes before the long work starts."""
     for network in drawing.sampler.networks:
         warning = licence_warning(network.name, network.licence)
         if warning:
@@ -47,7 +47,7 @@ def _say(drawing: Drawing) -> None:
     if drawing.waste() > 0.2:
         print(
             f"generate: note: {drawing.waste():.0%} of the work only fills up batches, since a batch is of one class, "
-            f"mode and strength; a batch_size that divides the images of each saves it (now "
+            f"mode and strength; a batch_size that divides the images of each avoids this (now "
             f"{drawing.sampler.batch_size})"
         )
 

@@ -1,5 +1,5 @@
 """Make the treatment's training set: reads data/real, data/generated and data/filtered (some recipes data/pool, or
-models/generator), writes data/merged, complete in itself: real and added train images, real val images.
+models/generator), writes data/merged, a complete set: real and added train images, real val images.
 
 Alone: python stages/merge.py
 """
@@ -21,7 +21,7 @@ from diffaug.training.treatment import TREATMENT, Treatment
 
 
 def merge(params: Params, work: Path) -> Mapping[str, float]:
-    """Add `merge.ratio` images per real one, by the recipe."""
+    """Add `merge.ratio` images per real one, with the recipe."""
     count = 0
     pool = read_set(Path("data/pool")) if params.merge.recipe == "real_more" else ImageSet((), ())
 

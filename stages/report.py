@@ -1,4 +1,4 @@
-"""Make the verdict readable: reads metrics/metrics.json, metrics/tables and, for their pictures alone, the image sets;
+"""Make the verdict readable: reads metrics/metrics.json, metrics/tables and, only for their images, the image sets;
 writes metrics/report.html, metrics/plots and metrics/cards. It measures nothing.
 
 Alone: python stages/report.py
@@ -40,7 +40,7 @@ def report(params: Params, work: Path) -> Mapping[str, float]:
 
 
 def _generators(tasks: list[str]) -> list[str]:
-    """All models that drew, with their licences."""
+    """All models that drew images, with their licences."""
     records = [record for task in tasks for record in read_set(Path(f"data/generated/{task}"))]
     models = {model for record in records for model in models_of(record.model, record.licence, record.settings)}
     return [f"{name} (licence: {licence or 'not stated'})" for name, licence in sorted(models, key=str)]

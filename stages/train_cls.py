@@ -21,7 +21,7 @@ from diffaug.training.treatment import treatment_of, weights
 
 
 def train_cls(arm: str, seed: int, params: Params, work: Path) -> Mapping[str, float]:
-    """Train for the same number of steps whatever the arm. Without data the model's folder stays empty."""
+    """Train for the same number of steps in both arms. Without data the model's folder stays empty."""
     folder = Path(f"models/cls/{arm}-{seed}")
     images, val_images = (read_set(Path(f"data/{arm}/cls/{split}")) for split in ("train", "val"))
     if not len(images):

@@ -21,7 +21,7 @@ from diffaug.training.treatment import treatment_of, weights
 
 
 def train_det(arm: str, seed: int, params: Params, work: Path) -> Mapping[str, float]:
-    """Train for the same number of steps whatever the arm. Without data the model's folder stays empty."""
+    """Train for the same number of steps in both arms. Without data the model's folder stays empty."""
     folder = Path(f"models/det/{arm}-{seed}")
     train, val = (read_set(Path(f"data/{arm}/det/{split}")) for split in ("train", "val"))
     if not len(train):

@@ -32,7 +32,7 @@ MODEL = Path("models/generator")
 
 
 def train_gen(params: Params, work: Path) -> Mapping[str, float]:
-    """Train by the method of the params; a killed run goes on from its last checkpoint."""
+    """Train by the method of the params; an interrupted run continues from its last checkpoint."""
     settings = params.train_gen
     if settings.method == "none":
         save_nothing(MODEL)
@@ -51,7 +51,7 @@ def train_gen(params: Params, work: Path) -> Mapping[str, float]:
         base = settings.lora.model
         located = locate_pipeline(base, "train_gen.lora.model")
         run = work / _key(data, settings, device.type, located.sha256)
-        # float16 would need a loss scaler: bfloat16 where the device has it, else float32
+        # float16 would need a loss scaler: bfloat16 if the device supports it, otherwise float32
         dtype = resolve_dtype("auto", device)
         dtype = dtype if dtype is torch.bfloat16 else torch.float32
         weights, losses = train_lora(
@@ -64,7 +64,7 @@ def train_gen(params: Params, work: Path) -> Mapping[str, float]:
 
 
 def _key(data: Captioned, settings: TrainGenParams, device: str, base: str) -> str:
-    """Names the checkpoints after all they depend on, code included, so that a run never goes on from another's."""
+    """The name of the checkpoints: a hash of all they depend on, including code, so that a run never uses another's."""
     unused = {"scratch", "lora"} - {settings.method}
     content = hashlib.sha256(np.ascontiguousarray(data.images).tobytes())
     content.update(

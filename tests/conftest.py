@@ -8,7 +8,7 @@ import small_models
 
 @pytest.fixture(scope="session")
 def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """A small model by its function's name in small_models, made once."""
+    """Returns a small model by the name of its function in small_models; each is made once."""
     made: dict[str, Path] = {}
 
     def folder(name: str) -> Path:
@@ -28,13 +28,13 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Pa
 
 @pytest.fixture(scope="session")
 def random_pipeline(model_folder: Callable[[str], Path]) -> Path:
-    """A whole Stable Diffusion of real parts with small random weights, saved as a diffusers folder."""
+    """A complete Stable Diffusion of real parts with small random weights, saved as a diffusers folder."""
     return model_folder("stable_diffusion")
 
 
 @pytest.fixture(scope="session")
 def saved_pipeline(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A whole Stable Diffusion of real parts with small random weights; not to be changed."""
+    """A complete Stable Diffusion of real parts with small random weights; tests must not change it."""
     return small_models.stable_diffusion(tmp_path_factory.mktemp("models") / "saved")
 
 

@@ -1,4 +1,4 @@
-"""The READMEs and the pages of docs: short, alike in both languages, and true of the repository."""
+"""The READMEs and the pages of docs: short, the same in both languages, and correct for the repository."""
 
 import re
 from pathlib import Path
@@ -23,13 +23,13 @@ def commands(text: str) -> list[str]:
 
 
 def links(text: str) -> list[str]:
-    """The targets of the links and pictures, in their order; code is left out."""
+    """The targets of the links and images, in order; code is left out."""
     text = re.sub(r"^```.*?^```", "", text, flags=re.M | re.S)
     return re.findall(r"\]\(([^)\s]+)\)", re.sub(r"`[^`\n]*`", "", text))
 
 
 def headings(text: str) -> set[str]:
-    """The anchors that GitHub gives to the headings."""
+    """The anchors that GitHub creates for the headings."""
     titles = re.findall(r"^#+ (.+)$", re.sub(r"^```.*?^```", "", text, flags=re.M | re.S), re.M)
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 

@@ -1,4 +1,4 @@
-"""The house: a room uses the rooms below it only, and CONTRIBUTING.md shows the rooms that there are."""
+"""The package structure: a room (package) uses only rooms below it, and CONTRIBUTING.md shows all rooms."""
 
 import re
 
@@ -7,7 +7,7 @@ from paths import ROOT
 
 from diffaug.runtime.code import imported_files
 
-# From the bottom up. params knows nothing but messages of runtime; runtime knows nothing.
+# From the bottom up. params imports only runtime; runtime imports no other room.
 FLOORS = (
     *("runtime", "params", "dataset", "pictures", "hub", "sources", "diffusion", "generator_training"),
     *("generation/plan", "generation/drawing", "generation/composing", "training", "classifier", "export", "detector"),
@@ -17,13 +17,13 @@ FILES = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "diffaug").
 
 
 def room(file: str) -> str:
-    """The room of a file of the package; of generation its three rooms."""
+    """The room of a file of the package; generation has three rooms."""
     parts = file.split("/")
     return "/".join(parts[1:3] if parts[1] == "generation" else parts[1:2])
 
 
 def own_imports(file: str) -> set[str]:
-    """The rooms that the file itself names."""
+    """The rooms that the file itself imports."""
     from diffaug.runtime import code
 
     return {room(one) for one in code._imports(file)}

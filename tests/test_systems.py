@@ -1,4 +1,4 @@
-"""The code asks for nothing that Windows lacks, and the two commands need nothing but Python."""
+"""The code uses nothing that Windows lacks, and the two commands need only Python."""
 
 import ast
 import importlib.util
@@ -48,7 +48,7 @@ def test_such_calls_would_be_found() -> None:
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """run.py on an empty project, whose steps are written down instead of done."""
+    """run.py on an empty project; its steps are recorded instead of executed."""
     spec = importlib.util.spec_from_file_location("run", ROOT / "run.py")
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)

@@ -14,9 +14,9 @@ from diffaug.runtime.errors import UserError
 
 
 def build(params: TrainClsParams, classes: int) -> nn.Module:
-    """The network with its weights: random, from a .safetensors file by name and shape, or torchvision's by their name.
+    """The network with its weights: random, from a .safetensors file by name and shape, or torchvision's by name.
 
-    Raises UserError where the model or the weights are unknown.
+    Raises UserError if the model or the weights are unknown.
     """
     if params.model not in torchvision.models.list_models(torchvision.models):
         known = ", ".join(name for name in torchvision.models.list_models(torchvision.models) if "resne" in name)
@@ -39,7 +39,7 @@ def save_classifier(folder: Path, model: nn.Module, params: TrainClsParams, name
 
 
 def load_classifier(folder: Path, device: torch.device) -> tuple[nn.Module, dict]:
-    """The model in eval mode and the facts of `model.json`. Raises UserError where the folder holds none."""
+    """The model in eval mode and the content of `model.json`. Raises UserError if the folder has no model."""
     try:
         facts = json.loads((folder / "model.json").read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""What a trained classifier says of images."""
+"""Predictions of a trained classifier."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from diffaug.dataset.codec import to_rgb_array
 from diffaug.dataset.records import ImageSet
 
-_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, as torchvision's weights expect
+_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, which torchvision's weights expect
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from diffaug.runtime.errors import UserError
 
 @dataclass(frozen=True)
 class TrainedClassifier:
-    """The best model by val, and a row for every evaluation: step, train_loss, val_loss, val_accuracy."""
+    """The best model by val, and one row per evaluation: step, train_loss, val_loss, val_accuracy."""
 
     model: nn.Module
     history: list[dict[str, float]]
@@ -37,8 +37,8 @@ def train_classifier(
 ) -> TrainedClassifier:
     """Train for exactly `params.steps` steps and keep the weights with the best val accuracy (then the lower loss).
 
-    indices: the train images in the order in which they are seen. classic: with RandAugment (Cubuk et al. 2019,
-    arXiv:1909.13719) and, for every batch, MixUp (Zhang et al. 2017, arXiv:1710.09412) or CutMix (Yun et al. 2019,
+    indices: the train images in the order in which they are used. classic: with RandAugment (Cubuk et al. 2019,
+    arXiv:1909.13719) and, in every batch, MixUp (Zhang et al. 2017, arXiv:1710.09412) or CutMix (Yun et al. 2019,
     arXiv:1905.04899).
     """
     torch.manual_seed(seed)
@@ -51,7 +51,7 @@ def train_classifier(
     scheduler = _scheduler(optimizer, params)
     augment = _augment(params, classic)
     mix = v2.RandomChoice([v2.MixUp(num_classes=classes), v2.CutMix(num_classes=classes)]) if classic else None
-    # bfloat16 needs no loss scaling, which would skip steps, and not the same ones in both arms.
+    # bfloat16 needs no loss scaling, which would skip steps, and different ones in the two arms.
     mixed = device.type == "cuda" and torch.cuda.is_bf16_supported()
     best: dict[str, Tensor] = {}
     best_key = (-1.0, 0.0)

@@ -1,4 +1,4 @@
-"""`diffaug check`: what params.yaml says and names, before any work."""
+"""`diffaug check`: checks params.yaml, and the files and folders that it names, before any work."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,10 +19,10 @@ from diffaug.sources.tasks import NOTHING, read_task
 
 
 def check(params: Params) -> None:
-    """Build the networks that the params name, read the folders as `download` would, and say what was found."""
+    """Build the networks that the params name, read the folders as `download` would, and print what was found."""
     _check_files(params)
     if params.download.cls is not None:
-        named = not (params.train_cls.weights or "").endswith(".safetensors")  # torchvision's own are a download
+        named = not (params.train_cls.weights or "").endswith(".safetensors")  # torchvision's own are downloaded
         classifier.build(params.train_cls.model_copy(update={"weights": None}) if named else params.train_cls, 2)
     if params.download.det is not None:
         detector.build(params.train_det, ("one", "two"))
@@ -32,7 +32,7 @@ def check(params: Params) -> None:
 
 
 def _check_networks(params: Params) -> None:
-    """Raises UserError where the filter names a network that torchvision does not have."""
+    """Raises UserError if the filter names a network that torchvision does not have."""
     for task in ("cls", "det"):
         checks = getattr(params.filter, task)
         for name, section in (("embedding", checks.embedding), ("quality", checks.quality)):
@@ -42,7 +42,7 @@ def _check_networks(params: Params) -> None:
 
 
 def _check_images(params: Params) -> None:
-    """Read what lies on the disk as `download` would. Raises UserError."""
+    """Read what is on the disk, as `download` would. Raises UserError."""
     download = params.download
     cls_on_disk = download.det if isinstance(download.cls, Crops) else download.cls  # crops are cut out of det
     there = {"cls": _on_disk(cls_on_disk), "det": _on_disk(download.det)}
@@ -64,7 +64,7 @@ def _check_images(params: Params) -> None:
 
 
 def _check_prompts(params: Params, cls: Sequence[str], det: Sequence[str]) -> None:
-    """Raises UserError for a field or a class that the prompts of `generate` name and nobody has."""
+    """Raises UserError for a field or a class in the prompts of `generate` that does not exist."""
     if cls or det:
         prompts.check_classes(params.generate, sorted({*cls, *det}))
     for names, modes in ((cls, params.generate.cls.modes.given()), (det, params.generate.det.modes.redrawn())):
@@ -83,7 +83,7 @@ def _place(source: Any) -> str:
 
 
 def _check_files(params: Params) -> None:
-    """Raises UserError where a model, weights or prompts that the params name by a local path are not there."""
+    """Raises UserError if a model, weights or prompts that the params name by a local path do not exist."""
     generate, controlnet = params.generate, params.generate.cls.modes.controlnet
     models = {
         "generate.model": generate.model,
@@ -99,13 +99,13 @@ def _check_files(params: Params) -> None:
     paths += _local_names(params.filter.model_dump(), "filter")
     for key, path in paths:
         if path != GENERATOR and not Path(path).expanduser().exists():
-            raise UserError(f"params.yaml: {key}: {path} does not exist; name a file or folder that does")
+            raise UserError(f"params.yaml: {key}: {path} does not exist; name an existing file or folder")
     if generate.model.is_file and generate.model.config is None:
-        raise UserError("params.yaml: generate.model: a single file needs config:, see the comments in params.yaml")
+        raise UserError("params.yaml: generate.model: a single file needs config; see the comments in params.yaml")
 
 
 def _local_names(values: Any, key: str) -> list[tuple[str, str]]:
-    """Every path of this disk in a section, with its key."""
+    """Every local path in a section, with its key."""
     if isinstance(values, dict):
         return [found for name, value in values.items() for found in _local_names(value, f"{key}.{name}")]
     local = isinstance(values, str) and (is_local(values) or values.endswith(".safetensors"))

@@ -14,21 +14,21 @@ KEPT = "kept"
 
 
 def export_set(source: Path, folder: Path, format: str | None = None) -> None:
-    """Write the set `source`, or the sets train, val and test in it, to a new folder; of data/filtered/TASK the
-    generated images, kept ones and rejected ones apart, by their reasons.
+    """Write the set `source`, or the sets train, val and test in it, to a new folder; for data/filtered/TASK the
+    generated images, kept ones and rejected ones separately, by reason.
 
-    format: image_folder (a set's CLASS/*, several sets' SPLIT/CLASS/*), yolo or coco; by what the set has if None.
-    Raises UserError where the folder is not empty, or the format not for this set.
+    format: image_folder (a set's CLASS/*, several sets' SPLIT/CLASS/*), yolo or coco; None: by the set's content.
+    Raises UserError if the folder is not empty, or the format does not fit the set.
     """
     if folder.exists() and any(folder.iterdir()):
-        raise UserError(f"{folder}: is not empty; name a new folder, so that nothing is mixed or overwritten")
+        raise UserError(f"{folder}: is not empty; give a new folder, so that nothing is mixed or overwritten")
     sets = _sets(source)
     labelled = any(record.label is not None for images in sets.values() for record in images)
     allowed = ("image_folder",) if labelled else ("yolo", "coco")
     format = format or allowed[0]
     if format not in allowed:
         what = "class labels" if labelled else "boxes"
-        raise UserError(f"{source}: has {what}, which --format {format} cannot hold; use {' or '.join(allowed)}")
+        raise UserError(f"{source}: has {what}, which --format {format} cannot store; use {' or '.join(allowed)}")
     folder.mkdir(parents=True, exist_ok=True)
     for split, images in sets.items():
         if format == "image_folder":
@@ -44,7 +44,7 @@ def export_set(source: Path, folder: Path, format: str | None = None) -> None:
 
 
 def _sets(source: Path) -> dict[str, ImageSet]:
-    """By split, the sets in the folder or, where it is one itself, that one; by reason, what the filter judged."""
+    """By split, the sets in the folder, or the folder itself if it is a set; by reason, for the filter's output."""
     if (source / LEDGER).is_file():
         return _judged(source)
     inside = {split: read_set(source / split) for split in SPLITS if (source / split).is_dir()}
@@ -58,7 +58,7 @@ def _judged(source: Path) -> dict[str, ImageSet]:
     images = source.resolve().parents[1] / "generated" / source.name
     generated, ledger = read_set(images), {entry.id: entry for entry in read_ledger(source)}
     if set(ledger) != {record.id for record in generated}:
-        raise UserError(f"{source / LEDGER}: is not about {images}; run `dvc repro filter`")
+        raise UserError(f"{source / LEDGER}: does not match {images}; run `dvc repro filter`")
     reasons = {id: plain(entry.reason or KEPT) for id, entry in ledger.items()}
     found: dict[str, list[Record]] = {reason: [] for reason in [KEPT, *sorted(set(reasons.values()))]}
     for record in generated:
@@ -68,7 +68,7 @@ def _judged(source: Path) -> dict[str, ImageSet]:
 
 def _data_yaml(folder: Path, sets: dict[str, ImageSet]) -> None:
     splits = {split: split for split in sets if split in SPLITS}
-    # Ultralytics opens no folder without train and val; a name that no image has would be refused as well.
+    # Ultralytics opens no folder without train and val; it also refuses a split without images.
     first = next(iter(sets))
     names = next(iter(sets.values())).names
     write_data_yaml(folder, names, {"train": first, "val": first} | splits)

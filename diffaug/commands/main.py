@@ -1,4 +1,4 @@
-"""The `diffaug` command: reads the command line; what a command does stands in the file of its name."""
+"""The `diffaug` command: reads the command line; each command is in the file of its name."""
 
 import argparse
 import os
@@ -10,26 +10,26 @@ from diffaug.params import load_params
 from diffaug.runtime.errors import UserError
 
 _EXAMPLES = """examples:
-  diffaug check                                  is params.yaml right, and is what it names there?
-  diffaug use presets/bccd.yaml seeds=[0]        put a preset, and values of your own, over params.yaml
+  diffaug check                                  check params.yaml, and the folders it names
+  diffaug use presets/bccd.yaml seeds=[0]        put a preset, and your own values, into params.yaml
   diffaug sheet strength=0.3,0.6,0.9 guidance_scale=1,3 --mode img2img
-  diffaug regenerate img2img-000012              make one image again, alone
-  diffaug export data/merged/cls look            look at a set as plain files
-  diffaug verdict                                the table again
-  diffaug study                                  every recipe of params.yaml, as DVC experiments
+  diffaug regenerate img2img-000012              make a single image again
+  diffaug export data/merged/cls look            write a set as plain files, to look at it
+  diffaug verdict                                print the table again
+  diffaug study                                  run every recipe of params.yaml, as DVC experiments
 
 The pipeline itself is run by `dvc repro`."""
 
 
 def main() -> None:
-    """Run a command; a UserError is one line and exit 1."""
+    """Run a command; a UserError gives one line and exit status 1."""
     arguments = _parser().parse_args()
     try:
         _run(arguments)
         sys.stdout.flush()
     except UserError as error:
         sys.exit(f"diffaug: {error}")
-    except BrokenPipeError:  # the reader has seen enough, as `head` has
+    except BrokenPipeError:  # the reader closed the pipe, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:
@@ -37,7 +37,7 @@ def main() -> None:
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    """Import what the command needs, and no more: a network takes seconds to import."""
+    """Import only what the command needs: a network takes seconds to import."""
     match arguments.command:
         case "check":
             from diffaug.commands.check import check
@@ -77,7 +77,7 @@ def _run(arguments: argparse.Namespace) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="diffaug",
-        description="What is done beside the pipeline.",
+        description="Commands besides the pipeline.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -88,29 +88,29 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("study", help="run every recipe and ratio of params.yaml as an experiment, and compare them")
     _add_export(commands)
     _add_sheet(commands)
-    again = commands.add_parser("regenerate", help="make one generated image again, alone, and compare it")
-    again.add_argument("id", help="such as img2img-000012, of the id column of data/generated")
+    again = commands.add_parser("regenerate", help="make a single generated image again, and compare it")
+    again.add_argument("id", help="such as img2img-000012, from the id column of data/generated")
     again.add_argument("--out", type=Path, help="the PNG to write (default: ID.png)")
-    use = commands.add_parser("use", help="put a preset over params.yaml, such as presets/bccd.yaml")
-    use.add_argument("preset", type=Path, help="a YAML file with what params.yaml is to say otherwise")
+    use = commands.add_parser("use", help="put a preset into params.yaml, such as presets/bccd.yaml")
+    use.add_argument("preset", type=Path, help="a YAML file with the values to change in params.yaml")
     use.add_argument("assignments", nargs="*", metavar="KEY=VALUE", help="such as train_det.steps=200")
     return parser
 
 
 def _add_export(commands: argparse._SubParsersAction) -> None:
-    export = commands.add_parser("export", help="write an image set as plain files, to look into it")
+    export = commands.add_parser("export", help="write an image set as plain files, to look at it")
     export.add_argument(
         "set",
         type=Path,
         help="such as data/real/cls (all its splits), data/merged/cls/train, or data/filtered/cls (by reason)",
     )
     export.add_argument(
-        "folder", type=Path, help="a new or empty folder: an ImageFolder, or a YOLO folder where the set has boxes"
+        "folder", type=Path, help="a new or empty folder: an ImageFolder, or a YOLO folder if the set has boxes"
     )
     export.add_argument(
         "--format",
         choices=("image_folder", "yolo", "coco"),
-        help="image_folder or yolo, by what the set has, if not given",
+        help="default: image_folder for labels, yolo for boxes",
     )
 
 
@@ -118,8 +118,8 @@ def _add_sheet(commands: argparse._SubParsersAction) -> None:
     sheet = commands.add_parser("sheet", help="draw one image over a grid of two settings, before a long run")
     sheet.add_argument("across", help="such as num_inference_steps=10,20,40, strength=0.3,0.5,0.7 or seed=1,2,3")
     sheet.add_argument("down", help="such as scheduler=ddim,euler_a, or 'prompt=a {class}|a drawn {class}'")
-    sheet.add_argument("--task", choices=("cls", "det"), help="whose modes (default: cls where it has images)")
-    sheet.add_argument("--mode", help="of generate.cls.modes or generate.det.modes (default: the first)")
+    sheet.add_argument("--task", choices=("cls", "det"), help="the task of the mode (default: cls if it has images)")
+    sheet.add_argument("--mode", help="one of generate.cls.modes or generate.det.modes (default: the first)")
     sheet.add_argument("--class", dest="class_name", help="the class to draw (default: the first)")
     sheet.add_argument("--out", type=Path, default=Path("sheet.png"), help="the PNG to write (default: sheet.png)")
 

@@ -1,4 +1,4 @@
-"""`diffaug regenerate`: one image of a run made again."""
+"""`diffaug regenerate`: makes one image of a run again."""
 
 from pathlib import Path
 
@@ -16,8 +16,8 @@ from diffaug.runtime.work import work_folder
 
 
 def regenerate(drawing: Drawing, params: GenerateParams, id: str) -> bytes:
-    """The PNG of one image of the plan, made again alone: drawn at its own place of its batch or, for a scene, composed
-    of objects that are drawn again. Raises UserError where the plan has no such image."""
+    """The PNG of one image of the plan, made again alone: drawn at its own place in its batch or, for a scene, composed
+    of objects that are drawn again. Raises UserError if the plan has no such image."""
     scene = next((scene for scene in drawing.plan.scenes if scene.id == id), None)
     if scene is None:
         return _draw_alone(drawing, id)[1]
@@ -33,11 +33,11 @@ def _draw_alone(drawing: Drawing, id: str) -> tuple[Job, bytes]:
                 source = drawing.source(job)
                 drawn = drawing.sampler.draw([job] * len(batch), {source.id: source} if source else {})
                 return job, drawing.encode(job, drawn.images()[place], drawing.sampler.flag(drawn)[place])
-    raise UserError(f"{id}: the present params.yaml plans no image with this id; see the id column of data/generated")
+    raise UserError(f"{id}: the current params.yaml plans no image with this id; see the id column of data/generated")
 
 
 def compare_again(params: Params, id: str, out: Path) -> str:
-    """Write one image made again, and say whether it is the same as in data/generated. Raises UserError."""
+    """Make one image again, write it, and say whether it is the same as in data/generated. Raises UserError."""
     drawing = Drawing(params.generate, make_plan(params.generate), work_folder("generate"), choose_device())
     data = regenerate(drawing, params.generate, id)
     with atomic_path(out) as temporary:
@@ -47,5 +47,5 @@ def compare_again(params: Params, id: str, out: Path) -> str:
     if kept == [data]:
         return "the same bytes as in data/generated"
     if kept:
-        return "not as in data/generated, which other settings, code, libraries or another device made"
-    return "there is no image of this id in data/generated to compare with"
+        return "not the same as in data/generated: that was made with other settings, code, libraries or another device"
+    return "data/generated has no image with this id to compare with"

@@ -28,14 +28,14 @@ _SETTING_KEYS = tuple(field.name for field in fields(Settings) if field.name not
 
 @dataclass(frozen=True)
 class Axis:
-    """A setting and the values that it takes along one side of the grid."""
+    """A setting and its values along one side of the grid."""
 
     name: str
     values: tuple[Any, ...]
 
     @classmethod
     def parse(cls, text: str) -> "Axis":
-        """From `name=value,value,...`; prompts are divided by `|`. Raises UserError."""
+        """From `name=value,value,...`; prompts are separated by `|`. Raises UserError."""
         name, _, values = text.partition("=")
         allowed = (*_JOB_KEYS, *_SETTING_KEYS)
         if name not in allowed or not values:
@@ -50,21 +50,21 @@ class Axis:
         return cls(name, tuple(chosen))
 
     def put(self, job: Job, value: Any, names: Sequence[str]) -> Job:
-        """The job with this value; `{class}` in a prompt is its class, of `names`."""
+        """The job with this value; `{class}` in a prompt is replaced by its class, from `names`."""
         if self.name == "prompt":
             return replace(job, prompt=value.replace("{class}", names[job.label] if job.label >= 0 else "object"))
         if self.name == "negative_prompt":
             settings = replace(job.settings, negative=bool(value))
             return replace(job, negative_prompt=value, settings=settings)
         if self.name == "strength" and not job.settings.strength:
-            raise UserError(f"strength: {job.mode} has none here; choose another --mode")
+            raise UserError(f"strength: mode {job.mode} has no strength; choose another --mode")
         if self.name in _JOB_KEYS:
             return replace(job, **{self.name: value})
         return replace(job, settings=replace(job.settings, **{self.name: value}))
 
 
 def first_job(plan: Plan, task: str, mode: str | None, class_name: str | None) -> Job:
-    """The plan's first job of this task ("cls" or "det"), mode and class. Raises UserError where it has none."""
+    """The plan's first job of this task ("cls" or "det"), mode and class. Raises UserError if it has none."""
     names = plan.cls.names if task == "cls" else plan.det.names
     jobs = plan.images if task == "cls" else (*plan.parts, *plan.items)
     if class_name is not None and class_name not in names:
@@ -76,7 +76,7 @@ def first_job(plan: Plan, task: str, mode: str | None, class_name: str | None) -
     modes = ", ".join(sorted({job.mode for job in jobs})) or "none"
     wanted = " and ".join(f"--{name} {value}" for name, value in (("mode", mode), ("class", class_name)) if value)
     raise UserError(
-        f"{wanted or task}: generate.{task} draws no such image, but of modes: {modes}; add it to generate.{task}.modes"
+        f"{wanted or task}: generate.{task} draws no such image, only modes: {modes}; add it to generate.{task}.modes"
     )
 
 
@@ -96,7 +96,7 @@ def sheet(
         except ValueError as error:
             raise UserError(f"sheet: {error}") from None
     sampler.check(list(cells.values()), [])
-    sampler.draw([job], sources)  # a first call compiles and allocates, which is no image's fault
+    sampler.draw([job], sources)  # the first call compiles and allocates, so it is not timed
     drawn: dict[tuple[int, int], Cell] = {}
     for place, wanted in tqdm(cells.items(), desc="sheet", unit="image"):
         start = time.perf_counter()
@@ -114,9 +114,9 @@ def sheet(
 def write_sheet(
     params: Params, across: Axis, down: Axis, task: str | None, mode: str | None, class_name: str | None, out: Path
 ) -> Job:
-    """Write the first image of a task, mode and class with every pair of two settings; the job that it is of.
+    """Write the first image of a task, mode and class with every pair of two settings; returns its job.
 
-    task: by default the one that has images; mode, class_name: by default the first. Raises UserError.
+    task: default: the one that has images; mode, class_name: default: the first. Raises UserError.
     """
     plan = make_plan(params.generate)
     task = task or ("cls" if len(plan.cls) else "det")

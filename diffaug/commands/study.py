@@ -1,4 +1,4 @@
-"""`diffaug study`: the pipeline once for every recipe and ratio, as DVC experiments."""
+"""`diffaug study`: runs the pipeline once for every recipe and ratio, as DVC experiments."""
 
 import json
 import os
@@ -22,12 +22,12 @@ _PIPELINE = ("dvc.yaml", "dvc.lock", "diffaug", "stages", "prompts")  # and para
 
 
 def experiment(run: Run) -> str:
-    """The name of its experiment, below the commit that it starts from."""
+    """The name of its experiment; experiments are listed by the commit on which they are based."""
     return f"study-{run.recipe.replace('_', '-')}-{run.ratio:g}".replace(".", "p")
 
 
 def plan_study(params: Params) -> list[Run]:
-    """The runs that the params ask for, in their order. Raises UserError where one could not be run."""
+    """The runs of the params, in their order. Raises UserError if one cannot be run."""
     runs = [Run(recipe, ratio) for recipe, ratios in params.study.items() for ratio in ratios]
     if not runs:
         raise UserError("params.yaml: study: no recipe is given; name some with their ratios, such as synthetic: [1.0]")
@@ -44,7 +44,7 @@ def plan_study(params: Params) -> list[Run]:
 
 
 def study(params: Params) -> str:
-    """Run what the study lacks, write metrics/study.csv and metrics/study.png; the table as text. Raises UserError."""
+    """Do the missing runs, write metrics/study.csv and metrics/study.png; the table as text. Raises UserError."""
     rows = study_rows(run_study(plan_study(params), params))
     if not rows:
         raise UserError("study: no run added anything to either task; see the section study of params.yaml")
@@ -54,11 +54,11 @@ def study(params: Params) -> str:
 
 
 def run_study(runs: Sequence[Run], params: Params) -> list[tuple[Run, dict[str, Any]]]:
-    """Every run's metrics. Runs that are done stay done; each of the others is an experiment in a folder of its own,
-    which takes what is cached and leaves the workspace alone.
+    """Every run's metrics. Finished runs are not repeated; each of the others is an experiment in its own folder, which
+    uses the cache and does not change the workspace.
 
-    Raises UserError where the workspace has changes (they would be part of every run), where the pipeline has not run,
-    or where an experiment fails.
+    Raises UserError if the workspace has changes (they would be part of every run), if the pipeline has not run, or if
+    an experiment fails.
     """
     _refuse_changes()
     results = []
@@ -71,22 +71,22 @@ def run_study(runs: Sequence[Run], params: Params) -> list[tuple[Run, dict[str, 
             command = [sys.executable, "-m", "dvc", "exp", "run", "--temp", "--name", experiment(run)]
             command += [argument for change in changes for argument in ("-S", change)]
             command += [argument for path in _weights(params) for argument in ("--copy-paths", path)]
-            # The stages of dvc.yaml run by the name python: it is to be the one that runs this.
+            # The stages of dvc.yaml call `python`, which must be the interpreter that runs this.
             path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
             if subprocess.run(command, env={**os.environ, "PATH": path}, check=False).returncode:
                 raise UserError(
-                    f"study: {experiment(run)} failed, see above; what is done is kept: mend it and run "
+                    f"study: {experiment(run)} failed, see above; finished runs are kept: correct the error and run "
                     "`diffaug study` again"
                 )
             found = _metrics(run)
         if found is None:
-            raise UserError(f"study: {experiment(run)} left no {METRICS_FILE}; run `dvc exp show` to see what it did")
+            raise UserError(f"study: {experiment(run)} wrote no {METRICS_FILE}; run `dvc exp show` to see why")
         results.append((run, found))
     return results
 
 
 def _weights(params: Params) -> list[str]:
-    """Initial weights that the params name by a path below the project, which a folder of its own would lack."""
+    """Initial weights that the params name by a path below the project; an experiment's own folder would lack them."""
     named = [params.train_cls.weights, params.train_det.weights]
     return [one for one in named if isinstance(one, str) and not Path(one).is_absolute() and Path(one).is_file()]
 
@@ -95,7 +95,7 @@ def _refuse_changes() -> None:
     changed = [line for line in _git("status", "--porcelain").splitlines() if not line.startswith("??")]
     if changed:
         raise UserError(
-            f"study: {changed[0].split()[-1]} has changes that no commit holds; they would be part of every run: run "
+            f"study: {changed[0].split()[-1]} has uncommitted changes, which would be part of every run: run "
             "`dvc repro`, then `git commit -a`"
         )
     if not _git("ls-files", "dvc.lock"):
@@ -103,10 +103,10 @@ def _refuse_changes() -> None:
 
 
 def _metrics(run: Run) -> dict[str, Any] | None:
-    """What the experiment of this name wrote, if it began from the commit that is checked out, or from another with the
-    same pipeline: a commit of other files, or of further runs to the study, does not undo what is done."""
+    """The metrics of the experiment of this name, if it is based on the checked-out commit, or on another with the same
+    pipeline: commits that change other files, or add runs to the study, do not invalidate finished runs."""
     for line in _git("for-each-ref", "--format=%(refname)", "refs/exps").splitlines():
-        # refs/exps/FIRST 2 DIGITS/THE OTHER 38/NAME, of the commit that it began from
+        # refs/exps/FIRST 2 DIGITS/THE OTHER 38/NAME, of the commit on which it is based
         parts = line.split("/")
         if len(parts) == 5 and parts[4] == experiment(run) and _same_pipeline(parts[2] + parts[3]):
             return json.loads(_git("show", f"{line}:{METRICS_FILE.as_posix()}"))

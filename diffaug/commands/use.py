@@ -1,4 +1,4 @@
-"""Presets: what params.yaml says otherwise for a case, put over it with its comments kept."""
+"""Presets: values for a certain case, put into params.yaml, whose comments are kept."""
 
 import io
 from pathlib import Path
@@ -15,10 +15,10 @@ from diffaug.runtime.files import atomic_path
 
 
 def use_preset(preset: Path, assignments: list[str], params: Path = Path("params.yaml")) -> list[str]:
-    """Put the preset, then the `KEY=VALUE` assignments, over params.yaml, and return the keys that changed.
+    """Put the preset, then the `KEY=VALUE` assignments, into params.yaml, and return the changed keys.
 
-    A mapping with another `source` replaces the old one, others are merged key by key. The file stays as it was where
-    the result is no valid params.yaml. Raises UserError.
+    A mapping with another `source` replaces the old one; others are merged key by key. The file is not changed if the
+    result is not a valid params.yaml. Raises UserError.
     """
     base, over = _read(params), _read(preset)
     changed = _put(base, over, "")
@@ -49,7 +49,7 @@ def _yaml() -> YAML:
 
 
 def _represent_null(representer: Any, _: None) -> Any:
-    """As people write it; the library would leave the place empty."""
+    """Write the word null; the library would write nothing."""
     return representer.represent_scalar("tag:yaml.org,2002:null", "null")
 
 
@@ -64,7 +64,7 @@ def _read(path: Path) -> Any:
 
 
 def _assigned(assignment: str) -> dict[str, Any]:
-    """{"a": {"b": value}} of a.b=value, the value read as YAML."""
+    """{"a": {"b": value}} of a.b=value, with the value read as YAML."""
     key, equals, text = assignment.partition("=")
     if not equals or not key:
         raise UserError(f"{assignment!r} is not KEY=VALUE, such as train_det.steps=200")
@@ -94,15 +94,15 @@ def _put(base: CommentedMap, over: dict[str, Any], where: str) -> list[str]:
 
 
 def _comment_after(base: CommentedMap, key: str) -> str:
-    """The comment that follows a key's value; of a mapping that goes, only what stands below it: it is about what comes
-    next."""
+    """The comment that follows a key's value; for a mapping that is replaced, only the comment lines below it, since
+    they describe the next key."""
     token = _token(base, key)
     text = token.value if token else ""
     return "\n" + text.partition("\n")[2] if _is_block(base[key]) and text else text
 
 
 def _take_comment_below(base: CommentedMap) -> str:
-    """What stands below the mapping's last value, taken away from it: it is about what comes next, below a new key."""
+    """Remove and return the comment lines below the mapping's last value: they describe the next key."""
     token = _token(base, list(base)[-1]) if base else None
     own, newline, below = token.value.partition("\n") if token else ("", "", "")
     if token is None or not below.strip():
@@ -112,7 +112,7 @@ def _take_comment_below(base: CommentedMap) -> str:
 
 
 def _token(base: CommentedMap, key: str) -> CommentToken | None:
-    """The comment after a key's value, which the library keeps with the last key in it."""
+    """The comment after a key's value, which the library stores at the last key inside the value."""
     while _is_block(base[key]):
         base = base[key]
         key = list(base)[-1]
@@ -134,7 +134,7 @@ def _in_one_line(value: Any) -> Any:
         sequence = CommentedSeq([_in_one_line(item) for item in value])
         sequence.fa.set_flow_style()
         return sequence
-    return float(value) if isinstance(value, float) else value  # 1e-3 would be read as text
+    return float(value) if isinstance(value, float) else value  # YAML would read 1e-3 as text
 
 
 def _same_source(old: dict[str, Any], new: dict[str, Any]) -> bool:

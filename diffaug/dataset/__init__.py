@@ -1,1 +1,1 @@
-"""The image table: records, their provenance, and pictures as bytes."""
+"""The image table: records, their provenance, and encoded images."""

@@ -1,4 +1,4 @@
-"""Pictures in and out: decoding with checks, one way of encoding, fitting a size."""
+"""Decoding images with checks, encoding them in one way, scaling them."""
 
 import io
 import struct
@@ -11,10 +11,10 @@ from PIL.PngImagePlugin import PngInfo
 
 from diffaug.runtime.errors import UserError
 
-_PNG_LEVEL = 6  # pinned: the level is part of the bytes, and so of the identity of every image
+_PNG_LEVEL = 6  # fixed, since the level changes the bytes, and so the hash of every image
 _KEPT_MODES = ("L", "RGB")
 _ORIENTATION = 0x0112
-# Read by hand, since ImageOps.exif_transpose writes the EXIF anew and so fails on a whole photograph with an odd tag.
+# Read here, since ImageOps.exif_transpose rewrites the EXIF and so fails on a valid photograph with an odd tag.
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -24,7 +24,7 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-# What Pillow raises for damaged files and EXIF; ImportError comes from Ultralytics, which wraps Image.open.
+# Pillow's errors for damaged files and EXIF; ImportError comes from Ultralytics, which wraps Image.open.
 _UNREADABLE = (OSError, SyntaxError, ValueError, TypeError, struct.error, ImportError, Image.DecompressionBombError)
 
 
@@ -39,15 +39,15 @@ def encode_png(image: Image.Image, text: Mapping[str, str] | None = None) -> byt
 
 
 def size_and_mode(data: bytes) -> tuple[tuple[int, int], str]:
-    """(width, height) in pixels and colour mode ("L" or "RGB") of stored bytes, from the header alone."""
+    """(width, height) in pixels and colour mode ("L" or "RGB") of stored bytes, from only the header."""
     with Image.open(io.BytesIO(data)) as image:
         return image.size, image.mode
 
 
 def canonical(data: bytes, name: str) -> bytes:
-    """A file's bytes as they are stored: a plain upright JPEG as it came, anything else decoded and encoded as PNG.
+    """A file's bytes as they are stored: a plain upright JPEG unchanged, anything else decoded and encoded as PNG.
 
-    Raises UserError with `name` where the file is not a readable image.
+    Raises UserError with `name` if the file is not a readable image.
     """
     image = decode(data, name)
     opened = Image.open(io.BytesIO(data))
@@ -56,18 +56,18 @@ def canonical(data: bytes, name: str) -> bytes:
 
 
 def decode(data: bytes, name: str) -> Image.Image:
-    """The image as "L" or "RGB", uint8, turned upright. `name` goes into the message of the UserError.
+    """The image as "L" or "RGB", uint8, turned upright. `name`: for the message of the UserError.
 
-    Grey stays grey; 16-bit grey is scaled to 8 bits; CMYK, palettes and others become RGB; transparency is put on
-    white; an EXIF rotation is applied.
+    Grey stays grey; 16-bit grey is scaled to 8 bits; CMYK, palettes and others become RGB; transparency is put on a
+    white background; an EXIF rotation is applied.
     """
     try:
         image: Image.Image = Image.open(io.BytesIO(data))
         image.load()
         turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
     except _UNREADABLE as error:
-        # Ultralytics' opener asks for a package of HEIF images wherever Pillow knows no format.
-        reason = "in none of Pillow's formats" if isinstance(error, ImportError) else error
+        # If Pillow does not know the format, Ultralytics' wrapper asks for a package of HEIF images.
+        reason = "not in a format of Pillow" if isinstance(error, ImportError) else error
         raise UserError(f"{name}: not a readable image ({reason}); replace or remove the file") from None
     if turn is not None:
         image = image.transpose(turn)
@@ -85,14 +85,14 @@ def _eight_bits(image: Image.Image, name: str) -> Image.Image:
     pixels = np.asarray(image, dtype=np.float64)
     if image.mode.startswith("F") or pixels.min() < 0 or pixels.max() > 65535:
         raise UserError(
-            f"{name}: {image.mode} pixels from {pixels.min():g} to {pixels.max():g} have no agreed white; "
-            "save the image with 8 or 16 bits a channel"
+            f"{name}: {image.mode} pixels from {pixels.min():g} to {pixels.max():g} have no defined white level; "
+            "save the image with 8 or 16 bits per channel"
         )
     return Image.fromarray(np.round(pixels / 257).astype(np.uint8))
 
 
 def read_file(path: Path) -> bytes:
-    """A file as `canonical` stores it. Raises UserError with the file's name."""
+    """A file's bytes, converted by `canonical`. Raises UserError with the file's name."""
     try:
         return canonical(path.read_bytes(), str(path))
     except OSError as error:

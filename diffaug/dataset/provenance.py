@@ -1,4 +1,4 @@
-"""How a synthetic image was made: the columns of its row, and the JSON of what has no column of its own."""
+"""How a synthetic image was made: the columns of its row, and a JSON text for the other settings."""
 
 import json
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ _PASTED, _PARTS, _CONTROLNET = "pasted", "parts", "controlnet"
 
 @dataclass(frozen=True)
 class Part:
-    """The part of a real scene that is drawn anew.
+    """The part of a real scene that is redrawn.
 
     region: (left, top, right, bottom) in the pixels of the scene; object: the number of the box that is redrawn, -1 for
     none; padding, feather: pixels, see `diffaug.pictures.masks`.
@@ -24,7 +24,7 @@ class Part:
 
 @dataclass(frozen=True)
 class DrawnPart:
-    """A part, and what it was drawn with."""
+    """A part, and the settings with which it was drawn."""
 
     part: Part
     prompt: str
@@ -34,8 +34,8 @@ class DrawnPart:
 
 @dataclass(frozen=True)
 class Composition:
-    """What makes a scene differ from its photograph: the (left, top, width, height) of pasted objects, and the parts
-    that were drawn anew."""
+    """The differences of a scene from its photograph: the (left, top, width, height) of pasted objects, and the redrawn
+    parts."""
 
     pasted: tuple[tuple[int, int, int, int], ...] = ()
     parts: tuple[DrawnPart, ...] = ()
@@ -54,7 +54,7 @@ class Composition:
         return cls(tuple(tuple(box) for box in content.get(_PASTED, [])), parts)
 
     def content(self) -> dict[str, Any]:
-        """What `read` reads."""
+        """The content that `read` reads."""
         parts = [
             asdict(one.part) | {"prompt": one.prompt, "seed": one.seed, "strength": one.strength} for one in self.parts
         ]
@@ -63,10 +63,10 @@ class Composition:
 
 @dataclass(frozen=True, kw_only=True)
 class Lineage:
-    """The columns that say how a synthetic image was made; all None for a real one.
+    """The columns that describe how a synthetic image was made; all None for a real one.
 
-    source_id: the real train image that it was made from; strength: 0 to 1, how far it went from there; flagged: what
-    the safety checker of the model said; index: its number among the images of its mode.
+    source_id: the real train image from which it was made; strength: 0 to 1, how much it was changed; flagged: the
+    result of the model's safety checker; index: its number among the images of its mode.
     """
 
     source_id: str | None = None
@@ -103,7 +103,7 @@ class Provenance(Lineage):
 
 
 def models_of(model: str | None, licence: str | None, settings: str | None) -> set[tuple[str, str | None]]:
-    """The models that a row owes its image to, each with its licence: by the columns of that name."""
+    """The models that drew a row's image, each with its licence, from the row's columns of these names."""
     content = json.loads(settings or "{}")
     found = {(model, licence)} if model else set()
     if content.get(_CONTROLNET):

@@ -26,12 +26,12 @@ _ABOUT = b"diffaug"  # the key in the metadata of a Parquet file
 
 @dataclass(frozen=True, kw_only=True)
 class Record(Lineage):
-    """One image and what is known of it.
+    """One image and its data.
 
-    image: encoded bytes (PNG or JPEG); sha256: of these bytes. label: class of a classification image, else None.
+    image: encoded bytes (PNG or JPEG); sha256: of these bytes. label: class of a classification image, otherwise None.
     bbox: boxes as (x, y, width, height) in pixels from the top left; category: their class numbers. origin: real or
-    synthetic. added_by: the recipe by which merge added the row; None for an image that was there before. settings: of
-    a synthetic image, the JSON text of what `Provenance` holds and no column of its own has.
+    synthetic. added_by: the recipe with which merge added the row; None for other rows. settings: for a synthetic
+    image, the JSON text of all in `Provenance` that has no column of its own.
     """
 
     id: str
@@ -67,8 +67,8 @@ def make_record(id: str, data: bytes, split: str, **columns: Any) -> Record:
 
 @dataclass(frozen=True)
 class ImageSet:
-    """Class names and records, sorted by id. A task that is switched off has neither. about: what the set says of
-    itself as a whole, such as how merge made it."""
+    """Class names and records, sorted by id. A task that is switched off has neither. about: metadata of the whole set,
+    such as how merge made it."""
 
     names: tuple[str, ...]
     records: tuple[Record, ...]
@@ -82,7 +82,7 @@ class ImageSet:
 
 
 def features(names: Sequence[str]) -> Features:
-    """The columns of the table, for classes of these names."""
+    """The columns of the table, for these class names."""
     label = ClassLabel(names=list(names)) if names else Value("int64")
     provenance = {
         column: Value({"str": "string", "int": "int64", "float": "float64", "bool": "bool"}[_plain(column)])
@@ -119,10 +119,10 @@ def write_set(
 ) -> None:
     """Write the set as `part-*.parquet`, the same bytes for the same records.
 
-    Shards hold fixed ranges: the n-th thousand of the rows sorted by id or, where `shard` names each record's part,
-    what it says; so a larger set appends and rewrites nothing. about: what the set says of itself, kept as JSON in the
+    Shards hold fixed ranges: the n-th thousand of the rows sorted by id or, if `shard` is given, the part that it names
+    for each record; so a larger set appends files and rewrites none. about: metadata of the set, kept as JSON in the
     metadata of every file.
-    Raises UserError where two records have one id.
+    Raises UserError if two records have the same id.
     """
     rows = sorted(records, key=lambda record: record.id)
     for before, after in itertools.pairwise(rows):
@@ -140,8 +140,8 @@ def write_shards(
     shards: Iterable[tuple[str, Iterable[Record]]],
     about: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write `part-NAME.parquet` for every shard and its records, which are taken one by one: a set of any size is
-    written with the memory of a hundred images. Other files of the folder are removed."""
+    """Write `part-NAME.parquet` for every shard and its records, which are taken one by one: a set of any size needs
+    only the memory of a hundred images. Other files of the folder are removed."""
     folder.mkdir(parents=True, exist_ok=True)
     schema = features(names).arrow_schema
     if about:
@@ -171,8 +171,8 @@ def _row(record: Record) -> dict[str, Any]:
 def read_set(folder: Path) -> ImageSet:
     """The set, sorted by id, every image checked against its hash.
 
-    Raises UserError where the folder holds no table, a file or an image is damaged, a row stands in another split's
-    folder, or a synthetic row stands outside train.
+    Raises UserError if the folder has no table, a file or an image is damaged, a row is in another split's folder, or a
+    synthetic row is outside train.
     """
     files = sorted(folder.glob("part-*.parquet"))
     if not files:

@@ -1,1 +1,1 @@
-"""The detector: Ultralytics' networks, trained under a step budget, as plain tensors and JSON on disk."""
+"""The detector: Ultralytics' networks, trained under a step budget, stored as plain tensors and JSON."""

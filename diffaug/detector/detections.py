@@ -1,10 +1,10 @@
-"""What a detector found in one image."""
+"""The detections in one image."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-MAX_DETECTIONS = 100  # an image, as in COCO
+MAX_DETECTIONS = 100  # per image, as in COCO
 
 
 @dataclass(frozen=True)

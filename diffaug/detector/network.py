@@ -19,9 +19,9 @@ from diffaug.hub.weights import fetch_release, load_matching, read_weights
 
 
 def build(params: TrainDetParams, names: tuple[str, ...]) -> DetectionModel:
-    """The network with random weights or, by name and shape, those of a .safetensors file or of a release.
+    """The network with random weights or, matched by name and shape, those of a .safetensors file or a release.
 
-    Raises UserError where Ultralytics knows no such model, or no tensor fits.
+    Raises UserError if Ultralytics knows no such model, or no tensor fits.
     """
     model = network(params.model, names)
     key = "train_det.weights"
@@ -34,9 +34,9 @@ def build(params: TrainDetParams, names: tuple[str, ...]) -> DetectionModel:
 
 
 def network(architecture: str | dict[str, Any], names: tuple[str, ...]) -> DetectionModel:
-    """A YOLO or RT-DETR for these classes with random weights; `architecture`: a name, a path or what model.json says.
+    """A YOLO or RT-DETR for these classes with random weights; `architecture`: a name, a path or model.json's content.
 
-    Raises UserError where Ultralytics knows no such detector.
+    Raises UserError if Ultralytics knows no such detector.
     """
     try:
         layers = yaml_model_load(architecture) if isinstance(architecture, str) else architecture
@@ -48,7 +48,9 @@ def network(architecture: str | dict[str, Any], names: tuple[str, ...]) -> Detec
             "allowed are its architectures, such as yolo11n.yaml, yolov8s.yaml or rtdetr-l.yaml, or a .yaml file's path"
         ) from None
     if not type(model.model[-1]).__name__.endswith(("Detect", "RTDETRDecoder")):
-        raise UserError(f"params.yaml: train_det.model: {architecture!r} is no detector; give one such as yolo11n.yaml")
+        raise UserError(
+            f"params.yaml: train_det.model: {architecture!r} is not a detector; give one, such as yolo11n.yaml"
+        )
     model.names = dict(enumerate(names))
     return model
 
@@ -63,7 +65,7 @@ def save_detector(folder: Path, model: DetectionModel, params: TrainDetParams, n
 
 
 def open_detector(folder: Path) -> tuple[DetectionModel, dict[str, Any]]:
-    """The saved network and the facts of `model.json`. Raises UserError where the folder holds none."""
+    """The saved network and the content of `model.json`. Raises UserError if the folder has no model."""
     try:
         facts = json.loads((folder / "model.json").read_text(encoding="utf-8"))
     except FileNotFoundError:

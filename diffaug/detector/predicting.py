@@ -1,4 +1,4 @@
-"""What a trained detector finds in images."""
+"""Detections of a trained detector."""
 
 # ruff: noqa: I001 - Ultralytics reads its environment when it is imported, so its home comes first.
 import diffaug.detector.ultralytics_home  # noqa: F401
@@ -26,26 +26,26 @@ MIN_CONFIDENCE = 0.001
 
 
 def load_detector(folder: Path) -> tuple[Model, dict[str, Any]]:
-    """The model, ready to predict in Ultralytics, and the facts of `model.json`.
+    """The model, ready to predict in Ultralytics, and the content of `model.json`.
 
-    Raises UserError where the folder holds none.
+    Raises UserError if the folder has no model.
     """
     LOGGER.setLevel(logging.ERROR)
     network, facts = open_detector(folder)
-    # The wrapper's own network is thrown away; the kind decides how images go in and boxes come out.
+    # The wrapper's own network is replaced; the wrapper's kind decides the input and output processing.
     wrapper: Model = RTDETR("rtdetr-l.yaml") if isinstance(network, RTDETRDetectionModel) else YOLO("yolo11n.yaml")
     wrapper.model = network
     return wrapper, facts
 
 
 def detect(yolo: Model, records: Sequence[Record], image_size: int, device: torch.device) -> list[Detections]:
-    """Every image's detections down to a confidence of 0.001, at most 100 an image, in the image's own pixels."""
+    """Every image's detections down to a confidence of 0.001, at most 100 per image, in pixels of the image."""
     bar = tqdm(records, desc="detecting", unit="image", mininterval=1.0, leave=False)
     return [detect_batch(yolo, [to_rgb_array(record.open())], image_size, device)[0] for record in bar]
 
 
 def detect_batch(yolo: Model, images: Sequence[np.ndarray], image_size: int, device: torch.device) -> list[Detections]:
-    """The same of RGB pixels, uint8 (H, W, 3), all of one size, in one batch."""
+    """The same for RGB pixels, uint8 (H, W, 3), all of one size, in one batch."""
     found = yolo.predict(
         [_bgr(one) for one in images],
         imgsz=image_size,
@@ -63,6 +63,6 @@ def _bgr(pixels: np.ndarray) -> np.ndarray:
 
 
 def embed(yolo: Model, images: Sequence[Image.Image], image_size: int, device: torch.device) -> torch.Tensor:
-    """Features float32 (N, D) of RGB images: the network's last layer before its head, averaged over the picture."""
+    """Features float32 (N, D) of RGB images: the network's last layer before its head, averaged over the image."""
     bgr = [_bgr(np.asarray(image)) for image in images]
     return torch.stack([yolo.embed(one, imgsz=image_size, device=device.type, verbose=False)[0].cpu() for one in bgr])

@@ -23,22 +23,22 @@ from diffaug.detector.network import build
 from diffaug.runtime.errors import UserError
 from diffaug.params.train_det import TrainDetParams
 
-# Beyond mosaic, scale, shift and colour, which both arms have anyway.
+# In addition to mosaic, scale, shift and colour, which both arms use.
 _CLASSIC = {"degrees": 10.0, "shear": 2.0, "mixup": 0.3, "cutmix": 0.3}
 _INTEGRATIONS = ("clearml", "comet", "dvc", "mlflow", "neptune", "raytune", "tensorboard", "wandb", "sync")
 
 
 @dataclass(frozen=True)
 class TrainedDetector:
-    """The best averaged weights by val mAP50-95, and a row for every evaluation: step, losses, val metrics."""
+    """The best averaged weights by val mAP50-95, and one row per evaluation: step, losses, val metrics."""
 
     model: DetectionModel
     history: list[dict[str, float]]
 
 
 class _Passes(Sampler[int]):
-    """`samples` of the endless indices at every pass, so that an "epoch" of Ultralytics is a number of steps, the same
-    for both arms however many images each has."""
+    """`samples` of the endless indices per pass, so that an "epoch" of Ultralytics is a fixed number of steps, the same
+    for both arms, however many images each has."""
 
     def __init__(self, indices: Iterator[int], samples: int) -> None:
         self._samples = samples
@@ -52,7 +52,7 @@ class _Passes(Sampler[int]):
 
 
 class _StepTrainer(DetectionTrainer):
-    """Ultralytics' trainer with a budget of steps; it keeps the best weights in memory and writes no checkpoint."""
+    """Ultralytics' trainer with a step budget; it keeps the best weights in memory and writes no checkpoint."""
 
     steps_per_epoch = 1
     indices: Iterator[int]
@@ -67,8 +67,8 @@ class _StepTrainer(DetectionTrainer):
         dataset = self.build_dataset(dataset_path, mode, batch_size)
         if len(dataset) != self.images:
             raise UserError(
-                f"train_det: Ultralytics takes {len(dataset)} of {self.images} images (it wants 10 pixels a side); "
-                "leave the others out of the data"
+                f"train_det: Ultralytics uses {len(dataset)} of {self.images} images (it needs 10 pixels per side); "
+                "remove the others from the data"
             )
         generator = torch.Generator().manual_seed(self.args.seed)
         return InfiniteDataLoader(
@@ -121,11 +121,11 @@ def train_detector(
     indices: Iterator[int],
     classic: bool = False,
 ) -> TrainedDetector:
-    """Train for exactly `params.steps` steps on `data_yaml` (a YOLO folder of one's own: caches are written beside it).
+    """Train for exactly `params.steps` steps on `data_yaml` (in its own YOLO folder: caches are written next to it).
 
-    indices: the train images, sorted by name, in the order in which they are seen. classic: with rotation, shear, MixUp
-    and CutMix on top of what Ultralytics does anyway.
-    Raises UserError where the model or the weights are unknown, or the loss is not a number.
+    indices: the train images, sorted by name, in the order in which they are used. classic: with rotation, shear, MixUp
+    and CutMix in addition to Ultralytics' default augmentation.
+    Raises UserError if the model or the weights are unknown, or the loss is not a number.
     """
     LOGGER.setLevel(logging.ERROR)
     SETTINGS.update({key: False for key in _INTEGRATIONS if key in SETTINGS})
@@ -176,6 +176,6 @@ def train_detector(
         trainer.add_callback("on_train_batch_end", lambda _: bar.update())
         trainer.train()
     if trainer.batch_size != params.batch_size:
-        raise UserError(f"{label}: batches of {params.batch_size} do not fit the memory; lower train_det.batch_size")
+        raise UserError(f"{label}: batches of {params.batch_size} do not fit in the memory; lower train_det.batch_size")
     model.cpu().float().load_state_dict(trainer.best_state)
     return TrainedDetector(model.eval(), trainer.history)

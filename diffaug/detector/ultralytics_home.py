@@ -1,4 +1,4 @@
-"""Imported before Ultralytics: gives it a private home, and keeps it from the network, from DVC and from installing."""
+"""Imported before Ultralytics: gives it a private home; forbids the network, DVC and installing packages."""
 
 import importlib.util
 import os
@@ -14,7 +14,7 @@ os.environ["YOLO_VERBOSE"] = "false"
 
 
 def _font() -> None:
-    """Ultralytics downloads a font unless one lies here; matplotlib brings one along."""
+    """Ultralytics downloads a font unless one is here; use the one that comes with matplotlib."""
     spec = importlib.util.find_spec("matplotlib")
     if spec and spec.origin:
         source = Path(spec.origin).parent / "mpl-data/fonts/ttf/DejaVuSans.ttf"

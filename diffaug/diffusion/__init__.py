@@ -1,1 +1,1 @@
-"""Diffusion models: where they are, what they may be used for, how they are opened, what they can do."""
+"""Diffusion models: opening them, their schedulers, and what they can do."""

@@ -1,4 +1,4 @@
-"""What a pipeline can do, asked of its call: the pipelines of the modes, their arguments, their size."""
+"""What a pipeline can do, read from its call: the pipelines of the modes, their arguments, their size."""
 
 import inspect
 from collections.abc import Iterable, Mapping
@@ -11,9 +11,9 @@ from diffaug.runtime.errors import UserError
 
 
 def pipeline_for(mode: str, loaded: Any, controlnet: Any | None = None) -> Any:
-    """A pipeline of this mode that shares the loaded one's networks. Raises UserError where the model has no such.
+    """A pipeline of this mode that shares the loaded one's networks. Raises UserError if the model has none.
 
-    mode: txt2img, img2img or inpaint; with a `controlnet`, guided by it.
+    mode: txt2img, img2img or inpaint; if a `controlnet` is given, with a ControlNet.
     """
     auto = {
         "txt2img": AutoPipelineForText2Image,
@@ -24,7 +24,7 @@ def pipeline_for(mode: str, loaded: Any, controlnet: Any | None = None) -> Any:
     try:
         pipeline = auto.from_pipe(loaded, **extra)
     except (ValueError, AttributeError) as error:
-        # A pipeline that the Auto classes do not know is what it is: most draw from a text.
+        # A pipeline that the Auto classes do not know is used as it is: most draw from a text.
         if mode != "txt2img" or controlnet is not None or "image" in _required(loaded):
             wanted = f"{mode} with a ControlNet" if controlnet is not None else mode
             raise UserError(
@@ -33,7 +33,7 @@ def pipeline_for(mode: str, loaded: Any, controlnet: Any | None = None) -> Any:
             ) from None
         pipeline = loaded
     if getattr(pipeline, "watermark", None) is not None:
-        pipeline.watermark = None  # an invisible mark on all synthetic images is what a classifier would learn
+        pipeline.watermark = None  # a classifier would learn an invisible mark on all synthetic images
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 
@@ -55,7 +55,7 @@ def refuse_unknown(pipeline: Any, arguments: Iterable[str]) -> None:
 
 
 def native_size(pipeline: Any) -> tuple[int, int]:
-    """(width, height) in pixels that the model was trained for. Raises UserError where it does not say."""
+    """(width, height) in pixels that the model was trained for. Raises UserError if the model does not state it."""
     network = getattr(pipeline, "unet", None) or getattr(pipeline, "transformer", None)
     sample = getattr(pipeline, "default_sample_size", None) or getattr(
         getattr(network, "config", None), "sample_size", None
@@ -63,7 +63,7 @@ def native_size(pipeline: Any) -> tuple[int, int]:
     factor = getattr(pipeline, "vae_scale_factor", None)
     if not sample or not factor:
         raise UserError(
-            f"params.yaml: generate.height: {type(pipeline).__name__} does not say what size it draws; give height and "
+            f"params.yaml: generate.height: {type(pipeline).__name__} does not state its image size; give height and "
             "width, such as 1024"
         )
     height, width = (sample, sample) if isinstance(sample, int) else sample
@@ -71,13 +71,13 @@ def native_size(pipeline: Any) -> tuple[int, int]:
 
 
 def tokenizers(pipeline: Any) -> list[Any]:
-    """The pipeline's tokenizers that say how much they read."""
+    """The pipeline's tokenizers that state their maximum length."""
     found = [part for name, part in pipeline.components.items() if name.startswith("tokenizer")]
     return [part for part in found if part is not None and getattr(part, "model_max_length", 10**9) < 10**6]
 
 
 def refuse_long_prompts(pipeline: Any, texts: Iterable[str], key: str) -> None:
-    """Raises UserError where a text is too long for the text encoder that reads the most."""
+    """Raises UserError if a text is too long for the text encoder with the largest limit."""
     readers = tokenizers(pipeline)
     if readers:
         refuse_truncation(max(readers, key=lambda reader: reader.model_max_length), texts, key)

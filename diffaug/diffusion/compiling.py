@@ -1,4 +1,4 @@
-"""What a GPU is fastest at: static shapes, channels last, compiled networks."""
+"""The fastest settings for a GPU: static shapes, channels last, compiled networks."""
 
 from typing import Any
 

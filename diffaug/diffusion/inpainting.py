@@ -1,4 +1,4 @@
-"""Inpainting with a model that has no pipeline of its own for it: img2img, blended with the source at every step."""
+"""Inpainting for models without their own inpainting pipeline: img2img, blended with the source at every step."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 
 def has_inpainting(pipeline: Any) -> bool:
-    """Whether the pipeline's own inpainting accepts its U-Net: diffusers' takes 4 or 9 latent channels alone."""
+    """Whether the pipeline's own inpainting accepts its U-Net: that of diffusers takes only 4 or 9 latent channels."""
     unet = getattr(pipeline, "unet", None)
     return unet is None or unet.config.in_channels in (4, 9)
 
@@ -18,20 +18,20 @@ def has_inpainting(pipeline: Any) -> bool:
 def blend(
     pipeline: Any, source: Tensor, mask: Tensor, generators: Sequence[torch.Generator]
 ) -> Callable[[Any, int, Any, dict[str, Any]], dict[str, Any]]:
-    """A `callback_on_step_end` for an img2img pipeline: outside the mask, the latent is the source's, noised alike.
+    """A `callback_on_step_end` for an img2img pipeline: outside the mask, the source's latent, equally noisy.
 
     Blended latent diffusion (Avrahami et al. 2022, arXiv:2206.02779). source: (B, 3, H, W) in [-1, 1]; mask: (B, 1, H,
-    W), 1 where the image is drawn anew; generators: one CPU generator an image.
+    W), 1 where the image is redrawn; generators: one CPU generator per image.
     """
     vae = pipeline.vae
     with torch.no_grad():
         encoded = vae.encode(source.to(vae.device, vae.dtype))
     latent = encoded.latent_dist.mode() if hasattr(encoded, "latent_dist") else encoded.latents
     latent = (latent - (getattr(vae.config, "shift_factor", None) or 0.0)) * vae.config.scaling_factor
-    if hasattr(encoded, "latent_dist"):  # the pipeline's first draw is the posterior's sample, its second the noise
+    if hasattr(encoded, "latent_dist"):  # the pipeline draws first the posterior's sample, then the noise
         randn_tensor(latent.shape, list(generators), device=latent.device, dtype=latent.dtype)
     noise = randn_tensor(latent.shape, list(generators), device=latent.device, dtype=latent.dtype)
-    # A cell of the latent is drawn anew where any of its pixels is; the pixels that must stay are pasted back later.
+    # A latent cell is redrawn if any of its pixels is redrawn; pixels that must stay are pasted back later.
     region = F.adaptive_max_pool2d(mask.to(latent), latent.shape[-2:])
 
     def after_step(pipeline: Any, step: int, timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:

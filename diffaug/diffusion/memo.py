@@ -1,4 +1,4 @@
-"""Each distinct prompt is encoded once, alone: faster, and independent of the other prompts of its batch."""
+"""Encodes each distinct prompt once, alone: this is faster, and independent of the other prompts in its batch."""
 
 import inspect
 from collections import OrderedDict
@@ -12,7 +12,7 @@ _KEPT = 64  # distinct prompts; one takes 0.3 MB with SD 1.5, 4 MB with a T5 enc
 
 
 def remember_prompts(pipeline: Any) -> None:
-    """Make the pipeline's `encode_prompt` look a prompt up where it has encoded it before."""
+    """Make the pipeline's `encode_prompt` reuse the encoding of a prompt that it has encoded before."""
     if hasattr(pipeline, "encode_prompt"):
         pipeline.encode_prompt = _remembering(pipeline.encode_prompt)
 
@@ -49,14 +49,14 @@ def _row(value: Any, row: int, rows: int) -> Any:
 
 
 def _join(encoded: list[Any]) -> Any:
-    """Rows put together again; None where they have different lengths (then the encoder has to pad them itself)."""
+    """The joined rows; None if they have different lengths (then the encoder has to pad them itself)."""
     first = encoded[0]
     if isinstance(first, tuple):
         parts = [_join([row[place] for row in encoded]) for place in range(len(first))]
         uneven = any(part is None and item is not None for part, item in zip(parts, first))
         return None if uneven else tuple(parts)
-    if isinstance(first, list):  # one tensor a prompt, each of its own length
+    if isinstance(first, list):  # one tensor per prompt, each with its own length
         return [item for row in encoded for item in row]
     if not isinstance(first, torch.Tensor) or first.shape[:1] != (1,):
-        return first  # the same for all prompts: position numbers, say
+        return first  # the same for all prompts, such as position numbers
     return torch.cat(encoded) if len({item.shape for item in encoded}) == 1 else None

@@ -1,4 +1,4 @@
-"""Opening a model: pipeline folder, hub id or single file, with LoRA, embeddings, a tiny VAE; without watermark."""
+"""Opening a model: pipeline folder, hub id or single file, with LoRA, embeddings and a tiny VAE, without watermark."""
 
 import hashlib
 import json
@@ -22,15 +22,15 @@ from diffaug.runtime.files import file_sha256
 from diffaug.runtime.quiet import silence_libraries
 
 LORA_FILE = "pytorch_lora_weights.safetensors"
-LEARNED_FILE = "learned.json"  # beside a generator trained from scratch: what it can draw
-BASE_FILE = "base.json"  # beside a LoRA: the model it was trained on
+LEARNED_FILE = "learned.json"  # stored with a generator trained here: what it can draw
+BASE_FILE = "base.json"  # stored with a LoRA: the model on which it was trained
 
 
 @dataclass(frozen=True)
 class Learned:
-    """What train_gen taught a model to draw; other models do not say what they know.
+    """What train_gen trained a model to draw; other models do not state this.
 
-    context: the side of its pictures, as a multiple of the object's.
+    context: the side of its images, as a multiple of the object's.
     """
 
     classes: tuple[str, ...] = ()
@@ -38,7 +38,7 @@ class Learned:
 
     @classmethod
     def read(cls, folder: Path) -> "Learned":
-        """What the model in the folder says."""
+        """What the model in the folder states."""
         if not (folder / LEARNED_FILE).exists():
             return cls()
         content = json.loads((folder / LEARNED_FILE).read_text(encoding="utf-8"))
@@ -47,7 +47,7 @@ class Learned:
 
 @dataclass(frozen=True)
 class Model:
-    """An open model. `sha256`: of its weights and of all that was put on them; `safety`: its checker, taken out."""
+    """An open model. `sha256`: of its weights and all additions to them; `safety`: its checker, removed from it."""
 
     pipeline: Any
     located: Located
@@ -59,12 +59,12 @@ class Model:
 
     @property
     def label(self) -> str:
-        """The model's name as people write it, with the LoRAs on it left out."""
+        """The usual name of the model, without its LoRAs."""
         return self.located.name
 
 
 def open_model(params: GenerateParams, device: torch.device) -> Model:
-    """The model of the params on the device. Raises UserError where it is missing, not whole, pickled, or unfit."""
+    """The model of the params on the device. Raises UserError if it is missing, incomplete, pickled, or unsuitable."""
     silence_libraries()
     dtype = resolve_dtype(params.dtype, device)
     name, adapters = params.model, list(params.loras)
@@ -94,7 +94,7 @@ def open_model(params: GenerateParams, device: torch.device) -> Model:
 
 
 def open_pipeline(model: ModelName, located: Located, key: str, dtype: torch.dtype) -> Any:
-    """The pipeline of located files, on the CPU. Raises UserError where the library cannot open them."""
+    """The pipeline of located files, on the CPU. Raises UserError if the library cannot open them."""
     safetensors = None if model.allow_pickle else True
     with _fitting(key, str(located.path), "what its configuration says"):
         if not model.is_file:
@@ -115,13 +115,13 @@ def open_pipeline(model: ModelName, located: Located, key: str, dtype: torch.dty
 
 
 def open_network(model: ModelName, key: str, dtype: torch.dtype) -> tuple[Any, Located]:
-    """A network of diffusers by the class that its config.json names, on the CPU: a ControlNet, say."""
+    """A network of diffusers, such as a ControlNet, on the CPU; its config.json names the class."""
     located = locate_network(model, key)
     return _network(located.path, dtype, model.variant), located
 
 
 def resolve_dtype(name: str, device: torch.device) -> torch.dtype:
-    """The arithmetic: auto is bfloat16 on a GPU that has it, else float16; float32 on a CPU."""
+    """The data type: auto is bfloat16 on a GPU that supports it, float16 on other GPUs, float32 on a CPU."""
     if name != "auto":
         return getattr(torch, name)
     if device.type == "cuda":
@@ -130,11 +130,11 @@ def resolve_dtype(name: str, device: torch.device) -> torch.dtype:
 
 
 def load_loras(pipeline: Any, adapters: Sequence[Adapter]) -> list[str]:
-    """Add the LoRAs, each times its scale, to the weights (Hu et al. 2021, arXiv:2106.09685); a hash of each."""
+    """Add the LoRAs, times their scales, to the weights (Hu et al. 2021, arXiv:2106.09685); returns a hash of each."""
     if not adapters:
         return []
     if not hasattr(pipeline, "load_lora_weights"):
-        raise UserError(f"params.yaml: generate.loras: {type(pipeline).__name__} takes no LoRA; remove it")
+        raise UserError(f"params.yaml: generate.loras: {type(pipeline).__name__} does not support LoRA; remove it")
     files = [_weights_file(adapter.path, LORA_FILE, "generate.loras") for adapter in adapters]
     names = [f"lora{number}" for number in range(len(adapters))]
     with _fitting("generate.loras", " and ".join(str(file) for file in files), type(pipeline).__name__):
@@ -142,7 +142,7 @@ def load_loras(pipeline: Any, adapters: Sequence[Adapter]) -> list[str]:
             pipeline.load_lora_weights(
                 str(file.parent), weight_name=file.name, adapter_name=name, local_files_only=True
             )
-        # Where no weight fits, the library says nothing, and there is no such adapter to set.
+        # If no weight fits, the library raises no error, and the adapter does not exist.
         pipeline.set_adapters(names, adapter_weights=[adapter.scale for adapter in adapters])
         pipeline.fuse_lora(adapter_names=names)
         pipeline.unload_lora_weights()
@@ -150,9 +150,11 @@ def load_loras(pipeline: Any, adapters: Sequence[Adapter]) -> list[str]:
 
 
 def load_embeddings(pipeline: Any, embeddings: Sequence[Embedding]) -> list[str]:
-    """Teach the tokenizers these words (textual inversion, Gal et al. 2022, arXiv:2208.01618); a hash of each."""
+    """Add these tokens to the tokenizers (textual inversion, Gal et al. 2022, arXiv:2208.01618); a hash of each."""
     if embeddings and not hasattr(pipeline, "load_textual_inversion"):
-        raise UserError(f"params.yaml: generate.embeddings: {type(pipeline).__name__} takes none; remove them")
+        raise UserError(
+            f"params.yaml: generate.embeddings: {type(pipeline).__name__} does not support them; remove them"
+        )
     hashes = []
     for embedding in embeddings:
         file = _weights_file(embedding.path, "learned_embeds.safetensors", "generate.embeddings")
@@ -173,7 +175,7 @@ def _teach(pipeline: Any, state: dict[str, torch.Tensor], token: str) -> None:
 
 @contextmanager
 def _fitting(key: str, what: str, kind: str) -> Iterator[None]:
-    """Turns whatever the library raises for files that do not fit (a dozen kinds) into one line."""
+    """Turns every error of the library for files that do not fit (a dozen types) into one line."""
     try:
         yield
     except UserError:
@@ -184,7 +186,7 @@ def _fitting(key: str, what: str, kind: str) -> Iterator[None]:
 
 
 def take_safety_checker(pipeline: Any) -> Any | None:
-    """The model's safety checker with its preprocessing, taken out: it would replace images by black ones."""
+    """Remove and return the model's safety checker with its preprocessing: it would replace images by black ones."""
     checker = getattr(pipeline, "safety_checker", None)
     if hasattr(pipeline, "safety_checker"):
         pipeline.register_modules(safety_checker=None)
@@ -195,7 +197,7 @@ def take_safety_checker(pipeline: Any) -> Any | None:
 def _network(folder: Path, dtype: torch.dtype, variant: str | None) -> Any:
     kind = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("_class_name", "")
     if not hasattr(diffusers, kind):
-        raise UserError(f"{folder / 'config.json'}: _class_name {kind!r} is no network of diffusers")
+        raise UserError(f"{folder / 'config.json'}: _class_name {kind!r} is not a network of diffusers")
     with _fitting("generate", str(folder), kind):
         return getattr(diffusers, kind).from_pretrained(
             folder, dtype=dtype, variant=variant, use_safetensors=True, local_files_only=True

@@ -1,4 +1,4 @@
-"""Real images through the generator's VAE and back, at their own size: what its decoder alone does to a picture."""
+"""Real images through the generator's VAE and back, at their own size: shows the effect of the VAE alone."""
 
 import hashlib
 from collections.abc import Sequence
@@ -18,8 +18,8 @@ _MULTIPLE = 8
 
 @torch.inference_mode()
 def through_vae(records: Sequence[Record], model: Model) -> list[bytes]:
-    """The records' pictures as PNGs of their own size and colour mode, each a draw, which its id decides, from its
-    latent's distribution. Raises UserError where the pipeline has no such VAE."""
+    """The records' images as PNGs of their own size and colour mode, each decoded from a sample of its latent's
+    distribution, seeded by its id. Raises UserError if the pipeline has no such VAE."""
     vae, processor = getattr(model.pipeline, "vae", None), getattr(model.pipeline, "image_processor", None)
     if vae is None or processor is None or not hasattr(vae, "encode"):
         raise UserError(f"merge.recipe vae_roundtrip: {model.label} has no VAE that encodes; choose another recipe")

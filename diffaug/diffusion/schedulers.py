@@ -1,4 +1,4 @@
-"""The samplers by the names that users know, on the scheduler classes of diffusers that fit a model."""
+"""The samplers by their common names, mapped to the scheduler classes of diffusers that fit a model."""
 
 import inspect
 from collections.abc import Mapping
@@ -36,12 +36,12 @@ SPACINGS = {"karras": "use_karras_sigmas", "exponential": "use_exponential_sigma
 
 
 def fitting(scheduler: Any) -> dict[str, tuple[str, dict[str, Any]]]:
-    """Name to (class, settings) of all samplers that fit a model whose own scheduler is this one.
+    """Name to (class, settings) of all samplers that fit a model with this scheduler as its own.
 
-    Spacings of the noise levels (Karras et al. 2022, arXiv:2206.00364) are offered where the class takes them. Models
-    trained by flow matching take its own schedulers and, with flow sigmas, those solvers that know them and end at a
-    clean image; in these the library's spacings go beyond what a flow has. A model with neither betas nor a flow has
-    only its own.
+    Spacings of the noise levels (Karras et al. 2022, arXiv:2206.00364) are offered if the class supports them. Models
+    trained by flow matching support the flow-matching schedulers and, with flow sigmas, the solvers that know these and
+    end at a clean image; for these, the library's spacings exceed the range of a flow. A model with neither betas nor a
+    flow has only its own scheduler.
     """
     import diffusers
 
@@ -71,7 +71,7 @@ def fitting(scheduler: Any) -> dict[str, tuple[str, dict[str, Any]]]:
 def make_scheduler(name: str, own: Any) -> Any:
     """A new scheduler of this name with the noise schedule of the model's `own`.
 
-    Raises UserError where it does not fit the model.
+    Raises UserError if it does not fit the model.
     """
     import diffusers
 
@@ -89,7 +89,7 @@ def make_scheduler(name: str, own: Any) -> Any:
 
 
 def takes_eta(scheduler: Any) -> bool:
-    """Whether eta (the share of fresh noise a step: Song et al. 2020, arXiv:2010.02502) means something to it."""
+    """Whether it uses eta (the share of new noise per step: Song et al. 2020, arXiv:2010.02502)."""
     return "eta" in inspect.signature(scheduler.step).parameters
 
 

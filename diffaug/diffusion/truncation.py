@@ -1,4 +1,4 @@
-"""Prompts that a text encoder can take whole."""
+"""Refuses prompts that a text encoder would cut off."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -7,7 +7,7 @@ from diffaug.runtime.errors import UserError
 
 
 def refuse_truncation(tokenizer: Any, texts: Iterable[str], key: str) -> None:
-    """Raises UserError where a text has more tokens than the encoder reads: its end, often the class, would be lost."""
+    """Raises UserError if a text has more tokens than the encoder reads: its end, often the class, would be lost."""
     for text in texts:
         count = len(tokenizer(text, truncation=False, verbose=False).input_ids)
         if count > tokenizer.model_max_length:

@@ -1,1 +1,1 @@
-"""From predictions on real test images to numbers: each metric once as a point, once under resampling."""
+"""From predictions on real test images to numbers: each metric as a point, and under resampling."""

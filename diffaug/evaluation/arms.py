@@ -1,4 +1,4 @@
-"""Both arms of a task on its real test images: predicted, scored, compared; the tables are written on the way."""
+"""Both arms of a task on its real test images: predict, score, compare, and write the tables."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -78,7 +78,7 @@ def evaluate_detectors(test: ImageSet, params: EvaluateParams, seeds: Sequence[i
 
 
 def _networks(task: str, load: Callable[[Path], Any], seeds: Sequence[int]) -> tuple[Models, int]:
-    """By arm, the networks of all seeds; and the side in pixels that they see images at."""
+    """By arm, the networks of all seeds; and the side of their input in pixels."""
     loaded = {arm: [load(Path(f"models/{task}/{arm}-{seed}")) for seed in seeds] for arm in ARMS}
     networks = {arm: [network for network, _ in of_arm] for arm, of_arm in loaded.items()}
     return networks, loaded["real"][0][1]["image_size"]
@@ -92,7 +92,7 @@ def _compared(
     seeds: Sequence[int],
     run: Callable[[Trial], Runs],
 ) -> Answer:
-    """The comparison, with that on corrupted images in it, which `run` measures."""
+    """The comparison, including that on corrupted images, which `run` measures."""
     write_seeds(task, measured, seeds)
     comparison = compare(measured, params.confidence)
     if params.robustness is None:

@@ -28,7 +28,7 @@ class ClsPredictions:
 
     @property
     def hits(self) -> np.ndarray:
-        """bool (N,): which images are classified right."""
+        """bool (N,): which images are classified correctly."""
         return (self.predicted == self.labels).numpy()
 
 
@@ -44,14 +44,14 @@ def score_classification(run: ClsPredictions) -> dict[str, float]:
 
 
 def per_class_accuracy(run: ClsPredictions) -> np.ndarray:
-    """The share of each class's test images that are classified right, (C,)."""
+    """The share of each class's test images that are classified correctly, (C,)."""
     classes = run.probabilities.shape[1]
     return multiclass_accuracy(run.probabilities, run.labels, classes, average="none").numpy()
 
 
 def resample_classification(run: ClsPredictions, weights: np.ndarray) -> dict[str, np.ndarray]:
-    """The metrics of `score_classification` for every resample, (R,) each; `weights` (R, N) says how often it drew an
-    image."""
+    """The metrics of `score_classification` for every resample, (R,) each. `weights` (R, N): how often each resample
+    drew each image."""
     classes = run.probabilities.shape[1]
     labels, predicted = run.labels.numpy(), run.predicted.numpy()
     total = weights.sum(axis=1)
@@ -79,7 +79,7 @@ def _bins(run: ClsPredictions) -> np.ndarray:
 
 
 def reliability(runs: Sequence[ClsPredictions]) -> list[list[float]]:
-    """For each bin of confidence that is not empty, all seeds together: mean confidence, accuracy, share of images."""
+    """For each bin of confidence that is not empty, over all seeds: mean confidence, accuracy, share of images."""
     bins = np.concatenate([np.minimum(_bins(run), BINS - 1) for run in runs])
     confidence = np.concatenate([run.probabilities.max(dim=1).values.numpy() for run in runs])
     hits = np.concatenate([run.hits for run in runs])

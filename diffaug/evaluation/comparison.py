@@ -1,4 +1,4 @@
-"""Two arms of several seeds side by side: means, and paired differences with their intervals."""
+"""Compares two arms of several seeds: means, and paired differences with their intervals."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -12,7 +12,7 @@ from diffaug.evaluation.statistics import Difference, paired_difference
 
 @dataclass(frozen=True)
 class Measured:
-    """One model: each metric as a point in 0-1, and under resampling, (R,) each."""
+    """One model: each metric as a point in 0-1, and resampled, (R,) each."""
 
     points: Mapping[str, float]
     resampled: Mapping[str, np.ndarray]
@@ -20,7 +20,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Comparison:
-    """By metric, the mean of either arm's seeds, in 0-1, and a `Difference`'s fields."""
+    """By metric, the mean over the seeds of each arm, in 0-1, and the fields of `Difference`."""
 
     real: dict[str, float]
     merged: dict[str, float]
@@ -28,7 +28,7 @@ class Comparison:
 
 
 def compare(runs: Mapping[str, Sequence[Measured]], confidence: float) -> Comparison:
-    """The arms' comparison by every metric; runs: by arm, one for each seed, in the same order."""
+    """Compare the arms by every metric; runs: by arm, one per seed, in the same order."""
     names = list(runs["real"][0].points)
     real, merged = ({name: float(np.mean([one.points[name] for one in runs[arm]])) for name in names} for arm in ARMS)
     pairs = list(zip(*(runs[arm] for arm in ARMS)))
@@ -36,7 +36,7 @@ def compare(runs: Mapping[str, Sequence[Measured]], confidence: float) -> Compar
 
 
 def level(of_seeds: Sequence[Measured], name: str, confidence: float) -> Difference:
-    """One arm's metric with its interval: its difference to nothing."""
+    """One arm's metric with its interval: its difference to zero."""
     return _difference([(_nothing(one), one) for one in of_seeds], name, confidence)
 
 

@@ -1,5 +1,5 @@
-"""The standard corruptions of photographs (Hendrycks and Dietterich 2019; for detection Michaelis et al. 2019), by the
-library imagecorruptions."""
+"""The standard corruptions of photographs (Hendrycks and Dietterich 2019; for detection Michaelis et al. 2019), from
+the library imagecorruptions."""
 
 import contextlib
 import inspect
@@ -15,19 +15,19 @@ from diffaug.dataset.records import Record
 from diffaug.evaluation.metrics import CLEAN
 from diffaug.params.evaluate import RobustnessParams
 
-_LEAST = 32  # pixels a side, below which the library refuses an image
+_LEAST = 32  # pixels per side; the library refuses smaller images
 
 
 @dataclass(frozen=True)
 class Condition:
-    """A corruption at a severity of 1 to 5; the images as they are at 0."""
+    """A corruption at a severity of 1 to 5; severity 0: the unchanged images."""
 
     corruption: str
     severity: int
 
 
 def list_conditions(params: RobustnessParams) -> list[Condition]:
-    """The images as they are, then every corruption at every severity."""
+    """The unchanged images, then every corruption at every severity."""
     return [
         Condition(CLEAN, 0),
         *itertools.starmap(Condition, itertools.product(params.corruptions, params.severities)),
@@ -45,12 +45,12 @@ def choose_images(records: Sequence[Record], params: RobustnessParams, seed: int
 def corrupted_versions(
     record: Record, pixels: np.ndarray, conditions: Sequence[Condition], seed: int
 ) -> list[np.ndarray]:
-    """The pixels of the image, uint8 (H, W, 3), under every condition; the same for every model."""
+    """The pixels of the image, uint8 (H, W, 3), under every condition; identical for every model."""
     return [corrupt(pixels, one, [seed, *record.sha256.encode()]) for one in conditions]
 
 
 def as_seen(pixels: np.ndarray, side: int) -> np.ndarray:
-    """uint8 (H, W, 3) as Ultralytics scales an image to a network of this size: its longer side, linearly."""
+    """uint8 (H, W, 3) scaled as by Ultralytics for a network of this size: by its longer side, linearly."""
     height, width = pixels.shape[:2]
     ratio = side / max(height, width)
     size = max(1, round(width * ratio)), max(1, round(height * ratio))
@@ -58,7 +58,7 @@ def as_seen(pixels: np.ndarray, side: int) -> np.ndarray:
 
 
 def corrupt(pixels: np.ndarray, condition: Condition, seed: Sequence[int]) -> np.ndarray:
-    """uint8 (H, W, 3) under the condition, of the same shape; the same for the same seed."""
+    """uint8 (H, W, 3) under the condition, of the same shape; deterministic for a seed."""
     if condition.severity == 0:
         return pixels
     number = int(np.random.default_rng([*seed, condition.severity, *condition.corruption.encode()]).integers(2**31))

@@ -16,7 +16,7 @@ from diffaug.dataset.records import Record
 from diffaug.detector.detections import MAX_DETECTIONS, Detections
 
 _RECALLS = np.linspace(0.0, 1.0, 101)
-_AT_ONCE = 4_000_000  # resamples times detections that stand in memory
+_AT_ONCE = 4_000_000  # largest number of resamples x detections in memory
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,8 @@ class DetPredictions:
 
 @dataclass(frozen=True)
 class ClassMatches:
-    """One class's detections on all images by falling score: `image` (D,), `hit` bool (10, D) at IoU 0.50 to
-    0.95; `objects` (N,): how many objects of the class each image has."""
+    """One class's detections on all images, by falling score: `image` (D,), `hit` bool (10, D) at IoU 0.50 to 0.95;
+    `objects` (N,): the number of objects of the class per image."""
 
     image: np.ndarray
     hit: np.ndarray
@@ -39,7 +39,7 @@ class ClassMatches:
 
 
 def score_detection(run: DetPredictions) -> tuple[dict[str, float], np.ndarray]:
-    """mAP50_95 and mAP50 in 0-1, and the mAP50-95 of each class (C,), NaN where a class has no test object."""
+    """mAP50_95 and mAP50 in 0-1, and the mAP50-95 of each class (C,), NaN if a class has no test object."""
     metric = MeanAveragePrecision(
         box_format="xyxy",
         class_metrics=True,
@@ -68,7 +68,7 @@ def score_detection(run: DetPredictions) -> tuple[dict[str, float], np.ndarray]:
 
 
 def match(run: DetPredictions) -> list[ClassMatches]:
-    """Which detections hit which objects, by pycocotools; images are drawn anew from this without matching again."""
+    """Which detections hit which objects, by pycocotools; resampling uses this without matching again."""
     truth, found = COCO(), COCO()
     images = [{"id": index + 1} for index in range(len(run.records))]
     categories = [{"id": number} for number in range(run.classes)]
@@ -123,7 +123,7 @@ def _collect(images: Sequence[dict | None]) -> ClassMatches:
 
 
 def resample_detection(matches: Sequence[ClassMatches], weights: np.ndarray) -> dict[str, np.ndarray]:
-    """mAP50_95 and mAP50 for every resample, (R,) each; `weights` (R, N) says how often it drew an image."""
+    """mAP50_95 and mAP50 for every resample, (R,) each; `weights` (R, N): how often each resample drew each image."""
     most = max(len(one.image) for one in matches)
     parts = np.array_split(weights, -(-len(weights) * most // _AT_ONCE) or 1)
     values = np.concatenate([np.stack([average_precision(one, part) for one in matches], axis=1) for part in parts])
@@ -135,7 +135,7 @@ def average_precision(matches: ClassMatches, weights: np.ndarray) -> np.ndarray:
     """COCO's 101-point average precision at the ten IoUs (R, 10), every image counted `weights` (R, N) times; NaN
     without an object."""
     objects = weights @ matches.objects
-    # Recall rises, and precision has its peaks, at hits alone: the many misses between them only count as drawn.
+    # Recall rises, and precision has its maxima, only at hits: the many misses between them only enter the counts.
     places = np.flatnonzero(matches.hit.any(axis=0))
     drawn = np.cumsum(weights[:, matches.image], axis=1)[:, places]
     ours = weights[:, matches.image[places]]
@@ -145,7 +145,7 @@ def average_precision(matches: ClassMatches, weights: np.ndarray) -> np.ndarray:
         precision = hits / np.maximum(drawn, np.spacing(1))
         envelope = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
         recall = hits / np.maximum(objects, 1)[:, None]
-        # How many of the 101 recalls each hit is the first to reach; recall 0 is reached by the first, hit or not.
+        # The number of the 101 recalls that each hit is the first to reach; the first hit or miss reaches recall 0.
         reached = np.searchsorted(_RECALLS, recall, side="right")
         values[:, column] = (envelope * np.diff(reached, axis=1, prepend=0)).sum(axis=1) / len(_RECALLS)
     values[objects == 0] = np.nan

@@ -3,16 +3,16 @@
 from dataclasses import dataclass
 
 ARMS = ("real", "merged")
-CLEAN, ALL = "clean", "all"  # among corruptions: none, and the average over every one
-CORRUPTED = "corrupted_"  # what the names of metrics on corrupted images begin with
+CLEAN, ALL = "clean", "all"  # among corruptions: none, and the average over all
+CORRUPTED = "corrupted_"  # prefix of the names of metrics on corrupted images
 
 
 @dataclass(frozen=True)
 class Metric:
     """A metric in 0-1 of one task ("cls" or "det"), by its name in metrics.json.
 
-    title: in the verdict, without one it has no line there; short: in wide tables; headline: the one that sums the task
-    up; corrupted: whether it is taken on corrupted images too.
+    title: in the verdict; a metric without a title has no line there; short: in wide tables; headline: the main metric
+    of the task; corrupted: whether it is computed on corrupted images too.
     """
 
     task: str
@@ -43,10 +43,10 @@ METRICS = (
 
 @dataclass(frozen=True)
 class Task:
-    """What the tables and the report need to know of a task.
+    """What the tables and the report need to know about a task.
 
-    val: the column of history.csv that chooses the checkpoint, and its title; per_class: the table of single classes;
-    hub: the task's name on the Hugging Face hub; library: of its models.
+    val: the column of history.csv by which the checkpoint is chosen, and its title; per_class: the table of single
+    classes; hub: the task's name on the Hugging Face hub; library: of its models.
     """
 
     title: str
@@ -75,10 +75,10 @@ def find_metric(task: str, name: str) -> Metric:
 
 
 def headline(task: str) -> Metric:
-    """The metric that sums the task up."""
+    """The main metric of the task."""
     return next(metric for metric in METRICS if metric.task == task and metric.headline)
 
 
 def corruptible(task: str) -> list[str]:
-    """The names of the metrics that are taken on corrupted images."""
+    """The names of the metrics that are computed on corrupted images."""
     return [metric.name for metric in METRICS if metric.task == task and metric.corrupted]

@@ -1,7 +1,7 @@
-"""Both arms' models on corrupted test images, and what the corruptions cost them.
+"""Both arms' models on corrupted test images, and the loss caused by the corruptions.
 
-Images are corrupted at the size that the network sees, not at that of the photograph: the severities are made for
-pictures of some hundred pixels, and what they do would vanish when a large photograph is scaled down.
+Images are corrupted at the input size of the network, not at the size of the photograph: the severities are made for
+images of some hundred pixels, and their effect would vanish when a large photograph is scaled down.
 """
 
 import itertools
@@ -26,9 +26,9 @@ from diffaug.evaluation.metrics import ALL, ARMS, CLEAN, CORRUPTED, corruptible
 from diffaug.evaluation.tables import ROBUSTNESS, TABLES
 from diffaug.runtime.tables import write_table
 
-_CLS_BATCH = 256  # versions of images that a classifier sees together
-# Ultralytics gives up on the boxes of a batch after two seconds and a twentieth more for each image, without a word; in
-# a small batch none comes near that.
+_CLS_BATCH = 256  # corrupted versions of images per batch of a classifier
+# Ultralytics silently drops the boxes of a batch that takes longer than 2 s plus 0.05 s per image; a small batch stays
+# far below this limit.
 _DET_BATCH = 8
 
 Models = Mapping[str, Sequence[Any]]  # by arm, the networks of all seeds
@@ -37,7 +37,7 @@ Runs = Mapping[str, Sequence[Sequence[Measured]]]  # by arm, for every seed and 
 
 @dataclass(frozen=True)
 class Trial:
-    """The test images, the conditions to see them under, and weights (R, N): how often each resample drew an image."""
+    """The test images, the conditions, and weights (R, N): how often each resample drew each image."""
 
     records: Sequence[Record]
     conditions: Sequence[Condition]
@@ -116,15 +116,15 @@ def _detected(run: DetPredictions, weights: np.ndarray) -> Measured:
 
 @dataclass(frozen=True)
 class Robustness:
-    """How many test images were corrupted, and the arms' comparison for each corruption, averaged over its severities,
-    for all of them together ("all"), and for the same images as they are ("clean")."""
+    """The number of corrupted test images, and the comparison of the arms for each corruption, averaged over its
+    severities, for all of them together ("all"), and for the same images uncorrupted ("clean")."""
 
     images: int
     corruptions: dict[str, Comparison]
 
 
 def summarize(runs: Runs, trial: Trial, confidence: float) -> Robustness:
-    """The arms' comparisons, with intervals of this confidence."""
+    """Compare the arms, with intervals of this confidence."""
     conditions = trial.conditions
     flags = {one.corruption: [other.corruption == one.corruption for other in conditions] for one in conditions}
     flags[ALL] = [one.corruption != CLEAN for one in conditions]
@@ -159,7 +159,7 @@ def write_curves(task: str, runs: Runs, conditions: Sequence[Condition], confide
 
 
 def with_corrupted(comparison: Comparison, robustness: Robustness) -> Comparison:
-    """The comparison, and that on all corrupted images as further metrics, whose names begin with corrupted_."""
+    """The comparison, with the metrics on all corrupted images added; their names begin with corrupted_."""
     corrupted = robustness.corruptions[ALL]
     return Comparison(
         comparison.real | _renamed(corrupted.real),

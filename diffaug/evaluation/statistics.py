@@ -8,15 +8,15 @@ import numpy as np
 from scipy import stats
 
 POWER = 0.8
-_NOTHING = 1e-18  # a variance that is only rounding
+_NOTHING = 1e-18  # a smaller variance is only a rounding error
 
 Name = TypeVar("Name", bound=Hashable)
 
 
 @dataclass(frozen=True)
 class Difference:
-    """merged minus real: the mean over seeds and the interval's ends; p: of no difference, two-sided, 0 to 1;
-    detectable: the difference that this test set and these seeds would show four times in five."""
+    """merged minus real: the mean over seeds and the ends of the interval; p: two-sided, of no difference, 0 to 1;
+    detectable: the difference that this test set and these seeds would show with a power of 80 %."""
 
     mean: float
     low: float
@@ -26,7 +26,7 @@ class Difference:
 
 
 def image_weights(images: int, resamples: int, seed: int) -> np.ndarray:
-    """How often each resample drew each test image, float64 (R, N): rows sum to N."""
+    """How often each resample drew each test image, float64 (R, N); each row sums to N."""
     generator = np.random.default_rng(seed)
     return generator.multinomial(images, np.full(images, 1 / images), size=resamples).astype(np.float64)
 
@@ -38,20 +38,20 @@ def paired_difference(
 ) -> Difference:
     """The difference merged - real, with an interval for other test images and other seeds.
 
-    points: (real, merged) of every seed on the test set as it is. resampled: the same for every resample, (R,) each;
-    both arms and all seeds are resampled with the same images. Two variances add up: that of the mean gap over
-    resampled images (the bootstrap's, Efron and Tibshirani 1993), and that of the seeds, pooled over both arms, by the
-    number of seeds. So few seeds know their own variance badly, which Student's t allows for, with Satterthwaite's
-    degrees of freedom; a percentile bootstrap over two or three seeds does not, and says "helped" of nothing far too
-    often (benchmarks/calibration.py). One seed's interval is for other images alone. Resamples without any object to
-    find (NaN) are left out.
+    points: (real, merged) of every seed on the whole test set. resampled: the same for every resample, (R,) each; both
+    arms and all seeds are resampled with the same images. The variance is the sum of two: that of the mean difference
+    over resampled images (bootstrap, Efron and Tibshirani 1993), and that of the seeds, pooled over both arms, divided
+    by the number of seeds. A few seeds estimate their variance badly; Student's t with Satterthwaite's degrees of
+    freedom allows for this. A percentile bootstrap over two or three seeds does not, and reports "helped" far too often
+    if there is no effect (benchmarks/calibration.py). With one seed, the interval is only for other images. Resamples
+    without any object (NaN) are left out.
     """
     gaps = np.array([merged - real for real, merged in resampled])
     mean, seeds = float(np.mean([merged - real for real, merged in points])), len(points)
     of_images = float(np.nanvar(gaps.mean(axis=0), ddof=1))
     of_seeds = float(np.var(points, axis=0, ddof=1).sum()) / seeds if seeds > 1 and gaps.any() else 0.0
     total = of_images + of_seeds
-    if total < _NOTHING:  # both arms are the same, or differ by the same everywhere
+    if total < _NOTHING:  # both arms are identical, or their difference is constant
         return Difference(mean, mean, mean, float(abs(mean) < _NOTHING), 0.0)
     freedom = total**2 / (of_seeds**2 / (2 * (seeds - 1))) if of_seeds > 0 else np.inf
     error = total**0.5
@@ -61,7 +61,7 @@ def paired_difference(
 
 
 def holm(p_values: Mapping[Name, float]) -> dict[Name, float]:
-    """Holm's correction (1979): each p-value times the number of tests that it has to stand against, at most 1."""
+    """Holm's correction (1979): each p-value times the number of tests left at its step, at most 1."""
     corrected: dict[Name, float] = {}
     highest = 0.0
     for rank, (name, p) in enumerate(sorted(p_values.items(), key=lambda item: item[1])):
@@ -72,7 +72,7 @@ def holm(p_values: Mapping[Name, float]) -> dict[Name, float]:
 
 @dataclass(frozen=True)
 class ChangedSides:
-    """Test images that one arm's classifier gets right and the other's wrong; p: of McNemar's exact test (1947)."""
+    """Test images that one arm's classifier gets right and the other's gets wrong; p: McNemar's exact test (1947)."""
 
     mended: int
     broken: int
@@ -80,7 +80,7 @@ class ChangedSides:
 
 
 def changed_sides(real: np.ndarray, merged: np.ndarray) -> ChangedSides:
-    """Compare two classifiers' hits, bool (N,) each, of one seed."""
+    """Compare two classifiers' hits, bool (N,) each, for one seed."""
     mended, broken = int((merged & ~real).sum()), int((real & ~merged).sum())
     p = float(stats.binomtest(mended, mended + broken).pvalue) if mended + broken else 1.0
     return ChangedSides(mended, broken, p)
@@ -89,8 +89,8 @@ def changed_sides(real: np.ndarray, merged: np.ndarray) -> ChangedSides:
 def verdict(
     difference: Difference, corrected: float, confidence: float, seeds: int, lower_is_better: bool = False
 ) -> str:
-    """helped, hurt or no difference: the first two only where the p-value, `corrected` for the number of metrics, is
-    below 1 - confidence; one seed cannot say."""
+    """helped, hurt or no difference. The first two need a p-value, `corrected` for the number of metrics, below
+    1 - confidence; one seed is not enough for a verdict."""
     if seeds < 2:
         return "needs 2 seeds"
     if corrected >= 1 - confidence:

@@ -20,7 +20,7 @@ TRAINING, SEEDS, ROBUSTNESS = "{task}_training.csv", "{task}_seeds.csv", "{task}
 
 
 def write_classification(runs: Mapping[str, Sequence[ClsPredictions]], test: ImageSet, seeds: Sequence[int]) -> None:
-    """Write what the classifiers of both arms, one for each seed, did image by image, class by class, bin by bin."""
+    """Write the results of both arms' classifiers, one per seed, by image, by class, and by bin of confidence."""
     for arm in ARMS:
         confusion = [
             [test.names[int(label)], test.names[int(predicted)]]
@@ -41,7 +41,7 @@ def write_classification(runs: Mapping[str, Sequence[ClsPredictions]], test: Ima
 
 
 def _images(runs: Mapping[str, Sequence[ClsPredictions]], test: ImageSet) -> list[list[object]]:
-    """For every test image and arm, how many seeds' models are right, and the class that most of them see."""
+    """For every test image and arm: how many seeds' models are right, and the class that most of them predict."""
     columns: list[Sequence[object]] = [[record.id for record in test]]
     for arm in ARMS:
         seen = torch.stack([run.predicted for run in runs[arm]]).mode(dim=0).values
@@ -53,7 +53,7 @@ def _images(runs: Mapping[str, Sequence[ClsPredictions]], test: ImageSet) -> lis
 
 
 def write_per_class(task: str, names: Sequence[str], values: Mapping[str, Sequence[Sequence[float]]]) -> None:
-    """Write class, real, merged: the value of each arm, averaged over its seeds; no differences, as they have no
+    """Write class, real, merged: the value of each arm, averaged over its seeds; no differences, since they have no
     interval."""
     means = [[sum(column) / len(column) for column in zip(*values[arm])] for arm in ARMS]
     rows = [[name, *row] for name, row in zip(names, zip(*means))]
@@ -61,7 +61,7 @@ def write_per_class(task: str, names: Sequence[str], values: Mapping[str, Sequen
 
 
 def write_seeds(task: str, measured: Mapping[str, Sequence[Measured]], seeds: Sequence[int]) -> None:
-    """Write the numbers of every single model: arm, seed, metrics in 0-1."""
+    """Write the metrics of every single model: arm, seed, metrics in 0-1."""
     names = list(measured["real"][0].points)
     rows = [
         [arm, seed, *(one.points[name] for name in names)]
@@ -72,7 +72,7 @@ def write_seeds(task: str, measured: Mapping[str, Sequence[Measured]], seeds: Se
 
 
 def write_training(task: str, models: Path, seeds: Sequence[int]) -> None:
-    """Write step, real, merged: what chooses the checkpoint, from history.csv of every model, averaged over seeds."""
+    """Write step, real, merged: the metric that chooses the checkpoint, from every history.csv, averaged over seeds."""
     curves: dict[str, list[list[float]]] = {arm: [] for arm in ARMS}
     steps: list[int] = []
     for arm in ARMS:

@@ -1,1 +1,1 @@
-"""Image sets as plain files that other programs read."""
+"""Writes image sets as plain files for other programs."""

@@ -1,4 +1,4 @@
-"""An image set as a COCO folder; apart from `export`, on which the detectors depend."""
+"""Writes an image set as a COCO folder; in its own file, since the detectors depend on the YOLO export."""
 
 import json
 from pathlib import Path

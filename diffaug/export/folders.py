@@ -1,4 +1,4 @@
-"""An image set as an ImageFolder, and the names that exported files get."""
+"""Writes an image set as an ImageFolder; and the names of exported files."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from diffaug.runtime.errors import UserError
 def write_image_folder(images: ImageSet, folder: Path) -> None:
     """Write FOLDER/CLASS/NUMBER-ID.png; a slash in a class name becomes an underscore.
 
-    Raises UserError where two classes would share a folder.
+    Raises UserError if two classes would share a folder.
     """
     if len({plain(name) for name in images.names}) < len(images.names):
         raise UserError(f"{folder}: two classes would share a folder ({', '.join(images.names)}); rename one")
@@ -21,11 +21,11 @@ def write_image_folder(images: ImageSet, folder: Path) -> None:
 
 
 def file_name(number: int, record: Record) -> str:
-    """The name of the set's n-th image: its number and what its id ends with."""
+    """The name of the set's n-th image: its number and the end of its id."""
     suffix = ".jpg" if record.image.startswith(b"\xff\xd8") else ".png"
     return f"{number:06d}-{plain(Path(record.id).stem)}{suffix}"
 
 
 def plain(name: str) -> str:
-    """A name that is a folder's or file's own, never a path."""
+    """The name as a single file or folder name, never a path."""
     return "".join("_" if letter in '/\\:*?"<>|' else letter for letter in name).strip(". ") or "_"

@@ -1,4 +1,4 @@
-"""An image set as plain files: an ImageFolder for classification, a YOLO folder for detection (COCO: export_coco)."""
+"""Writes an image set as a YOLO folder."""
 
 import shutil
 from collections.abc import Mapping
@@ -27,9 +27,9 @@ def write_yolo(images: ImageSet, folder: Path, split: str) -> None:
 
 
 def write_data_yaml(folder: Path, names: tuple[str, ...], splits: Mapping[str, str]) -> Path:
-    """Write FOLDER/data.yaml, as Ultralytics reads it, and return its path; `splits`: where each of its splits lies.
+    """Write FOLDER/data.yaml for Ultralytics, and return its path; `splits`: from each of its splits to ours.
 
-    It names no `path`, so that the folder may be moved: without one, Ultralytics begins where the file lies.
+    It has no `path`, so that the folder can be moved: without `path`, Ultralytics starts from the file's own folder.
     """
     content = {
         **{key: f"images/{split}" for key, split in splits.items()},

@@ -1,1 +1,1 @@
-"""How synthetic images are made: planned, drawn, composed."""
+"""Making synthetic images: plan them, draw them, compose them."""

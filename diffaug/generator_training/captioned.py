@@ -1,4 +1,4 @@
-"""What the generator learns from: images with captions."""
+"""The training data of the generator: images with captions."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ from diffaug.runtime.errors import UserError
 
 @dataclass(frozen=True)
 class Captioned:
-    """`images` uint8 (N, 3, S, S), `labels` int64 (N,), one caption and one name a label."""
+    """`images` uint8 (N, 3, S, S), `labels` int64 (N,), one caption and one name per label."""
 
     images: Tensor
     labels: Tensor
@@ -27,8 +27,8 @@ class Captioned:
 def captioned(images: ImageSet, template: str, context: float, size: int) -> Captioned:
     """All classification images of a set, and its detection images' objects, padded to `size` pixels square.
 
-    An object is cut out by its box or, with a context above 1, by a square of so many times its longer side. Raises
-    UserError where there is no image at all.
+    An object is cut out by its box or, with a context above 1, by a square of `context` times its longer side. Raises
+    UserError if there is no image.
     """
     arrays: list[np.ndarray] = []
     labels: list[int] = []
@@ -42,12 +42,12 @@ def captioned(images: ImageSet, template: str, context: float, size: int) -> Cap
             arrays.append(_fit(picture.crop(region), size))
             labels.append(category)
     if not arrays:
-        raise UserError("train_gen: there is no image to learn from; check download and train_gen.images")
+        raise UserError("train_gen: there are no images to train on; check download and train_gen.images")
     pixels = torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).contiguous()
     captions = tuple(template.replace("{class}", name) for name in images.names)
     return Captioned(pixels, torch.tensor(labels), captions, images.names)
 
 
 def _fit(picture: Image.Image, size: int) -> np.ndarray:
-    """Not squeezed: the model is to learn the shapes that it will see."""
+    """Pad, do not squeeze: the model must learn the true shapes."""
     return np.asarray(Canvas.fit(picture.size, (size, size), "pad").enter(picture.convert("RGB")))

@@ -1,4 +1,4 @@
-"""One training loop for the generator's networks: seeded step by step, averaged, resumable after a kill."""
+"""One training loop for the generator's networks: seeded for every step, averaged, resumable after an interruption."""
 
 import math
 from collections.abc import Callable
@@ -31,10 +31,10 @@ def fit(
 ) -> list[float]:
     """Minimise `loss` over the network's parameters, leave the averaged weights in it and return the loss of each step.
 
-    `loss` draws its batch and its noise from the CPU generator that it is given, which is seeded from `seed` and the
-    step alone: a run that goes on from `checkpoint` makes the same bytes as one that was never stopped. A step adds up
-    the gradients of `accumulate` such batches.
-    Raises UserError where the loss is not a finite number.
+    `loss` draws its batch and its noise from the given CPU generator, which is seeded only from `seed` and the step: a
+    run that continues from `checkpoint` gives the same bytes as an uninterrupted one. A step adds up the gradients of
+    `accumulate` such batches.
+    Raises UserError if the loss is not a finite number.
     """
     optimizer = torch.optim.AdamW(network.parameters(), lr=learning_rate, weight_decay=0.01, fused=True)
     averaged = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(ema_decay))

@@ -1,4 +1,4 @@
-"""Images as a VAE sees them."""
+"""Images as the input and the latents of a VAE."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 def to_model(images: Tensor, flip: Tensor | None = None) -> Tensor:
-    """uint8 (B, 3, S, S) to float32 in [-1, 1]; where `flip` (B,) is true, mirrored."""
+    """uint8 (B, 3, S, S) to float32 in [-1, 1]; mirrored where `flip` (B,) is true."""
     pixels = images.float() / 127.5 - 1
     return pixels if flip is None else torch.where(flip[:, None, None, None], pixels.flip(-1), pixels)
 

@@ -26,23 +26,23 @@ from diffaug.params.train_gen import LoraParams, PriorParams, TrainGenParams
 from diffaug.runtime.errors import UserError
 from diffaug.runtime.files import atomic_path
 
-_ATTENTION = ["to_k", "to_q", "to_v", "to_out.0"]  # as diffusers' own training examples choose
+_ATTENTION = ["to_k", "to_q", "to_v", "to_out.0"]  # as in diffusers' own training examples
 _TEXT_ATTENTION = ["q_proj", "k_proj", "v_proj", "out_proj"]
 
 
 def train_lora(
     pipeline: Any, data: Captioned, params: TrainGenParams, work: Path, device: torch.device
 ) -> tuple[dict[str, dict[str, Tensor]], dict[str, list[float]]]:
-    """LoRA weights by the part they belong to ("unet", "text_encoder", ...), alpha folded in, and the loss curve.
+    """LoRA weights by the part to which they belong ("unet", "text_encoder", ...), scaled by alpha, and the loss curve.
 
-    `pipeline`: an open text-to-image pipeline with a U-Net, which is changed. Raises UserError where it has none.
+    `pipeline`: an open text-to-image pipeline with a U-Net; it is changed. Raises UserError if it has none.
     """
     lora = params.lora
     if getattr(pipeline, "unet", None) is None:
         raise UserError(
-            f"params.yaml: train_gen.lora.model: {type(pipeline).__name__} has no U-Net, and LoRA training is for "
-            "models that have one (Stable Diffusion 1, 2, XL and their kin); set train_gen.method: none and use it "
-            "as it is"
+            f"params.yaml: train_gen.lora.model: {type(pipeline).__name__} has no U-Net, and LoRA training supports "
+            "only models with one (such as Stable Diffusion 1, 2 and XL); set train_gen.method: none to use it without "
+            "training"
         )
     refuse_long_prompts(pipeline, data.captions, "train_gen.caption")
     take_safety_checker(pipeline)
@@ -53,7 +53,7 @@ def train_lora(
         prior = draw_prior(pipeline, data, params, work / "prior")
         parts.append((lora.prior.weight, len(captions), encode_latents(pipeline, prior, device)))
         captions += prior.captions
-    pipeline.vae.to("cpu")  # its work is done
+    pipeline.vae.to("cpu")  # it is no longer needed
     adapted = add_adapters(pipeline, lora, params.seed)
     curve = fit(
         nn.ParameterList([p for network in adapted.values() for p in network.parameters() if p.requires_grad]),
@@ -71,7 +71,7 @@ def train_lora(
 
 
 def add_adapters(pipeline: Any, lora: LoraParams, seed: int) -> dict[str, nn.Module]:
-    """Freeze the pipeline and put trainable LoRA layers on its U-Net and, if asked, its text encoders."""
+    """Freeze the pipeline and add trainable LoRA layers to its U-Net and, if set, its text encoders."""
     torch.manual_seed(seed)
     networks = {"unet": pipeline.unet}
     if lora.text_encoder:
@@ -98,7 +98,7 @@ def encode_latents(pipeline: Any, data: Captioned, device: torch.device) -> Late
     """The images' posteriors, scaled as the U-Net expects them, float32."""
     vae = pipeline.vae
     own = vae.dtype
-    vae.to(torch.float32)  # SDXL's overflows in half precision
+    vae.to(torch.float32)  # SDXL's VAE overflows in half precision
     mean, std = encode_all(vae, data.images, batch_size=8)
     vae.to(own)
     shift, scale = getattr(vae.config, "shift_factor", None) or 0.0, vae.config.scaling_factor
@@ -106,7 +106,7 @@ def encode_latents(pipeline: Any, data: Captioned, device: torch.device) -> Late
 
 
 def draw_prior(pipeline: Any, data: Captioned, params: TrainGenParams, folder: Path) -> Captioned:
-    """Images of every class as the model draws them before it is changed; kept as PNG, so a killed run goes on."""
+    """Images of every class, drawn by the model before it is changed; kept as PNG, so an interrupted run continues."""
     prior = params.lora.prior
     assert prior is not None
     drawer = pipeline_for("txt2img", pipeline)
@@ -144,8 +144,8 @@ def _draw_one(drawer: Any, caption: str, name: str, prior: PriorParams, params: 
 def _loss(
     pipeline: Any, parts: list[tuple[float, int, Latents]], captions: list[str], params: TrainGenParams
 ) -> Callable[[torch.Generator], Tensor]:
-    """Mean squared error of what the model predicts (noise, velocity or image). `parts`: weight, place of the first
-    caption and images, of the own and the prior images; the last caption is the empty one."""
+    """Mean squared error of the model's prediction (noise, velocity or image). `parts`: weight, index of the first
+    caption, and images, of the own and the prior images; the last caption is the empty one."""
     lora, device = params.lora, pipeline.unet.device
     scheduler = DDPMScheduler.from_config(pipeline.scheduler.config)
     with torch.no_grad():
@@ -160,7 +160,7 @@ def _loss(
         draws = torch.randn((2, lora.batch_size, *latents.mean.shape[1:]), generator=generator)
         index, steps, dropped, flip, draws = (value.to(device) for value in (index, steps, dropped, flip, draws))
         clean = latents.mean[index] + latents.std[index] * draws[0]
-        # A mirrored latent is the latent of the mirrored image but for the VAE's own small asymmetry.
+        # A mirrored latent is the latent of the mirrored image, except for the VAE's small asymmetry.
         clean = torch.where(flip[:, None, None, None], clean.flip(-1), clean)
         noisy = scheduler.add_noise(clean, draws[1], steps)
         rows = torch.where(dropped, len(captions) - 1, latents.labels[index] + offset).tolist()
@@ -177,7 +177,7 @@ def _loss(
 
 
 def condition(pipeline: Any, captions: list[str], size: int) -> dict[str, Any]:
-    """What the U-Net is told of the captions: the text and, for SDXL, the pooled text and the size of the image."""
+    """The U-Net's conditions for the captions: the text and, for SDXL, the pooled text and the size of the image."""
     device = pipeline.unet.device
     encoded = pipeline.encode_prompt(
         prompt=captions, device=device, num_images_per_prompt=1, do_classifier_free_guidance=False
@@ -204,8 +204,8 @@ def _target(scheduler: DDPMScheduler, clean: Tensor, noise: Tensor, steps: Tenso
 
 
 def _weights(network: nn.Module, lora: LoraParams) -> dict[str, Tensor]:
-    """The trained layers by the names diffusers saves them under. With alpha folded in, any loader's alpha = rank is
-    right, and the file needs no metadata, which would be written in random order."""
+    """The trained layers by the names under which diffusers saves them. They are already scaled by alpha, so that any
+    loader's default alpha = rank is right, and the file needs no metadata, which would be written in random order."""
     scale = lora.alpha / lora.rank
     state = {
         key: (value * scale if "lora_B" in key else value).detach().float().cpu().contiguous()

@@ -7,7 +7,7 @@ from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNe
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-TEXT_LENGTH = 24  # tokens a caption is padded to; "a photo of a {class}" takes 7 to 10
+TEXT_LENGTH = 24  # tokens to which a caption is padded; "a photo of a {class}" takes 7 to 10
 VAE_FACTOR = 4  # pixels per latent cell along one side
 _START, _END = "<|startoftext|>", "<|endoftext|>"
 
@@ -22,8 +22,8 @@ def build_tokenizer(captions: Sequence[str]) -> CLIPTokenizer:
     bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     words = sorted({word for caption in captions for word in caption.split()})
-    # Of pairs that are equally frequent the trainer merges the one with the lower numbers first, and it numbers letters
-    # that end a word in the order of a hash table, another in every process: hence they get their numbers here.
+    # Among equally frequent pairs, the trainer merges the one with the lowest numbers first. It numbers the last
+    # letters of words in the order of a hash table, which differs between processes, so they get their numbers here.
     last_letters = [f"{letter}</w>" for letter in sorted(alphabet)]
     trainer = trainers.BpeTrainer(
         vocab_size=4096,
@@ -80,7 +80,7 @@ def build_vae(size: int, channels: Sequence[int], latent_channels: int) -> Autoe
 
 
 def build_unet(size: int, channels: Sequence[int], latent_channels: int, text_width: int) -> UNet2DConditionModel:
-    """A U-Net over the latent whose every level attends to the text."""
+    """A U-Net over the latent; every level attends to the text."""
     return UNet2DConditionModel(
         sample_size=size // VAE_FACTOR,
         in_channels=latent_channels,
@@ -114,7 +114,7 @@ def assemble(
     text_encoder: CLIPTextModel,
     tokenizer: CLIPTokenizer,
 ) -> StableDiffusionPipeline:
-    """The parts as one pipeline, without a safety checker (it would black out images) and without a watermark."""
+    """The parts as one pipeline, without a safety checker (it would return black images) and without a watermark."""
     return StableDiffusionPipeline(
         vae=vae,
         unet=unet,

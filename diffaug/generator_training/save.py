@@ -1,4 +1,4 @@
-"""Writing what train_gen made: a diffusers folder, or LoRA weights beside the name of their base model."""
+"""Writes the output of train_gen: a diffusers folder, or LoRA weights with the name of their base model."""
 
 import json
 import shutil
@@ -25,8 +25,8 @@ def save_pipeline(
     context: float,
     folder: Path,
 ) -> None:
-    """Write the pipeline, `learned.json` (its classes, and a picture's side as a multiple of the object's) and
-    `losses.csv` (network, step, mean loss) to `folder`, either whole or not at all."""
+    """Write the pipeline, `learned.json` (its classes, and an image's side as a multiple of the object's) and
+    `losses.csv` (network, step, mean loss) to `folder`, either completely or not at all."""
     silence_libraries()
 
     def write(place: Path) -> None:
@@ -44,8 +44,8 @@ def save_lora(
     context: float,
     folder: Path,
 ) -> None:
-    """Write `pytorch_lora_weights.safetensors`, as any diffusers user can load it, `base.json` (the model it belongs
-    to), `learned.json` (a picture's side as a multiple of the object's) and `losses.csv`, whole or not at all."""
+    """Write `pytorch_lora_weights.safetensors`, which any diffusers user can load, `base.json` (its base model),
+    `learned.json` (an image's side as a multiple of the object's) and `losses.csv`, completely or not at all."""
 
     def write(place: Path) -> None:
         tensors = {f"{part}.{key}": value for part, state in weights.items() for key, value in state.items()}
@@ -63,7 +63,7 @@ def _write_learned(place: Path, classes: Sequence[str], context: float) -> None:
 
 
 def save_nothing(folder: Path) -> None:
-    """An empty `folder`: the generator is what generate.model names."""
+    """Make an empty `folder`: the generator is generate.model."""
     _replace(folder, lambda place: None)
 
 

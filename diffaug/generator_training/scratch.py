@@ -25,7 +25,7 @@ from diffaug.params.train_gen import TrainGenParams
 
 
 class Denoiser(nn.Module):
-    """The text encoder and the U-Net, which are trained together."""
+    """The text encoder and the U-Net, trained together."""
 
     def __init__(self, text_encoder: nn.Module, unet: nn.Module) -> None:
         super().__init__()

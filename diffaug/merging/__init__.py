@@ -1,1 +1,1 @@
-"""What joins the real images in the treatment, and which images are chosen."""
+"""Which images are added to the real ones in the treatment, and how they are chosen."""

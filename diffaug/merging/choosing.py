@@ -1,4 +1,4 @@
-"""Which accepted synthetic images join the real ones."""
+"""Chooses the accepted synthetic images that are added to the real ones."""
 
 import hashlib
 from collections import Counter
@@ -15,8 +15,8 @@ def choose(
     """`ratio` accepted synthetic images per real image, rounded, by seed; class by class for classification.
 
     A larger ratio adds to the choice of a smaller one, and more candidates do not reshuffle it. With `mix: replace`
-    only images that were made from a real one count. Raises UserError with the numbers where too few were accepted, and
-    where a row is not a synthetic train image made from a train image.
+    only images made from a real one count. Raises UserError, with the numbers, if too few were accepted, and if a row
+    is not a synthetic train image made from a train image.
     """
     _check_rows(real, generated, task)
     made = by_label(record for record in generated if params.mix == "concat" or record.source_id)
@@ -57,11 +57,11 @@ def by_label(records: Iterable[Record]) -> dict[int | None, list[Record]]:
 
 
 def per_class(real: ImageSet, ratio: float) -> dict[int | None, int]:
-    """By class (None: scenes), `ratio` images for each real one, rounded."""
+    """By class (None: scenes), `ratio` images per real image, rounded."""
     counts = Counter(record.label for record in real)
     return {label: round(ratio * counts[label]) for label in sorted(counts, key=lambda one: -1 if one is None else one)}
 
 
 def rank(seed: int, id: str) -> str:
-    """What candidates are sorted by: at random, and more of them do not reshuffle the others."""
+    """The sort key of candidates: random, so that more candidates do not reshuffle the others."""
     return hashlib.sha256(f"{seed}\0{id}".encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Boxes painted over, where the audit asks for it."""
+"""Paints boxes grey if the audit asks for it."""
 
 import hashlib
 from collections.abc import Sequence
@@ -11,12 +11,12 @@ from diffaug.dataset.codec import encode_png
 from diffaug.dataset.records import Record
 from diffaug.pictures.boxes import XYWH, pixels_of
 
-_GREY = 114  # what Ultralytics pads images with
+_GREY = 114  # the colour with which Ultralytics pads images
 
 
 def paint_over(record: Record, boxes: Sequence[XYWH]) -> Record:
-    """The scene with these boxes grey, but for what lies in a labelled box: what may be an object without a label is
-    neither object nor background then."""
+    """The scene with these boxes grey, except for pixels in labelled boxes: a possible object without a label is then
+    neither object nor background."""
     if not boxes:
         return record
     pixels = np.array(record.open())

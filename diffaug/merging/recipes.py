@@ -1,4 +1,4 @@
-"""What joins the real images in the treatment: synthetic ones, or what a sceptic asks to see in their place."""
+"""The recipes: which images are added in the treatment, synthetic ones or, as a comparison, others in their place."""
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
@@ -14,10 +14,10 @@ from diffaug.runtime.errors import UserError
 
 @dataclass(frozen=True)
 class Ingredients:
-    """What a recipe may take, for one task ("cls" or "det").
+    """The data that a recipe may use, for one task ("cls" or "det").
 
-    accepted: the ids of the images that the filter left; pool: further real images, of either task; rebuild: the images
-    of records as PNGs, encoded and decoded by the VAE of the generator.
+    accepted: the ids of the images that the filter kept; pool: extra real images, of either task; rebuild: returns
+    images of records as PNGs, encoded and decoded by the VAE of the generator.
     """
 
     task: str
@@ -31,8 +31,8 @@ class Ingredients:
 
 @dataclass(frozen=True)
 class Recipe:
-    """additions: the images that join the real ones, `ratio` for each, class by class; None where the recipe has none
-    for the task, so that both arms are the same. kind: what they are called. Raises UserError where there are too few.
+    """additions: returns the images to add, `ratio` per real image, class by class; None if the recipe has none for the
+    task, so that both arms are the same. kind: what the images are called. Raises UserError if there are too few.
     """
 
     additions: Callable[[Ingredients], list[Record] | None]
@@ -87,18 +87,18 @@ def _real_more(given: Ingredients) -> list[Record] | None:
 
 
 RECIPES = {
-    "synthetic": Recipe(_synthetic, drawn=True),  # what the filter left
-    "unfiltered": Recipe(_unfiltered, drawn=True),  # any that were generated
+    "synthetic": Recipe(_synthetic, drawn=True),  # images that the filter kept
+    "unfiltered": Recipe(_unfiltered, drawn=True),  # any generated images
     "duplicate": Recipe(_duplicate, "repeated real"),
-    "classic": Recipe(lambda given: []),  # no image: it changes the augmentation, see training/treatment.py
+    "classic": Recipe(lambda given: []),  # adds no image; it changes the augmentation, see training/treatment.py
     "vae_roundtrip": Recipe(_vae_roundtrip),  # real images through the VAE of the generator
-    "shuffled_labels": Recipe(_shuffled_labels, drawn=True),  # what the filter left, under wrong classes
+    "shuffled_labels": Recipe(_shuffled_labels, drawn=True),  # images that the filter kept, with wrong classes
     "real_more": Recipe(_real_more, "further real"),  # from data/pool
 }
 
 
 def _again(given: Ingredients, name: str) -> list[Record]:
-    """Real images once more, in turn."""
+    """Copies of real images, in turn."""
     copies = []
     by_class = by_label(given.real)
     for label, wanted in per_class(given.real, given.params.ratio).items():
@@ -116,7 +116,7 @@ def _rebuilt(copy: Record, data: bytes, made: Provenance) -> Record:
 
 
 def _mislabelled(record: Record, classes: int, seed: int) -> Record:
-    """The image under another class than its own, each of the others equally often; so is each of its boxes."""
+    """The image with a wrong class, each of the others equally often; the same for each of its boxes."""
     generator = np.random.default_rng([seed, *record.sha256.encode()])
 
     def other(label: int) -> int:

@@ -1,1 +1,1 @@
-"""What is done to single pictures: boxes, cut-outs, squares, canvases, masks, grids."""
+"""Operations on single images: boxes, cut-outs, squares, canvases, masks, grids."""

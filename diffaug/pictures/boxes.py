@@ -1,12 +1,12 @@
-"""Boxes by their conventions, in pixels from the top left of an image, and what boxes have in common."""
+"""The formats of boxes, in pixels from the top left of an image, and operations on boxes."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
-XYWH = tuple[float, float, float, float]  # left, top, width, height: as in the image table, and in COCO
-XYXY = tuple[float, float, float, float]  # left, top, right, bottom: as detectors and torchvision.ops have them
-Region = tuple[int, int, int, int]  # left, top, right, bottom of whole pixels, as Pillow crops
+XYWH = tuple[float, float, float, float]  # left, top, width, height: as in the image table and in COCO
+XYXY = tuple[float, float, float, float]  # left, top, right, bottom: as in detectors and torchvision.ops
+Region = tuple[int, int, int, int]  # left, top, right, bottom in whole pixels, as for Pillow's crop
 
 
 def to_xyxy(boxes: Sequence[XYWH]) -> np.ndarray:
@@ -28,7 +28,7 @@ def iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def shared(first: XYWH, second: XYWH) -> float:
-    """How many pixels two boxes share."""
+    """The area that two boxes share, in pixels."""
     width = min(first[0] + first[2], second[0] + second[2]) - max(first[0], second[0])
     height = min(first[1] + first[3], second[1] + second[3]) - max(first[1], second[1])
     return max(0.0, width) * max(0.0, height)
@@ -49,7 +49,7 @@ def edges(box: XYWH) -> Region:
 
 
 def outline(mask: np.ndarray) -> tuple[int, int, int, int]:
-    """The XYWH box of the true pixels of a bool mask (H, W); zeros where there are none."""
+    """The XYWH box of the true pixels of a bool mask (H, W); zeros if there are none."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if not len(rows):
         return 0, 0, 0, 0
@@ -57,7 +57,7 @@ def outline(mask: np.ndarray) -> tuple[int, int, int, int]:
 
 
 def _converted(boxes: Sequence[XYWH] | np.ndarray, given: str, wanted: str) -> np.ndarray:
-    import torch  # the plan needs boxes too, and no network
+    import torch  # imported here, since the plan needs boxes but not torch
     from torchvision.ops import box_convert
 
     return box_convert(torch.from_numpy(_array(boxes, np.float64)), given, wanted).numpy()

@@ -10,11 +10,11 @@ _SMOOTH = Image.Resampling.LANCZOS
 
 @dataclass(frozen=True)
 class Canvas:
-    """The part of an image that the model sees, and the part of the model's canvas that it fills.
+    """The part of an image that the model gets, and the part of the model's canvas that it fills.
 
     size: (width, height) of the image; drawn: of the model's canvas; seen: (left, top, right, bottom) in the image;
-    filled: in the canvas. With "crop" the canvas is full and the image's margins are not seen; with "pad" all of the
-    image is seen and the canvas has a border, which repeats the image's edge.
+    filled: in the canvas. With "crop" the canvas is full and the image's margins are cut off; with "pad" the whole
+    image is used and the canvas has a border, which repeats the image's edge.
     """
 
     size: tuple[int, int]
@@ -34,7 +34,7 @@ class Canvas:
         return cls(size, drawn, (0, 0, *size), _centred(drawn, part))
 
     def enter(self, image: Image.Image, resample: Image.Resampling = _SMOOTH) -> Image.Image:
-        """The image as the model sees it, of size `drawn`, in its own colour mode."""
+        """The image on the model's canvas, of size `drawn`, in its own colour mode."""
         left, top, right, bottom = self.filled
         part = image.crop(self.seen) if self.seen != (0, 0, *image.size) else image
         if part.size != (right - left, bottom - top):
@@ -46,7 +46,7 @@ class Canvas:
         return Image.fromarray(np.pad(pixels, (*margins, *[(0, 0)] * (pixels.ndim - 2)), mode="edge"))
 
     def leave(self, drawn: Image.Image, source: Image.Image) -> Image.Image:
-        """What the model drew, at the image's size; margins that it did not see are `source`'s."""
+        """The drawn image at the image's size; margins outside the canvas are taken from `source`."""
         left, top, right, bottom = self.seen
         part = drawn.crop(self.filled) if self.filled != (0, 0, *drawn.size) else drawn
         if self.seen == (0, 0, *self.size):
@@ -57,7 +57,7 @@ class Canvas:
 
 
 def leave_text_canvas(drawn: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """What a model drew from a text alone, at this size: its middle, in the shape that is wanted."""
+    """An image drawn from text alone, at this size: its middle, cropped to the wanted shape."""
     canvas = Canvas.fit(drawn.size, size, "crop")
     return canvas.enter(drawn)
 

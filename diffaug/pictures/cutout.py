@@ -1,4 +1,4 @@
-"""Cutting objects out of pictures."""
+"""Cutting objects out of images."""
 
 import cv2
 import numpy as np
@@ -8,16 +8,16 @@ from scipy import ndimage
 from diffaug.pictures.boxes import XYWH, outline
 
 _GRAB_ROUNDS = 5
-_LEAST_OBJECT, _LEAST_OUTLINE = 0.3, 0.5  # of the box
-_PLAIN = 0.6  # an object may touch the border: of Fashion-MNIST's train images 99 % pass, at 0.9 half
+_LEAST_OBJECT, _LEAST_OUTLINE = 0.3, 0.5  # smallest shares of the box
+_PLAIN = 0.6  # an object may touch the border; 99 % of Fashion-MNIST's train images pass, with 0.9 only half
 
 
 def object_mask(image: Image.Image, tolerance: int = 24) -> np.ndarray | None:
-    """bool (H, W): the object of a picture with a plain background; None where its background is not plain, or where
-    there is nothing but background.
+    """bool (H, W): the object of an image with a plain background; None if the background is not plain, or if there is
+    only background.
 
-    A background is plain where six in ten border pixels lie within `tolerance` grey levels of their median. The
-    object is what differs from it by more than that, holes filled, its largest connected part.
+    A background is plain if six in ten border pixels are within `tolerance` grey levels of their median. The object is
+    the area that differs from it by more than that: its largest connected part, with holes filled.
     """
     if not _has_plain_ground(image, tolerance):
         return None
@@ -26,8 +26,8 @@ def object_mask(image: Image.Image, tolerance: int = 24) -> np.ndarray | None:
 
 
 def cut_out(image: Image.Image, inner: XYWH | None = None, tolerance: int = 24) -> Image.Image | None:
-    """The object of a picture as "LA" or "RGBA": by `object_mask` where the background is plain, else by `cut_from_box`
-    with the box `inner` that it fills, or all of the picture without one. None where there is no object."""
+    """The object of an image as "LA" or "RGBA": by `object_mask` if the background is plain, otherwise by
+    `cut_from_box` with the box `inner` that it fills, or with the whole image. None if there is no object."""
     mask = object_mask(image, tolerance)
     if mask is None:
         if _has_plain_ground(image, tolerance):
@@ -39,11 +39,10 @@ def cut_out(image: Image.Image, inner: XYWH | None = None, tolerance: int = 24) 
 
 
 def cut_from_box(image: Image.Image, box: XYWH) -> Image.Image | None:
-    """The object in a box of a photograph, as "LA" or "RGBA"; None where it cannot be told from its surroundings.
+    """The object in a box of a photograph, as "LA" or "RGBA"; None if it cannot be separated from its surroundings.
 
-    GrabCut (Rother et al. 2004) by OpenCV: what lies outside the box is surely background, what lies inside is object
-    where its colours say so. What misses the middle of the box, or is much smaller than it, is not believed to be the
-    object.
+    GrabCut (Rother et al. 2004) by OpenCV: all outside the box is background; inside the box, colours decide what is
+    object. A result that misses the middle of the box, or is much smaller than the box, is not accepted as the object.
     """
     left, top = max(0, round(box[0])), max(0, round(box[1]))
     right, bottom = min(image.width, round(box[0] + box[2])), min(image.height, round(box[1] + box[3]))
@@ -65,13 +64,13 @@ def cut_from_box(image: Image.Image, box: XYWH) -> Image.Image | None:
 
 
 def _largest(mask: np.ndarray) -> np.ndarray | None:
-    """The largest connected part, None where there is none."""
+    """The largest connected part, None if there is none."""
     parts, count = ndimage.label(mask)
     return parts == int(np.argmax(np.bincount(parts.ravel())[1:])) + 1 if count else None
 
 
 def _with_alpha(image: Image.Image, mask: np.ndarray) -> Image.Image:
-    """The pixels of the mask with the rest transparent, cropped to them."""
+    """The pixels of the mask, the rest transparent, cropped to the mask."""
     cut = image.convert("LA" if image.mode == "L" else "RGBA")
     cut.putalpha(Image.fromarray(mask.astype(np.uint8) * 255))
     return cut.crop(cut.getchannel("A").getbbox())

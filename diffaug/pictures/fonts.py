@@ -1,4 +1,4 @@
-"""Fonts for pictures: class names and prompts come in every script, and no one font has all letters."""
+"""Fonts for images: class names and prompts may be in any script, and no single font has all letters."""
 
 from functools import cache
 from pathlib import Path
@@ -9,7 +9,7 @@ from PIL import ImageFont
 Font = ImageFont.ImageFont | ImageFont.FreeTypeFont
 
 _FIRST_EASTERN = 0x2E80  # from here on, Chinese, Japanese and Korean letters
-# Files of fonts with Chinese letters, as Linux, macOS and Windows call them.
+# File names of fonts with Chinese letters, on Linux, macOS and Windows.
 _EASTERN = (
     *("notosanscjk-regular", "notosanssc-regular", "sourcehansanssc-regular", "sourcehansanscn-regular"),
     *("pingfang", "hiragino sans gb", "stheiti light", "arial unicode", "msyh", "simhei"),
@@ -19,7 +19,7 @@ _EASTERN = (
 
 def font_for(text: str, size: int) -> Font:
     """Pillow's own font for English; DejaVu Sans, which comes with matplotlib, for other letters; for Chinese,
-    Japanese and Korean ones a font of this machine, where it has one."""
+    Japanese and Korean letters a font of this machine, if it has one."""
     if text.isascii():
         return ImageFont.load_default(size)
     eastern = any(ord(letter) >= _FIRST_EASTERN for letter in text)
@@ -29,6 +29,6 @@ def font_for(text: str, size: int) -> Font:
 @cache
 def _eastern() -> str | None:
     """The file of the first known font with Chinese letters."""
-    # Not matplotlib's own list of names, which it keeps from before a font was installed.
+    # Not matplotlib's own list of names: it is cached, so it may lack a newly installed font.
     installed = {Path(path).stem.casefold(): path for path in sorted(font_manager.findSystemFonts())}
     return next((installed[name] for name in _EASTERN if name in installed), None)

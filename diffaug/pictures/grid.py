@@ -1,4 +1,4 @@
-"""Sheets of pictures: cells of one size with a caption below, in sections or with labelled rows and columns."""
+"""Sheets of images: cells of one size with a caption below, in sections or with labelled rows and columns."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ from diffaug.pictures.boxes import XYWH
 from diffaug.pictures.fonts import Font, font_for
 
 _GAP, _LINE, _LEFT = 6, 18, 150
-_TITLE = 16  # letters of titles; captions have 11
+_TITLE = 16  # font size of titles; that of captions is 11
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A picture, the caption below it, of one or two lines, and boxes to draw on it, each with its colour."""
+    """An image, the caption below it, of one or two lines, and boxes to draw on it, each with its colour."""
 
     picture: Image.Image
     caption: str = ""
@@ -30,8 +30,8 @@ class Section:
 
 
 def fitted(picture: Image.Image, side: int) -> Image.Image:
-    """RGB, `side` pixels square: the picture in the upper left corner, as large as fits. Small ones are enlarged
-    without smoothing, so that their pixels show."""
+    """RGB, `side` pixels square: the image in the upper left corner, as large as possible. Small images are enlarged
+    without smoothing, so that their pixels are visible."""
     scale = side / max(picture.size)
     size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
     resample = Image.Resampling.NEAREST if scale >= 2 else Image.Resampling.LANCZOS
@@ -41,7 +41,7 @@ def fitted(picture: Image.Image, side: int) -> Image.Image:
 
 
 def make_sections(sections: Sequence[Section], columns: int, width: int) -> Image.Image:
-    """RGB, `width` pixels wide: the sections under each other, each with rows of so many cells."""
+    """RGB, `width` pixels wide: the sections below each other, each with rows of `columns` cells."""
     side = (width - _GAP) // columns - _GAP
     high = side + 2 * _LINE
     heights = [_LINE + 2 * _GAP + high * max(1, -(-len(section.cells) // columns)) for section in sections]
@@ -63,7 +63,7 @@ def make_sections(sections: Sequence[Section], columns: int, width: int) -> Imag
 def make_grid(
     title: str, columns: Sequence[str], rows: Sequence[tuple[str, Sequence[Cell]]], side: int = 192
 ) -> Image.Image:
-    """RGB. `columns`: the labels on top; `rows`: a label, and a cell for every column, its picture `side` pixels."""
+    """RGB. `columns`: the labels on top; `rows`: a label, and one cell per column, with an image of `side` pixels."""
     width = _LEFT + len(columns) * (side + _GAP) + _GAP
     height = 3 * _LINE + len(rows) * (side + _LINE + _GAP) + _GAP
     sheet = Image.new("RGB", (width, height), "white")
@@ -83,7 +83,7 @@ def make_grid(
 
 
 def shortened(text: str, font: Font, width: int) -> str:
-    """The text, or as much of it as is not wider than `width` pixels, and dots."""
+    """The text, shortened with dots if it is wider than `width` pixels."""
     while len(text) > 4 and font.getlength(text) > width:
         text = f"{text[:-4]}..."
     return text

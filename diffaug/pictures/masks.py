@@ -1,4 +1,4 @@
-"""Which pixels of a real image are drawn anew: its objects by their boxes or on a plain ground, or all but them."""
+"""Which pixels of a real image are redrawn: its objects (by their boxes, or on a plain ground), or all others."""
 
 import numpy as np
 from PIL import Image
@@ -10,8 +10,8 @@ from diffaug.pictures.cutout import object_mask
 
 
 def find_objects(record: Record) -> np.ndarray | None:
-    """bool (H, W): where the record's objects are. By its boxes or, for a classification image, what stands out from a
-    plain background; None where the background is not plain or there is no object."""
+    """bool (H, W): the pixels of the record's objects. By its boxes or, for a classification image, by its difference
+    from a plain background; None if the background is not plain or there is no object."""
     if record.label is None:
         mask = np.zeros(record.size[::-1], dtype=bool)
         for box in record.bbox:
@@ -23,15 +23,15 @@ def find_objects(record: Record) -> np.ndarray | None:
 def part_mask(record: Record, mode: str, region: Region, object: int, padding: int) -> np.ndarray:
     """bool (H, W): the pixels of a real scene that a mode of `generate.det` may change in a region.
 
-    img2img: all of the region; inpaint_background: but for the boxes, grown by `padding` pixels; inpaint_object: those
-    of box number `object`, but for what other boxes share of it.
+    img2img: the whole region; inpaint_background: all except the boxes, grown by `padding` pixels; inpaint_object: box
+    number `object`, except where other boxes overlap it.
     """
     mask = np.zeros(record.size[::-1], dtype=bool)
     left, top, right, bottom = region
     mask[top:bottom, left:right] = True
     if mode == "inpaint_background":
         objects = find_objects(record)
-        assert objects is not None  # a scene's are its boxes
+        assert objects is not None  # a scene has boxes
         return mask & repaint_mask(objects, "background", padding)
     if mode == "inpaint_object":
         own = np.zeros_like(mask)
@@ -44,8 +44,8 @@ def part_mask(record: Record, mode: str, region: Region, object: int, padding: i
 
 
 def put_back(source: Image.Image, drawn: Image.Image, region: Region, mask: np.ndarray, feather: int) -> Image.Image:
-    """The region of the scene `source` with `drawn` where the scene's `mask` is true: see `composite`. A soft edge also
-    runs along the region's own border, but for the scene's."""
+    """The scene `source` with `drawn` in the region where the scene's `mask` is true: see `composite`. There is also a
+    soft edge along the region's own border, except at the scene's border."""
     left, top = max(0, region[0] - 1), max(0, region[1] - 1)
     right, bottom = min(source.width, region[2] + 1), min(source.height, region[3] + 1)
     kept = source.crop((left, top, right, bottom))
@@ -56,9 +56,9 @@ def put_back(source: Image.Image, drawn: Image.Image, region: Region, mask: np.n
 
 
 def repaint_mask(objects: np.ndarray, repaint: str, padding: int) -> np.ndarray:
-    """bool (H, W): the pixels that may change. `padding`: pixels by which the objects are grown on every side.
+    """bool (H, W): the pixels that may change. `padding`: pixels by which the objects are enlarged on every side.
 
-    repaint: "background" keeps the grown objects, "object" redraws them.
+    repaint: "background" keeps the enlarged objects, "object" redraws them.
     """
     size = 2 * padding + 1
     grown = ndimage.maximum_filter(objects, size=size) if padding else objects

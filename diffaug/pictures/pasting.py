@@ -1,4 +1,4 @@
-"""Placing cut-out objects on other pictures: their size, their place, and which of their pixels count as visible."""
+"""Placing cut-out objects on other images: their size, their place, and which of their pixels count as visible."""
 
 from collections.abc import Callable
 
@@ -10,12 +10,12 @@ _ATTEMPTS = 20
 
 
 def visible(item: Image.Image) -> np.ndarray:
-    """bool (H, W): the pixels of an "LA" or "RGBA" picture that belong to the object."""
+    """bool (H, W): the pixels of an "LA" or "RGBA" image that belong to the object."""
     return np.asarray(item.getchannel("A")) >= _VISIBLE
 
 
 def resized(item: Image.Image, factor: float, generator: np.random.Generator) -> Image.Image:
-    """The object at `factor` times its size, at least two pixels a side, mirrored in half of the cases."""
+    """The object at `factor` times its size, at least two pixels per side, mirrored with probability 0.5."""
     width, height = (max(2, round(side * factor)) for side in item.size)
     result = item.resize((width, height), Image.Resampling.BILINEAR if factor > 1 else Image.Resampling.BOX)
     return result.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if generator.random() < 0.5 else result
@@ -28,7 +28,7 @@ def find_place(
     generator: np.random.Generator,
     beyond: tuple[int, int] = (0, 0),
 ) -> tuple[int, int] | None:
-    """(left, top) of the first of twenty random places that `fits`, in a scene of (width, height); None without one.
+    """(left, top) of the first of twenty random places that `fits`, in a scene of (width, height); None if none fits.
 
     beyond: pixels by which the object may leave the scene to the left and right, and at the top and bottom.
     """

@@ -1,4 +1,4 @@
-"""Squares around the objects of a scene, and what a class's boxes have in common."""
+"""Squares around the objects of a scene."""
 
 from collections.abc import Sequence
 
@@ -6,8 +6,8 @@ from diffaug.pictures.boxes import XYWH, Region
 
 
 def square(box: XYWH, size: tuple[int, int], context: float) -> Region:
-    """The square of `context` times the box's longer side around its middle, moved into the image of `size` (width,
-    height); along a side of the image that is shorter, all of it."""
+    """The square of `context` times the box's longer side around its middle, shifted into the image of `size` (width,
+    height); if a side of the image is shorter than the square, that whole side."""
     x, y, width, height = box
     side = max(1, round(context * max(width, height)))
     left, right = _interval(x + width / 2, side, size[0])
@@ -22,7 +22,7 @@ def _interval(middle: float, side: int, whole: int) -> tuple[int, int]:
 
 
 def apart(first: Region, others: Sequence[Region]) -> bool:
-    """Whether the region has no pixel in common with the others."""
+    """Whether the region shares no pixel with the others."""
     return all(
         first[0] >= other[2] or other[0] >= first[2] or first[1] >= other[3] or other[1] >= first[3] for other in others
     )

@@ -1,1 +1,1 @@
-"""What people read and look at: the verdict's table, plots, sheets of images."""
+"""The output for readers: the table of the verdict, plots, sheets of images."""

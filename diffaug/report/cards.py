@@ -21,10 +21,10 @@ def write_cards(
     names: Sequence[str],
     generators: Sequence[str],
 ) -> None:
-    """Write `model-TASK.md` and `dataset-TASK.md`, to be the README.md beside the task's merged model (of the first
-    seed) or images.
+    """Write `model-TASK.md` and `dataset-TASK.md`. They can be the README.md next to the task's merged model (of the
+    first seed) or images.
 
-    source: where the real images come from; generators: the models that drew, with their licences.
+    source: of the real images; generators: the models that drew images, with their licences.
     """
     folder.mkdir(parents=True, exist_ok=True)
     texts = {
@@ -37,7 +37,7 @@ def write_cards(
 
 
 def _own(task: str) -> dict[str, str]:
-    """The row of the model that the card is for: merged, of the first seed."""
+    """The row of the card's model: merged, of the first seed."""
     return next(row for row in read_table(TABLES / SEEDS.format(task=task)) if row["arm"] == "merged")
 
 
@@ -68,18 +68,18 @@ def _model_card(task: str, metrics: dict[str, Any], source: str, names: Sequence
         data,
         f"A model trained by diffaug on real images ({source}) and {_added(task, metrics)}.",
         f"Classes: {', '.join(names)}.",
-        f"The numbers in the head of this card are those of this one model (seed {own['seed']}); below are means of "
-        "all seeds.",
+        f"The numbers in the head of this card are those of this one model (seed {own['seed']}); those below are means "
+        "over all seeds.",
         "## Did they help?",
-        f"{metrics['test_images'][task]} real test images, {metrics['seeds']} seeds an arm, points of 100; real: the "
+        f"{metrics['test_images'][task]} real test images, {metrics['seeds']} seeds per arm, points of 100; real: the "
         "same model without them. The interval is for other test images and other seeds, not for another draw of the "
         "synthetic images; p is corrected for all metrics of the run.",
         _markdown([verdict_header(metrics), *rows]),
         *corrupted_note(metrics, [task]),
         *_notes(metrics),
         "## Limits",
-        "The numbers hold for test images like those, from the same source. No licence is stated here: look at that of "
-        "the real images, of the generator, and of the training library.",
+        "The numbers are valid for test images like those, from the same source. No licence is stated here: see those "
+        "of the real images, of the generator, and of the training library.",
     )
 
 
@@ -100,12 +100,12 @@ def _dataset_card(
     return _text(
         data,
         f"Real images ({source}) and {_added(task, metrics)}, merged by diffaug: `data/merged/{task}`. There is no "
-        "test split: test images are real, and lie with the real ones.",
+        "test split: test images are real, and are stored with the real images.",
         f"Classes: {', '.join(names)}.",
         "## Which rows are synthetic",
         "`origin` is real or synthetic. A synthetic row names the photograph it was made from (`source_id`), its mode, "
-        "prompt, seed, all settings, and the model with revision and licence. Synthetic rows stand in train alone.",
-        f"Models that drew: {'; '.join(generators) or 'none'}.",
+        "prompt, seed, all settings, and the model with revision and licence. Synthetic rows are only in train.",
+        f"Models that drew images: {'; '.join(generators) or 'none'}.",
         *_notes(metrics),
     )
 

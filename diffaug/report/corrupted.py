@@ -1,4 +1,4 @@
-"""One test image under every corruption, for the eye."""
+"""A sheet of one test image under every corruption."""
 
 import numpy as np
 from PIL import Image
@@ -11,8 +11,8 @@ from diffaug.report.sheet import Tile, make_sheet
 
 
 def corrupted_sheet(test: list[Record], params: RobustnessParams, side: int, seed: int) -> Image.Image:
-    """The first image that evaluate corrupts, at the size `side` that the network sees: a row for each corruption, by
-    severity, after the image as it is."""
+    """The first image that evaluate corrupts, at the network's input size `side`: one row per corruption, with the
+    unchanged image first, then by severity."""
     conditions = list_conditions(params)
     record = choose_images(test, params, seed)[0]
     versions = corrupted_versions(record, _seen(record, side), conditions, seed)
@@ -27,7 +27,7 @@ def corrupted_sheet(test: list[Record], params: RobustnessParams, side: int, see
 
 
 def _seen(record: Record, side: int) -> np.ndarray:
-    """The pixels as the classifier sees an image, or the detector a scene."""
+    """The pixels as the classifier gets an image, or the detector a scene."""
     if record.label is not None:
         return to_rgb_array(record.open(), side)
     return as_seen(to_rgb_array(record.open()), side)

@@ -1,4 +1,4 @@
-"""The report's figures as SVG, the same bytes for the same numbers."""
+"""The report's figures as SVG; the same numbers give the same bytes."""
 
 import io
 import itertools
@@ -18,7 +18,7 @@ from diffaug.report.style import COLORS, PLAIN
 from diffaug.runtime.tables import read_table
 from diffaug.scoring.ledger import Entry
 
-_LABELS = 30  # classes whose names still fit
+_LABELS = 30  # largest number of classes whose names fit
 
 
 def intervals(rows: Sequence[tuple[str, float, float, float, str]]) -> str:
@@ -31,7 +31,7 @@ def intervals(rows: Sequence[tuple[str, float, float, float, str]]) -> str:
 
 
 def plot_intervals(axes: Any, rows: Sequence[tuple[str, float, float, float, str]]) -> None:
-    """Each row a line from low to high with a dot at the mean, in the colour of its verdict, the first row on top."""
+    """Draw each row as a line from low to high with a dot at the mean, in its verdict's colour; first row on top."""
     for place, (_, low, mean, high, verdict) in enumerate(reversed(rows)):
         color = COLORS.get(verdict, PLAIN)
         axes.plot([low, high], [place, place], color=color, linewidth=2)
@@ -56,7 +56,7 @@ def curves(table: Path, value: str) -> str:
 
 
 def confusion(tables: Mapping[str, Path], names: Sequence[str]) -> str:
-    """For each arm, the share of each actual class (rows) that is taken for each class (columns)."""
+    """For each arm, the share of each actual class (rows) that is predicted as each class (columns)."""
     side = min(9.0, 2 + 0.3 * len(names))
     figure = matplotlib.figure.Figure(figsize=(2 * side, side), layout="constrained")
     for axes, (arm, table) in zip(figure.subplots(1, len(tables), squeeze=False)[0], tables.items()):
@@ -94,8 +94,8 @@ def reliability(table: Path) -> str:
 
 
 def robustness(table: Path, metric: str, clean: str) -> str:
-    """Both arms over the severities of each corruption, with their intervals, from the table of `write_curves`.
-    Severity 0 is `clean`, the images as they are."""
+    """Both arms over the severities of each corruption, with their intervals, from a table of `write_curves`; severity 0
+    is `clean`, the unchanged images."""
     rows = [row for row in read_table(table) if row["metric"] == metric]
     names = list(dict.fromkeys(row["corruption"] for row in rows if row["corruption"] != clean))
     across = min(5, len(names))
@@ -121,9 +121,9 @@ def robustness(table: Path, metric: str, clean: str) -> str:
 
 
 def per_class(table: Path) -> str:
-    """Every class's number in both arms, the most mended class on top and, of very many, as many from either end;
-    differences of single classes have no interval here, so none is to be read as a finding. Classes without a test
-    object are left out."""
+    """Every class's number in both arms, the most improved class on top; with very many classes, as many from either
+    end. Differences of single classes have no interval here, so they are not evidence. Classes without a test object
+    are left out."""
     rows = [row for row in read_table(table) if not math.isnan(float(row["real"]) + float(row["merged"]))]
     rows.sort(key=lambda row: float(row["merged"]) - float(row["real"]))
     if len(rows) > _LABELS:
@@ -141,7 +141,7 @@ def per_class(table: Path) -> str:
 
 
 def funnel(entries: Sequence[Entry], used: int | None) -> str:
-    """How many synthetic images were made, rejected for what, kept and, where the recipe uses them, used by merge."""
+    """How many synthetic images were made, rejected (by reason), kept and, if the recipe uses them, used by merge."""
     reasons = Counter(entry.reason for entry in entries if entry.reason).most_common()
     kept = len(entries) - sum(count for _, count in reasons)
     left = list(itertools.accumulate([len(entries), *(-count for _, count in reasons)]))
@@ -162,8 +162,8 @@ def funnel(entries: Sequence[Entry], used: int | None) -> str:
 
 def _svg(figure: Any) -> str:
     buffer = io.StringIO()
-    # Ids are random, and the date stands in the file, unless told otherwise. Text stays text: the reader's browser has
-    # the letters of every script, matplotlib's own font has not, which it would say at every 猫.
+    # By default, ids are random and the file has a date. Text is kept as text: the reader's browser has the letters of
+    # every script, while matplotlib's own font has not, and would warn at every 猫.
     with (
         matplotlib.rc_context({"svg.hashsalt": "diffaug", "svg.fonttype": "none", "font.size": 9}),
         warnings.catch_warnings(action="ignore", category=UserWarning),

@@ -1,4 +1,4 @@
-"""metrics/report.html: everything that a sceptic asks for on one page, readable offline and on a phone."""
+"""metrics/report.html: all results on one page, readable offline and on a phone."""
 
 import base64
 import io
@@ -25,10 +25,10 @@ from diffaug.scoring.ledger import Entry
 PAGE = Path("metrics/report.html")
 _LIBRARIES = ("torch", "torchvision", "diffusers", "transformers", "ultralytics-opencv-headless", "dvc", "torchmetrics")
 _CAPTIONS = {
-    "corrupted": "What the corruptions do to one test image",
-    "sheet": "Real images, and synthetic ones that were kept and rejected, with the reason",
-    "nearest": "The nearest pairs: is anything a copy? A scene's own photograph is left out",
-    "changed": "Test images that changed sides: how many seeds' models are right, and what the wrong ones see",
+    "corrupted": "The corruptions on one test image",
+    "sheet": "Real images, kept synthetic images, and rejected ones with the reason",
+    "nearest": "The nearest pairs, to check for copies. A scene's own photograph is left out",
+    "changed": "Test images on which the arms differ: how many seeds' models are right, and what the others predict",
 }
 
 
@@ -39,7 +39,7 @@ def write_page(
     generators: Sequence[str],
     params: str,
 ) -> None:
-    """Write the page: one file that asks the network for nothing. params: the text of params.yaml."""
+    """Write the page: one file that loads nothing from the network. params: the text of params.yaml."""
     rows = verdict_rows(metrics)
     intervals = [
         (row[0], *(100 * metrics["delta"][task][name][key] for key in ("low", "mean", "high")), row[-1])
@@ -67,7 +67,7 @@ def write_page(
 
 
 def _verdict_first(row: Sequence[str]) -> list[str]:
-    """What a phone's screen holds of the row is what matters: the verdict and the difference, then all else."""
+    """The verdict and the difference come first, since a phone's screen shows only the start of a row."""
     title, real, merged, difference, interval, visible, p, said = row
     return [title, said, difference, interval, real, merged, visible, p]
 
@@ -78,15 +78,15 @@ def _sentence(task: str, metrics: dict[str, Any], rows: Mapping[Any, Sequence[st
     recipe = metrics["recipe"][task]
     what = "synthetic images" if recipe == "synthetic" else f"images (recipe {recipe})"
     verbs = {
-        "no difference": "made no difference that this test can see",
-        "needs 2 seeds": "get no verdict of one seed",
+        "no difference": "made no difference that this test can detect",
+        "needs 2 seeds": "get no verdict from one seed",
     }
     verb = verbs.get(said, said)
     points = [f"{100 * delta[key]:+.1f}" for key in ("mean", "low", "high")]
     text = (
         f"{title[0].upper()}{title[1:]}: {metrics['added'][task]} {what} {verb}: {points[0]} points, "
         f"{100 * metrics['confidence']:g} % interval {points[1]} to {points[2]}, on {metrics['test_images'][task]} "
-        f"real test images with {metrics['seeds']} seeds an arm."
+        f"real test images with {metrics['seeds']} seeds per arm."
     )
     return {"text": text, "verdict": said}
 
@@ -101,18 +101,18 @@ def _task(task: str, report: TaskReport, metrics: dict[str, Any]) -> dict[str, A
     shown = [
         (
             figures.funnel(report.ledger, metrics["added"][task] if _drawn(task, metrics) else None),
-            f"Synthetic images: made, rejected for what, kept{_blind(report.ledger)}",
+            f"Synthetic images: made, rejected (by reason), kept{_blind(report.ledger)}",
         ),
-        (figures.curves(TABLES / TRAINING.format(task=task), TASKS[task].val_title), "Training, mean of the seeds"),
+        (figures.curves(TABLES / TRAINING.format(task=task), TASKS[task].val_title), "Training, mean over the seeds"),
         (
             figures.per_class(TABLES / TASKS[task].per_class),
-            "Each class, mean of the seeds; a single class's difference has no interval here",
+            "Each class, mean over the seeds; differences of single classes have no interval here",
         ),
     ]
     if task == "cls":
         shown.append((figures.reliability(TABLES / RELIABILITY), _confidence(metrics)))
         tables = {arm: TABLES / CONFUSION.format(arm=arm) for arm in ARMS}
-        shown.append((figures.confusion(tables, report.names), "What is taken for what, all seeds together"))
+        shown.append((figures.confusion(tables, report.names), "Predicted and actual classes, over all seeds"))
     return {
         "title": TASKS[task].title,
         "figures": [{"svg": svg, "caption": caption} for svg, caption in shown],
@@ -123,12 +123,12 @@ def _task(task: str, report: TaskReport, metrics: dict[str, Any]) -> dict[str, A
 
 
 def _blind(ledger: Sequence[Entry]) -> str:
-    """What the audit could not see, as the end of a sentence."""
+    """What the audit could not judge, as the end of a sentence."""
     audited = [entry.scores for entry in ledger if "boxes_judged" in entry.scores]
     if not audited:
         return ""
     judged, boxes = (sum(int(one[name]) for one in audited) for name in ("boxes_judged", "boxes"))
-    return f"; the audit could judge {judged} of {boxes} boxes, the others pass unseen"
+    return f"; the audit could judge {judged} of {boxes} boxes, the others were accepted unchecked"
 
 
 def _confidence(metrics: dict[str, Any]) -> str:
@@ -137,7 +137,7 @@ def _confidence(metrics: dict[str, Any]) -> str:
         for arm, values in (("real", metrics["real"]["cls"]), ("merged", metrics["cls"]))
     ]
     question = (
-        "Is its confidence to be trusted? On the line it is right as often as it says; large dots are many images"
+        "Is its confidence reliable? On the line, it is right as often as its confidence says; large dots: many images"
     )
     return f"{question}. {', '.join(means)}"
 

@@ -1,5 +1,4 @@
-"""Sheets for the eye: synthetic images beside the real ones that they come nearest to, and test images that changed
-sides."""
+"""Sheets to look at: synthetic images next to the nearest real ones, and test images on which the arms differ."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,15 +6,15 @@ from diffaug.dataset.records import Record
 from diffaug.report.sheet import Tile
 from diffaug.scoring.ledger import Entry
 
-_MEASURES = {"pixels": "grey levels", "hash": "bits", "embedding": "cosine"}  # the first that was taken
+_MEASURES = {"pixels": "grey levels", "hash": "bits", "embedding": "cosine"}  # the first one that was computed is used
 _GROUPS = {"train": "train", "heldout": "val or test"}
 
 
 def nearest_pairs(
     entries: Sequence[Entry], synthetic: Mapping[str, Record], real: Mapping[str, Record], pairs: int
 ) -> list[tuple[str, list[Tile]]]:
-    """Sections of tiles: of the kept synthetic images those that are nearest to train and to val or test, each before
-    its real neighbour."""
+    """Sections of tiles: the kept synthetic images that are nearest to train and to val or test, each followed by its
+    real neighbour."""
     columns = entries[0].scores if entries else {}
     name = next((name for name in _MEASURES if f"{name}_train" in columns), None)
     sections = []
@@ -30,7 +29,7 @@ def nearest_pairs(
                 Tile(synthetic[entry.id], f"{entry.id[-18:]}\n{distance}"),
                 Tile(neighbour, f"real, {neighbour.split}\n"),
             ]
-        sections.append((f"kept synthetic images, each beside the nearest real one of {title}", tiles))
+        sections.append((f"kept synthetic images, each next to the nearest real one of {title}", tiles))
     return sections
 
 
@@ -41,10 +40,10 @@ def changed_sides_tiles(
     seen: Mapping[str, Sequence[str]],
     count: int,
 ) -> list[tuple[str, list[Tile]]]:
-    """Sections of tiles: test images that more seeds' models classify right with the synthetic images than without, and
-    the other way round, the clearest first.
+    """Sections of tiles: test images that more seeds' models classify correctly with the synthetic images than without,
+    and the reverse; the largest differences first.
 
-    right: by arm, how many models are right on each image (N,). seen: by arm, the class that most of them see (N,).
+    right: by arm, how many models are right on each image (N,). seen: by arm, the class that most of them predict (N,).
     """
     gains = [merged - real for real, merged in zip(right["real"], right["merged"])]
     sections = []

@@ -1,4 +1,4 @@
-"""Sheets of images: real, kept and rejected ones under each other, with their labels and boxes."""
+"""Sheets of images: real, kept and rejected ones below each other, with their labels and boxes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class Tile:
 
 
 def sample(records: Sequence[Record], count: int, seed: int) -> list[Record]:
-    """`count` records at most, spread evenly over the labels, by seed, sorted by label."""
+    """At most `count` records, drawn evenly from the labels with the seed, sorted by label."""
     order = np.random.default_rng(seed).permutation(len(records))
     turn: dict[int | None, int] = {}
     ranked = []
@@ -40,7 +40,7 @@ def sample(records: Sequence[Record], count: int, seed: int) -> list[Record]:
 
 
 def captioned(records: Sequence[Record], names: Sequence[str], reasons: dict[str, str] | None = None) -> list[Tile]:
-    """Tiles with the class (or the scene's id) and, where one is given, the reason below it."""
+    """Tiles with the class (or the scene's id) and, if given, the reason below it."""
     tiles = []
     for record in records:
         name = names[record.label] if record.label is not None else Path(record.id).name
@@ -51,8 +51,8 @@ def captioned(records: Sequence[Record], names: Sequence[str], reasons: dict[str
 def make_sheet(
     sections: Sequence[tuple[str, Sequence[Tile]]], columns: int = COLUMNS, names: Sequence[str] = ()
 ) -> Image.Image:
-    """The sections under each other, each a title and rows of so many tiles; boxes in a colour of each class, which a
-    line on top says by its name."""
+    """The sections below each other, each with a title and rows of tiles; boxes are coloured by class, with a legend on
+    top."""
     boxed = sorted({category for _, tiles in sections for tile in tiles for category in tile.record.category})
     legend = _legend([(names[category], _color(category)) for category in boxed if category < len(names)])
     cells = [Section(title, [_cell(tile) for tile in tiles]) for title, tiles in sections]
@@ -64,7 +64,7 @@ def make_sheet(
 
 
 def _legend(entries: Sequence[tuple[str, str]]) -> Image.Image:
-    """Lines of squares in the classes' colours, each with its name; of no height where there is none."""
+    """Lines of squares in the classes' colours, each with its name; of height 0 without entries."""
     places, left, top = [], _GAP, _GAP
     for name, _ in entries:
         width = 18 + round(font_for(name, 14).getlength(name)) + 18
@@ -98,7 +98,7 @@ def task_sheet(
     rows: int,
     seed: int,
 ) -> Image.Image:
-    """Real train images, kept and rejected synthetic ones (with the reason), `rows` rows of each at most."""
+    """Real train images, kept and rejected synthetic ones (with the reason), at most `rows` rows of each."""
     reasons = {entry.id: entry.reason for entry in ledger}
     kept = [record for record in generated if not reasons.get(record.id)]
     rejected = [record for record in generated if reasons.get(record.id)]
@@ -116,6 +116,6 @@ def task_sheet(
 
 
 def save_png(image: Image.Image, path: Path) -> None:
-    """Write the picture, whole or not at all."""
+    """Write the image, completely or not at all."""
     with atomic_path(path) as temporary:
         image.save(temporary, format="PNG", compress_level=6)

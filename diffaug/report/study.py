@@ -28,7 +28,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Row:
-    """The answer of one recipe for one task: the means of the arms and the difference, 0-1; p is corrected for the
+    """The result of one recipe for one task: the means of the arms and the difference, 0-1; p is corrected for the
     whole table."""
 
     task: str
@@ -42,7 +42,7 @@ class Row:
 
 
 def study_rows(results: Sequence[tuple[Run, dict[str, Any]]]) -> list[Row]:
-    """The headline metric of every task and run. A run whose recipe had nothing to add to a task has no row there."""
+    """The headline metric of every task and run. A run whose recipe had nothing to add to a task has no row for it."""
     found: dict[tuple[str, Run], Difference] = {}
     metrics = dict(results)
     for run, values in results:
@@ -77,9 +77,9 @@ def study_table(rows: Sequence[Row]) -> str:
 
 
 def worth(rows: Sequence[Row], task: str) -> str | None:
-    """How many further real images would have done what the synthetic ones did, from the lower to the upper end of
-    their interval, by the curve of `real_more`, straight between its points; at most how many, where they made no
-    visible difference; None where either was not run, where the synthetic ones hurt, or without a verdict."""
+    """How many extra real images have the same effect as the synthetic ones, for the lower and the upper end of their
+    interval, on the curve of `real_more`, linear between its points; only the upper number if they made no visible
+    difference. None if either was not run, if the synthetic ones hurt, or without a verdict."""
     mine = [row for row in rows if row.task == task]
     curve = sorted((row.added, row.difference.mean) for row in mine if row.run.recipe == "real_more")
     synthetic = [row for row in mine if row.run.recipe == "synthetic"]
@@ -89,13 +89,13 @@ def worth(rows: Sequence[Row], task: str) -> str | None:
     if most.verdict not in ("helped", "no difference"):
         return None
     numbers = [0.0, *(float(number) for number, _ in curve)]
-    # A curve of means wobbles; more real images are taken to help no less than fewer.
+    # A curve of means is noisy; it is assumed that more real images never help less than fewer.
     gains = np.maximum.accumulate([0.0, *(gain for _, gain in curve)])
     low, high = (_number(gain, numbers, gains) for gain in (most.difference.low, most.difference.high))
     what = f"{headline(task).title}: {most.added} synthetic images"
     if most.verdict == "helped":
-        return f"{what} did what {low} to {high} further real ones did"
-    return f"{what} made no visible difference; at most they did what {high} further real ones did"
+        return f"{what} had the effect of {low} to {high} extra real ones"
+    return f"{what} made no visible difference; at most they had the effect of {high} extra real ones"
 
 
 def _number(gain: float, numbers: Sequence[float], gains: np.ndarray) -> str:

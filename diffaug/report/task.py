@@ -1,4 +1,4 @@
-"""What the report shows of one task: its ledger, and its pictures."""
+"""What the report shows for one task: its ledger, and its images."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ PLOTS = Path("metrics/plots")
 
 @dataclass(frozen=True)
 class Seen:
-    """How evaluate saw the test images: the side in pixels of the network, and which corruptions it asked for."""
+    """How evaluate used the test images: the network's input side in pixels, and the corruptions."""
 
     side: int
     robustness: RobustnessParams | None
@@ -33,7 +33,7 @@ class Seen:
 
 @dataclass(frozen=True)
 class TaskReport:
-    """The task's classes, its ledger, its sheets by what they show, and quality.json's content, if it was asked for."""
+    """The task's classes, its ledger, its sheets by name, and the content of quality.json, if it was requested."""
 
     names: Sequence[str]
     ledger: Sequence[Entry]
@@ -42,8 +42,8 @@ class TaskReport:
 
 
 def build_task_report(task: str, params: ReportParams, seen: Seen) -> TaskReport:
-    """Make the sheets of the task, which also go to metrics/plots, and read what else the page shows. Raises UserError
-    where the sets of the task or its ledger are missing."""
+    """Draw the sheets of the task, also saved in metrics/plots, and read the other data of the page. Raises UserError
+    if the sets of the task or its ledger are missing."""
     real = {split: read_set(Path(f"data/real/{task}/{split}")) for split in SPLITS}
     made, folder = read_set(Path(f"data/generated/{task}")).records, Path(f"data/filtered/{task}")
     names, ledger = real["train"].names, read_ledger(folder)
@@ -69,7 +69,7 @@ def build_task_report(task: str, params: ReportParams, seen: Seen) -> TaskReport
 
 
 def _changed(table: Path) -> tuple[dict[str, list[int]], dict[str, list[str]]]:
-    """By arm, how many models are right on each test image, and what most of them see."""
+    """By arm, how many models are right on each test image, and the class that most of them predict."""
     rows = read_table(table)
     right = {arm: [int(row[f"{arm}_right"]) for row in rows] for arm in ARMS}
     return right, {arm: [row[f"{arm}_seen"] for row in rows] for arm in ARMS}

@@ -15,7 +15,7 @@ _HEADER = ("test metric (x 100)", "real", "merged", "difference", "visible from"
 
 
 def read_metrics(path: Path = METRICS_FILE) -> dict[str, Any]:
-    """The content of metrics.json. Raises UserError where it is missing."""
+    """The content of metrics.json. Raises UserError if it is missing."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -43,12 +43,12 @@ def verdict_rows(metrics: dict[str, Any]) -> dict[tuple[str, str], tuple[str, ..
 
 
 def verdict_header(metrics: dict[str, Any]) -> tuple[str, ...]:
-    """What stands above `verdict_rows`."""
+    """The header above `verdict_rows`."""
     return (*_HEADER[:4], f"{100 * metrics['confidence']:g} % interval", *_HEADER[4:])
 
 
 def verdict_table(metrics: dict[str, Any]) -> str:
-    """The rows as text, and below them how many images they rest on."""
+    """The rows as text, and below them the numbers of images."""
     rows = [verdict_header(metrics), *verdict_rows(metrics).values()]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = [
@@ -59,14 +59,14 @@ def verdict_table(metrics: dict[str, Any]) -> str:
     lines.append("")
     recipes = metrics["recipe"]
     added = ", ".join(f"{count} images ({recipes[task]}) to {task}" for task, count in metrics["added"].items())
-    lines.append(f"Real test images: {sizes}; {metrics['seeds']} seeds an arm. Merged adds {added}.")
+    lines.append(f"Real test images: {sizes}; {metrics['seeds']} seeds per arm. Merged adds {added}.")
     lines += corrupted_note(metrics, list(metrics["test_images"]))
     lines += [f"Note: {note}." for note in metrics.get("notes", [])]
     return "\n".join(line.rstrip() for line in lines)
 
 
 def corrupted_note(metrics: dict[str, Any], tasks: Sequence[str]) -> list[str]:
-    """What the corrupted lines of these tasks rest on, if there are any."""
+    """The images and corruptions behind the corrupted lines of these tasks, if any."""
     found = {task: one for task, one in metrics.get("robustness", {}).items() if task in tasks}
     if not found:
         return []

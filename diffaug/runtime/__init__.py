@@ -1,1 +1,1 @@
-"""What every room stands on: errors, files, tables, work folders, the device."""
+"""Used by all packages: errors, files, tables, work folders, the device."""

@@ -1,4 +1,4 @@
-"""Which code decides what is made: one fingerprint for every cache, and the imports that dvc.yaml is held to."""
+"""Which code affects the results: a fingerprint for every cache, and the imports that dvc.yaml must list."""
 
 import ast
 import hashlib
@@ -7,20 +7,20 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 
-# These modules say what goes wrong, write files whole, or choose who does the work. They change no byte of a result.
+# These modules report errors, write files completely, or divide the work. They change no byte of a result.
 _NO_EFFECT = {
     *(f"diffaug/runtime/{name}.py" for name in ("code", "errors", "files", "memory", "quiet", "work")),
     *("diffaug/stage.py", "diffaug/generation/drawing/engines.py"),
 }
-# A parameter's value is part of every key, so the code that checks it needs no part in a fingerprint.
+# A parameter's value is part of every key, so the code that checks it is not part of a fingerprint.
 _PARAMS = "diffaug/params/"
 
 
 def fingerprint(*modules: str) -> str:
-    """A hash over the code of these modules (such as "diffaug.scoring.hash") and of all project modules they import.
+    """A hash of the code of these modules (such as "diffaug.scoring.hash") and of all project modules they import.
 
     Formatting, comments, docstrings, the texts of errors, printed lines and progress bars are left out: an edit of them
-    keeps what is cached. Another version of Python may write the same code otherwise, and so begin anew.
+    does not invalidate a cache. Another version of Python may write the same code differently, and so invalidate it.
     """
     files = set().union(*(imported_files(_file(module)) | {_file(module)} for module in modules))
     digest = hashlib.sha256()
@@ -33,7 +33,7 @@ def fingerprint(*modules: str) -> str:
 def imported_files(script: str) -> set[str]:
     """The project files that a file needs, directly or through others, as paths relative to the project's root.
 
-    The `__init__.py` of a package is not followed: it holds no code that a module of the package uses.
+    The `__init__.py` of a package is not followed: it has no code that a module of the package uses.
     """
     found: set[str] = set()
     waiting = [script]
@@ -59,7 +59,7 @@ def _imports(file: str) -> frozenset[str]:
 
 
 def _imported_by_name(call: ast.Call) -> list[str]:
-    """Every module of a folder, where the call is import_module(f"diffaug.FOLDER.{name}")."""
+    """Every module of a folder, if the call is import_module(f"diffaug.FOLDER.{name}")."""
     if not (isinstance(call.func, ast.Name) and call.func.id == "import_module" and call.args):
         return []
     name = call.args[0]
@@ -72,7 +72,7 @@ def _imported_by_name(call: ast.Call) -> list[str]:
 
 @cache
 def _meaning(file: str) -> str:
-    """The hash of a module's syntax tree without what changes no result."""
+    """The hash of a module's syntax tree, without the parts that change no result."""
     return hashlib.sha256(ast.unparse(_WithoutWords().visit(_tree(file))).encode()).hexdigest()
 
 
@@ -85,7 +85,7 @@ def _file(module: str) -> str:
 
 
 class _WithoutWords(ast.NodeTransformer):
-    """Takes out docstrings, the arguments of errors, calls of print, and the settings of progress bars."""
+    """Removes docstrings, the arguments of errors, calls of print, and the settings of progress bars."""
 
     def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
         if isinstance(node.value, ast.Constant):

@@ -1,4 +1,4 @@
-"""The largest memory of a process and its children while something runs, the same way on every system."""
+"""The largest memory of a process and its children while code runs, measured in the same way on every system."""
 
 import contextlib
 import threading
@@ -6,11 +6,11 @@ from types import TracebackType
 
 import psutil
 
-_EVERY = 0.5  # seconds; a shorter peak between two looks is missed
+_EVERY = 0.5  # seconds; a shorter peak between two samples is missed
 
 
 class PeakMemory:
-    """While it is entered, looks at the resident memory of this process and of its children, and keeps the largest sum.
+    """While entered, samples the resident memory of this process and its children, and keeps the largest sum.
 
     Pages that processes share count once for each of them.
     """
@@ -32,7 +32,7 @@ class PeakMemory:
 
     @property
     def mebibytes(self) -> int:
-        """The largest sum that was seen."""
+        """The largest sum that was measured."""
         return round(self._peak / 2**20)
 
     def _watch(self) -> None:
@@ -44,8 +44,8 @@ class PeakMemory:
         try:
             own = psutil.Process()
             for process in (own, *own.children(recursive=True)):
-                with contextlib.suppress(psutil.Error):  # it has ended meanwhile
+                with contextlib.suppress(psutil.Error):  # the process has ended
                     total += process.memory_info().rss
-        except psutil.Error:  # the list of children cannot be had just now
+        except psutil.Error:  # the children cannot be listed at this moment
             return
         self._peak = max(self._peak, total)

@@ -1,11 +1,11 @@
-"""Keeps the progress bars of diffusers and transformers out of the stages' own."""
+"""Hides the progress bars of diffusers and transformers, so that only those of the stages are shown."""
 
 import diffusers
 import transformers
 
 
 def silence_libraries() -> None:
-    """No loading and saving bars, and only errors in the log."""
+    """Switch off their bars for loading and saving, and log only errors."""
     for library in (diffusers, transformers):
         library.utils.logging.disable_progress_bar()
         library.utils.logging.set_verbosity_error()

@@ -1,4 +1,4 @@
-"""CSV tables: one way to write them and one to read them."""
+"""Writing and reading CSV tables."""
 
 import csv
 from collections.abc import Iterable, Sequence
@@ -8,7 +8,7 @@ from diffaug.runtime.files import atomic_path
 
 
 def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Write a table, whole or not at all; fractional numbers with six digits."""
+    """Write a table, completely or not at all; floats with six significant digits."""
     with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as handle:
         writer = csv.writer(handle, lineterminator="\n")
         writer.writerow(header)

@@ -1,4 +1,4 @@
-"""Folders of work in progress, and the lock of who works in one."""
+"""Work folders, and the lock of the process that uses one."""
 
 import os
 import sys
@@ -20,6 +20,6 @@ def hold(path: Path) -> FileLock:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        print(f"{path}: another run holds this stage; waiting for it to end", file=sys.stderr)
+        print(f"{path}: another run uses this stage; waiting for it to end", file=sys.stderr)
         lock.acquire()
     return lock

@@ -1,1 +1,1 @@
-"""One file a score; the policy that turns scores into a verdict on each image."""
+"""One file per score; the policy that turns scores into a verdict on each image."""

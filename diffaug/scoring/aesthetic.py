@@ -1,4 +1,4 @@
-"""How pleasing an image is said to be: LAION's predictor v2 on CLIP ViT-L/14 (github.com/christophschuhmann/
+"""The aesthetic score of an image: LAION's predictor v2 on CLIP ViT-L/14 (github.com/christophschuhmann/
 improved-aesthetic-predictor)."""
 
 from collections.abc import Iterator, Mapping
@@ -32,24 +32,24 @@ def measure(material: Material, params: Aesthetic) -> Columns:
     vectors = clip.records(material.generated.records, material, "aesthetic")
     if vectors.shape[1] != head[0].in_features:
         raise UserError(
-            f"params.yaml: {key}.head: reads vectors of {head[0].in_features} numbers, but {params.model.name} gives "
-            f"{vectors.shape[1]}; LAION's head goes with CLIP ViT-L/14"
+            f"params.yaml: {key}.head: takes vectors of {head[0].in_features} numbers, but {params.model.name} gives "
+            f"{vectors.shape[1]}; LAION's head needs CLIP ViT-L/14"
         )
     with torch.inference_mode():
         return {"aesthetic": head(vectors)[:, 0].tolist()}
 
 
 def failures(row: Mapping[str, Any], params: Aesthetic) -> Iterator[tuple[str, bool]]:
-    """What the image fails, by its row of the ledger."""
+    """The checks of the image, from its row of the ledger: reason, and whether it fails."""
     yield "not pleasing", row["aesthetic"] < params.min
 
 
 def build_head(weights: Mapping[str, Tensor], key: str) -> nn.Sequential:
-    """The linear layers of the file, `layers.N.weight` and `.bias` in the order of N: the predictor has nothing between
-    them but dropout, which is off. Raises UserError where the file has no such layers."""
+    """The linear layers of the file, `layers.N.weight` and `.bias` in the order of N; between them, the predictor has
+    only dropout, which is off. Raises UserError if the file has no such layers."""
     numbers = sorted(int(name.split(".")[1]) for name in weights if name.startswith("layers.") and "weight" in name)
     if not numbers or weights[f"layers.{numbers[-1]}.weight"].shape[0] != 1:
-        raise UserError(f"params.yaml: {key}: has no layers.N.weight that end in one number, so is no predictor's head")
+        raise UserError(f"params.yaml: {key}: not a predictor's head: no layers.N.weight that end in one number")
     layers = []
     for number in numbers:
         weight, bias = weights[f"layers.{number}.weight"], weights[f"layers.{number}.bias"]

@@ -1,4 +1,4 @@
-"""The audit of generated scenes: are the boxes still right, in the eyes of the control detector?"""
+"""The audit of generated scenes: are the boxes still right, according to the control detector?"""
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -15,10 +15,10 @@ from diffaug.params.filter import Audit
 from diffaug.pictures.boxes import XYWH, iou, to_xywh, to_xyxy
 from diffaug.scoring.material import Columns, Material
 
-_SAME_PLACE = 0.5  # IoU from which two detections are of one object
-_EXPLAINED = 0.3  # IoU of a detection with a label that it may belong to
-_FEW = 5  # objects of a class in val, below which its recall is not known
-_INSIDE = 0.7  # or the share of it that lies in the box of a label of its class: a part of the object
+_SAME_PLACE = 0.5  # IoU from which two detections are of the same object
+_EXPLAINED = 0.3  # IoU from which a detection may belong to a label
+_FEW = 5  # objects of a class in val; with fewer, its recall is not known
+_INSIDE = 0.7  # or its share inside the box of a label of its class: it is a part of the object
 
 
 MEASURED_BY = ("sure", "found", "min_iou", "min_recall")
@@ -45,24 +45,24 @@ def measure(material: Material, params: Audit) -> Columns:
     print(
         f"filter: det: the control detector can judge {judged} of {boxes} boxes, and new ones of "
         f"{len(trusted)} of {len(val.names)} classes"
-        + ("; the others pass unseen: train it longer, or look at the sheet" if judged < boxes / 2 else "")
+        + ("; the others are accepted unchecked: train it longer, or look at the sheet" if judged < boxes / 2 else "")
     )
     return columns
 
 
 def failures(row: Mapping[str, Any], params: Audit) -> Iterator[tuple[str, bool]]:
-    """What the scene fails, by its row of the ledger."""
+    """The checks of the scene, from its row of the ledger: reason, and whether it fails."""
     yield "object not found", row["box_iou"] < params.min_iou
     yield "new object", params.new_objects == "reject" and row["new_object"] >= params.sure
 
 
 @dataclass(frozen=True)
 class BoxAudit:
-    """What the detector says of a scene.
+    """The result of the audit of a scene.
 
-    judged: how many boxes it can judge; iou: the worst of their IoUs with the detections found for them, 1 where none
-    is judged; new: the highest confidence of a detection that no label and no object of the source explains, 0 without
-    one; new_boxes: (x, y, width, height, confidence) of those that are sure.
+    judged: how many boxes the detector can judge; iou: the lowest IoU of these with their detections, 1 if none is
+    judged; new: the highest confidence of a detection that matches no label and no object of the source, 0 without one;
+    new_boxes: (x, y, width, height, confidence) of those with confidence `sure`.
     """
 
     judged: int
@@ -74,8 +74,8 @@ class BoxAudit:
 def trusted_classes(
     records: Sequence[Record], found: Sequence[Detections], classes: int, params: Audit
 ) -> frozenset[int]:
-    """The classes of which the detector finds at least the share `min_recall` of the objects in real val images, five
-    of which there must be."""
+    """The classes of which the detector finds at least the share `min_recall` of the objects in real val images, if
+    there are at least five."""
     hits, objects = np.zeros(classes), np.zeros(classes)
     for record, detections in zip(records, found):
         for category, found_at in zip(record.category, _matches(record, _standing(detections, params.found))):
@@ -92,13 +92,13 @@ def audit(
     params: Audit,
     trusted: Collection[int],
 ) -> BoxAudit:
-    """Look for every box of the generated scene, and for objects without one.
+    """Search for every box of the generated scene, and for objects without a box.
 
-    A box that the source has too is judged only where the detector is sure of it there: what it misses on the
-    photograph it may miss here. A box that is new, or of another class than in the source, is judged only where its
-    class is `trusted` (a detector that misses real objects of a class says nothing by missing a drawn one), or where it
-    is sure of another class in its place. What it sees in the source without a label is not held against the scene
-    either.
+    A box that is also in the source is judged only if the detector is sure of it there: an object that it misses in the
+    photograph, it may also miss here. A box that is new, or of another class than in the source, is judged only if its
+    class is `trusted` (if a detector misses real objects of a class, then missing a drawn one proves nothing), or if
+    the detector is sure of another class in its place. Detections in the source without a label do not count against
+    the scene.
     """
     again, before = (_standing(one, params.found) for one in (found, found_in_source))
     sure = dict(zip(zip(source.bbox, source.category), _matches(source, _standing(found_in_source, params.sure))))
@@ -117,7 +117,7 @@ def audit(
 
 
 def _standing(found: Detections, confidence: float) -> Detections:
-    """The detections of at least this confidence that no surer one of another class contradicts in their place."""
+    """The detections of at least this confidence that no surer one of another class in the same place contradicts."""
     surer = (found.scores[None] > found.scores[:, None]) & (found.labels[None] != found.labels[:, None])
     contradicted = (surer & (iou(found.boxes, found.boxes) >= _SAME_PLACE)).any(axis=1)
     kept = (found.scores >= confidence) & ~contradicted
@@ -125,7 +125,7 @@ def _standing(found: Detections, confidence: float) -> Detections:
 
 
 def _matches(record: Record, found: Detections) -> list[float]:
-    """Each box's IoU with the detection of its class that is found for it, one detection a box, 0 without one."""
+    """Each box's IoU with the detection of its class that is found for it, one detection per box, 0 without one."""
     same = np.array(record.category, dtype=np.int64)[:, None] == found.labels[None]
     ious = np.where(same, iou(to_xyxy(record.bbox), found.boxes), 0.0)
     result = np.zeros(len(record.bbox))
@@ -135,14 +135,14 @@ def _matches(record: Record, found: Detections) -> list[float]:
 
 
 def _renamed(label: tuple[XYWH, int], found: Detections, params: Audit) -> bool:
-    """Whether the detector is sure of another class in the place of the label."""
+    """Whether the detector is sure of another class at the label's place."""
     box, category = label
     others = (found.labels != category) & (found.scores >= params.sure)
     return bool((iou(to_xyxy([box]), found.boxes[others]) >= _SAME_PLACE).any())
 
 
 def _explained(found: Detections, scene: Record, before: Detections) -> np.ndarray:
-    """bool (N,): which detections lie on a label, are part of an object of their class, or are in the source too."""
+    """bool (N,): which detections match a label, are part of an object of their class, or are also in the source."""
     labels = to_xyxy(scene.bbox)
     in_source = (iou(found.boxes, before.boxes) >= _SAME_PLACE).any(axis=1)
     on_label = (iou(found.boxes, labels) >= _EXPLAINED).any(axis=1)
@@ -152,7 +152,7 @@ def _explained(found: Detections, scene: Record, before: Detections) -> np.ndarr
 
 
 def _inside(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """float (N, M): the share of each XYXY box (N, 4) that lies in each of the others (M, 4)."""
+    """float (N, M): the share of each XYXY box (N, 4) inside each of the others (M, 4)."""
     shared = np.minimum(boxes[:, None, 2:], others[None, :, 2:]) - np.maximum(boxes[:, None, :2], others[None, :, :2])
     areas = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
     return np.prod(np.clip(shared, 0, None), axis=2) / np.maximum(areas, 1e-9)[:, None]

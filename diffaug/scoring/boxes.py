@@ -1,4 +1,4 @@
-"""What a generated scene has of its photograph, and whether its boxes lie in it."""
+"""How a generated scene differs from its photograph, and whether its boxes are inside it."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ from diffaug.pictures.masks import part_mask
 from diffaug.scoring.material import Columns, Material
 
 MEASURED_BY: tuple[str, ...] = ()
-_SLACK = 1.0  # pixels by which a box may leave the image: formats round
+_SLACK = 1.0  # pixels by which a box may leave the image, since formats round
 
 
 def measure(material: Material, params: Boxes | None) -> Columns:
-    """changed: share of pixels that differ from the photograph's; protected: how many of those its mode must not touch;
-    boxes: how many; box_side: the shortest of all, pixels, -1 without one; box_outside: see `outside`."""
+    """changed: share of pixels that differ from the photograph; protected: how many of them its mode must not change;
+    boxes: how many; box_side: the shortest side in pixels, -1 without a box; box_outside: see `outside`."""
     compared = [
         changes(record, source) for record, source in zip(material.progress("boxes"), material.sources, strict=True)
     ]
@@ -33,7 +33,7 @@ def measure(material: Material, params: Boxes | None) -> Columns:
 
 
 def failures(row: Mapping[str, Any], params: Boxes) -> Iterator[tuple[str, bool]]:
-    """What the scene fails, by its row of the ledger."""
+    """The checks of the scene, from its row of the ledger: reason, and whether it fails."""
     yield "nothing new", row["changed"] < params.min_changed
     yield "box too small", 0 <= row["box_side"] < params.min_side
     yield "box off the image", row["box_outside"] > _SLACK
@@ -41,7 +41,7 @@ def failures(row: Mapping[str, Any], params: Boxes) -> Iterator[tuple[str, bool]
 
 @dataclass(frozen=True)
 class Changes:
-    """How a scene's pixels differ from its source's: `share` of all, 0 to 1, and how many that its mode protects."""
+    """The pixels that differ between a scene and its source: `share` of all, 0 to 1, and how many protected ones."""
 
     share: float
     protected: int
@@ -62,6 +62,6 @@ def changes(scene: Record, source: Record) -> Changes:
 
 
 def outside(scene: Record) -> float:
-    """By how many pixels a box of the scene leaves it at most, 0 where none does."""
+    """The largest number of pixels by which a box leaves the scene, 0 if none does."""
     width, height = scene.size
     return max((max(0.0, -x, -y, x + w - width, y + h - height) for x, y, w, h in scene.bbox), default=0.0)

@@ -1,4 +1,4 @@
-"""CLIP (Radford et al. 2021, arXiv:2103.00020): images and texts as directions of one space."""
+"""CLIP (Radford et al. 2021, arXiv:2103.00020): images and texts as unit vectors in one space."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -19,7 +19,7 @@ _BATCH = 64
 
 
 class Clip:
-    """A CLIP model on the device; `scale`: what cosines are multiplied with before the softmax."""
+    """A CLIP model on the device; `scale`: the factor of cosines before the softmax."""
 
     def __init__(self, model: Any, processor: Any, device: torch.device) -> None:
         self._model, self._processor, self._device = model.to(device).eval(), processor, device
@@ -33,7 +33,7 @@ class Clip:
 
     @torch.inference_mode()
     def texts(self, texts: list[str]) -> Tensor:
-        """Unit vectors float32 (N, D); what is longer than the model reads is cut off."""
+        """Unit vectors float32 (N, D); longer texts than the model's limit are cut off."""
         inputs = self._processor(text=texts, return_tensors="pt", padding=True, truncation=True).to(self._device)
         return F.normalize(_vectors(self._model.get_text_features(**inputs)), dim=1)
 
@@ -49,14 +49,14 @@ class Clip:
 
 
 def open_clip(name: ModelName, device: torch.device, key: str) -> Clip:
-    """The model that the parameter `key` names. Raises UserError where it is no CLIP."""
+    """The model that the parameter `key` names. Raises UserError if it is not a CLIP model."""
     located = locate_network(name, key)
     try:
         processor = AutoProcessor.from_pretrained(located.path, local_files_only=True)
         model = CLIPModel.from_pretrained(located.path, local_files_only=True, use_safetensors=True)
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise UserError(f"params.yaml: {key}: {located.path} is no CLIP that transformers opens ({reason})") from None
+        raise UserError(f"params.yaml: {key}: transformers cannot open {located.path} as a CLIP ({reason})") from None
     return Clip(model, processor, device)
 
 

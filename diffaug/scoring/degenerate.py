@@ -1,4 +1,4 @@
-"""Pictures without a picture: blank, black (a safety checker's), nearly one grey, or blurred."""
+"""Images without content: blank, black (from a safety checker), almost uniformly grey, or blurred."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -15,7 +15,7 @@ MEASURED_BY: tuple[str, ...] = ()
 
 
 def measure(material: Material, params: Degenerate) -> Columns:
-    """std, entropy and sharpness of every image, and what a safety checker said of it: 1 or 0, -1 without one."""
+    """std, entropy and sharpness of every image, and the result of the safety checker: 1 or 0, -1 without one."""
     pictures = [gray(record.open()) for record in material.progress("degenerate")]
     return {
         "std": [float(picture.std()) for picture in pictures],
@@ -26,7 +26,7 @@ def measure(material: Material, params: Degenerate) -> Columns:
 
 
 def failures(row: Mapping[str, Any], params: Degenerate) -> Iterator[tuple[str, bool]]:
-    """What the image fails, by its row of the ledger."""
+    """The checks of the image, from its row of the ledger: reason, and whether it fails."""
     yield "blank", row["std"] < params.min_std
     yield "low entropy", row["entropy"] < params.min_entropy
     yield "blurred", row["sharpness"] < params.min_sharpness
@@ -34,12 +34,12 @@ def failures(row: Mapping[str, Any], params: Degenerate) -> Iterator[tuple[str, 
 
 
 def gray(image: Image.Image) -> np.ndarray:
-    """Grey levels, uint8 (H, W). Their standard deviation goes from 0 (one colour) to 127.5 (half black, half white);
-    their entropy from 0 to 8 bits."""
+    """Grey levels, uint8 (H, W). Their standard deviation is 0 (one colour) to 127.5 (half black, half white); their
+    entropy is 0 to 8 bits."""
     return np.asarray(image.convert("L"))
 
 
 def sharpness(picture: np.ndarray) -> float:
-    """Variance of the Laplacian of grey levels, 0 without an edge (Pech-Pacheco et al. 2000, 10.1109/ICPR.2000.903548).
-    It depends on the size and the subject: compare images of one set."""
+    """Variance of the Laplacian of grey levels, 0 without edges (Pech-Pacheco et al. 2000, 10.1109/ICPR.2000.903548).
+    It depends on the size and the subject, so compare only images of one set."""
     return float(cv2.Laplacian(picture, cv2.CV_64F).var())

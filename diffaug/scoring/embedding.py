@@ -1,4 +1,4 @@
-"""Copies and collapse in the eyes of a network: the cosine distance of features."""
+"""Copies and mode collapse, measured by a network: the cosine distance of features."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -31,7 +31,7 @@ def measure(material: Material, params: Embedding) -> Columns:
 
 
 def failures(row: Mapping[str, Any], params: Embedding) -> Iterator[tuple[str, bool]]:
-    """What the image fails, by its row of the ledger."""
+    """The checks of the image, from its row of the ledger: reason, and whether it fails."""
     return neighbour_failures(row, params, "embedding", "lookalike")
 
 

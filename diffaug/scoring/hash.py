@@ -1,4 +1,4 @@
-"""Copies by perceptual hash: the coarse shape of a picture, also mirrored."""
+"""Copies by perceptual hash, which describes the coarse shape of an image; also mirrored copies."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -22,7 +22,7 @@ def measure(material: Material, params: Neighbours) -> Columns:
 
 
 def failures(row: Mapping[str, Any], params: Neighbours) -> Iterator[tuple[str, bool]]:
-    """What the image fails, by its row of the ledger."""
+    """The checks of the image, from its row of the ledger: reason, and whether it fails."""
     return neighbour_failures(row, params, "hash", "copy")
 
 

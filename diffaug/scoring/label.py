@@ -1,4 +1,4 @@
-"""What the control classifier, which has never seen a synthetic image, makes of the intended class."""
+"""The intended class according to the control classifier, which was trained without synthetic images."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -15,7 +15,7 @@ MEASURED_BY: tuple[str, ...] = ()
 
 def measure(material: Material, params: Label) -> Columns:
     """label_probability (0 to 1) and label_rank (1: the classifier's first choice) of the intended class, and
-    label_seen: the class that the classifier sees."""
+    label_seen: the class that the classifier predicts."""
     columns: Columns = {"label_probability": [], "label_rank": [], "label_seen": []}
     if not len(material.generated):
         return columns
@@ -30,13 +30,13 @@ def measure(material: Material, params: Label) -> Columns:
 
 
 def failures(row: Mapping[str, Any], params: Label) -> Iterator[tuple[str, bool]]:
-    """What the image fails, by its row of the ledger."""
+    """The checks of the image, from its row of the ledger: reason, and whether it fails."""
     doubted = row["label_probability"] < params.min_probability
     yield "label doubted", doubted or (params.max_rank is not None and row["label_rank"] > params.max_rank)
     yield "too easy", params.max_probability is not None and row["label_probability"] > params.max_probability
 
 
 def agreement(probabilities: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """The probability (N,) of each image's label (N,) in (N, C), and its rank (N,): 1 and how many are above it."""
+    """The probability (N,) of each image's label (N,) in (N, C), and its rank (N,): 1 + the classes above it."""
     intended = probabilities.gather(1, labels[:, None])
     return intended[:, 0], 1 + (probabilities > intended).sum(dim=1)

@@ -1,4 +1,4 @@
-"""The ledger: every synthetic image's scores, and whether and why it was rejected."""
+"""The ledger: the scores of every synthetic image, and whether and why it was rejected."""
 
 import json
 from collections import Counter
@@ -17,9 +17,9 @@ _OWN = ("id", "label", "accepted", "reason", "ignored")
 
 @dataclass(frozen=True)
 class Entry:
-    """A ledger row: the image, its class (or those of its boxes), the scores by column, why it was rejected ("" where
-    it was accepted), and which boxes of it (x, y, width, height in pixels) are to be painted over, since they may hold
-    objects without a label."""
+    """A row of the ledger: the image, its class (or those of its boxes), the scores by column, the reason of its
+    rejection ("" if accepted), and the boxes (x, y, width, height in pixels) to paint over, since they may hold objects
+    without a label."""
 
     id: str
     label: str
@@ -33,7 +33,7 @@ class Entry:
 
 
 def write_ledger(folder: Path, entries: Sequence[Entry]) -> None:
-    """Write `ledger.csv`: a row for every synthetic image, sorted by id."""
+    """Write `ledger.csv`: one row per synthetic image, sorted by id."""
     columns = list(entries[0].scores) if entries else []
     rows = [
         [
@@ -46,7 +46,7 @@ def write_ledger(folder: Path, entries: Sequence[Entry]) -> None:
 
 
 def read_ledger(folder: Path) -> list[Entry]:
-    """The ledger's rows. Raises UserError where there is none."""
+    """The rows of the ledger. Raises UserError if there is none."""
     try:
         return [_entry(row) for row in read_table(folder / LEDGER)]
     except FileNotFoundError:
@@ -64,7 +64,7 @@ def _value(column: str, text: str) -> float | str:
 
 
 def summarise(entries: Sequence[Entry], task: str) -> str:
-    """How many were made, kept and rejected for what, in one line."""
+    """How many were made, kept, and rejected by reason, in one line."""
     reasons = Counter(entry.reason for entry in entries if entry.reason)
     rejected = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))
     kept = len(entries) - sum(reasons.values())

@@ -1,4 +1,4 @@
-"""What the scores of a task read: its synthetic and real images, and the control's models, opened when first asked."""
+"""What the scores of a task read: its synthetic and real images, and the control's models, opened when first used."""
 
 import hashlib
 import json
@@ -16,11 +16,11 @@ from diffaug.runtime.device import choose_device
 from diffaug.runtime.errors import UserError
 from diffaug.runtime.files import file_sha256
 
-Columns = dict[str, list[Any]]  # by name, a value for every synthetic image
+Columns = dict[str, list[Any]]  # by name, one value per synthetic image
 
 
 class Material:
-    """One task's images and models. `task`: cls or det; `seed`: of the control whose word is asked."""
+    """One task's images and models. `task`: cls or det; `seed`: of the control model that is used."""
 
     def __init__(self, task: str, seed: int) -> None:
         self.task = task
@@ -30,7 +30,7 @@ class Material:
 
     @property
     def heldout(self) -> list[Record]:
-        """Real val and test images, which no synthetic one may copy."""
+        """Real val and test images, which no synthetic image may copy."""
         return [*self.real["val"], *self.real["test"]]
 
     @property
@@ -44,13 +44,13 @@ class Material:
 
     @cached_property
     def sources(self) -> list[Record]:
-        """The photograph that each synthetic image is made from. Raises UserError where train has none."""
+        """The photograph that each synthetic image is made from. Raises UserError if it is not in train."""
         photographs = {record.id: record for record in self.real["train"]}
         for record in self.generated:
             if record.source_id not in photographs:
                 raise UserError(
-                    f"data/generated/{self.task}: {record.id} is made from {record.source_id}, which is no real train "
-                    "image; run `dvc repro generate`"
+                    f"data/generated/{self.task}: {record.id} is made from {record.source_id}, which is not a real "
+                    "train image; run `dvc repro generate`"
                 )
         return [photographs[record.source_id or ""] for record in self.generated]
 
@@ -66,7 +66,7 @@ class Material:
         return hashlib.sha256(json.dumps([self.names, rows, weights]).encode()).hexdigest()
 
     def progress(self, score: str, records: Sequence[Record] | None = None) -> Iterator[Record]:
-        """The synthetic images (or `records`) one by one, with a progress bar."""
+        """The synthetic images (or `records`) one after another, with a progress bar."""
         chosen: Sequence[Record] = self.generated.records if records is None else records
         label = f"filter: {self.task}: {score}"
         yield from tqdm(chosen, desc=label, unit="image", mininterval=1.0, leave=False, disable=not chosen)

@@ -1,4 +1,4 @@
-"""The nearest real and synthetic images, by any measure of distance: copies of train, leaks of test, collapse."""
+"""The nearest real and synthetic images, by any distance measure: copies of train, leaks of test, mode collapse."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,9 +17,9 @@ NEAREST = ("train", "heldout", "generated")
 class Measure:
     """A way of comparing images.
 
-    signatures: of these images, (N, D). views: for each image, the signatures (V, D) under which a copy of another may
-    hide in it, the image as it is first: mirrored, shifted. distances: from views (V, D) to signatures (N, D), the
-    least over the views, (N,). far: the distance where there is nothing to compare with.
+    signatures: of these images, (N, D). views: for each image, its signatures (V, D) under the changes that a copy may
+    have (mirrored, shifted), the unchanged image first. distances: from views (V, D) to signatures (N, D), the minimum
+    over the views, (N,). far: the distance if there is nothing to compare with.
     """
 
     name: str
@@ -33,8 +33,8 @@ def measure_neighbours(material: Material, measure: Measure) -> Columns:
     """NAME_train, NAME_heldout (val and test) and NAME_generated: distances to the nearest image, and NAME_nearest_*:
     its id.
 
-    Of synthetic images only earlier ones count, as they are, so that of two alike the first stays. A scene is its
-    photograph but for what was drawn anew: neither the photograph nor other scenes made from it count.
+    Among synthetic images only earlier ones count, unchanged, so that the first of two similar images stays. A scene is
+    its photograph except for the redrawn parts: neither the photograph nor other scenes made from it count.
     """
     generated = material.generated.records
     groups = {"train": material.real["train"].records, "heldout": material.heldout}
@@ -63,7 +63,7 @@ def measure_neighbours(material: Material, measure: Measure) -> Columns:
 
 
 def neighbour_failures(row: Mapping[str, Any], params: Neighbours, name: str, what: str) -> Iterator[tuple[str, bool]]:
-    """What the image fails; `what` it is where it is too near: a copy, say."""
+    """The checks of the image; `what`: the reason if it is too near, such as "copy"."""
     yield f"{what} of train", row[f"{name}_train"] < params.min_train
     yield f"{what} of val or test", row[f"{name}_heldout"] < params.min_heldout
     yield f"{what} of synthetic", row[f"{name}_generated"] < params.min_generated

@@ -26,12 +26,12 @@ from diffaug.scoring.clip import open_clip
 from diffaug.scoring.material import Material
 
 _BATCH = 64
-_SIDE = 224  # what torchvision's classifiers are trained at
+_SIDE = 224  # input size of torchvision's classifiers
 _HEADS = ("fc", "classifier", "head", "heads")
 
 
 class Features:
-    """Features float32 (N, D) of records by one network, kept for every set that it was asked for."""
+    """Features float32 (N, D) of records by one network, cached for every set."""
 
     def __init__(self, run: Callable[[list[Image.Image]], Tensor]) -> None:
         self._run = run
@@ -49,7 +49,7 @@ class Features:
 
 
 def open_network(params: Network, material: Material, key: str) -> Features:
-    """The network that the parameter `key` names. Raises UserError where it cannot be opened."""
+    """The network that the parameter `key` names. Raises UserError if it cannot be opened."""
     if isinstance(params, TorchvisionNetwork):
         return Features(_torchvision(params, material.device, key))
     if isinstance(params, HubNetwork):
@@ -69,11 +69,11 @@ def _detector(material: Material) -> Callable[[list[Image.Image]], Tensor]:
 
 
 def check_torchvision(params: TorchvisionNetwork, key: str) -> None:
-    """Raises UserError where torchvision has no such classifier."""
+    """Raises UserError if torchvision has no such classifier."""
     known = torchvision.models.list_models(torchvision.models)
     if params.torchvision not in known:
         near = ", ".join(difflib.get_close_matches(params.torchvision, known, 3)) or "resnet50, mobilenet_v2, ..."
-        raise UserError(f"params.yaml: {key}: torchvision has no classifier {params.torchvision!r}; there are {near}")
+        raise UserError(f"params.yaml: {key}: torchvision has no classifier {params.torchvision!r}; it has {near}")
 
 
 def _torchvision(params: TorchvisionNetwork, device: torch.device, key: str) -> Callable[[list[Image.Image]], Tensor]:
@@ -102,8 +102,8 @@ def _hub(name: ModelName, device: torch.device, key: str) -> Callable[[list[Imag
 
     def run(images: list[Image.Image]) -> Tensor:
         found = model(**processor(images=images, return_tensors="pt").to(device)).last_hidden_state
-        # The class token, as DINOv2's authors compare images (Oquab et al. 2023, arXiv:2304.07193); a convolutional
-        # network has none, but a map, whose mean is taken.
+        # The class token, as DINOv2's authors compare images (Oquab et al. 2023, arXiv:2304.07193). A convolutional
+        # network has no class token but a feature map, of which the mean is used.
         return found[:, 0] if found.ndim == 3 else found.mean(dim=(2, 3))
 
     return run

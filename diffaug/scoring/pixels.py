@@ -1,5 +1,5 @@
-"""Copies pixel by pixel: re-encoded, shifted a little or mirrored, which hashes and networks do not tell from images
-that are merely alike."""
+"""Copies by pixels: re-encoded, slightly shifted or mirrored; hashes and networks cannot separate these from images
+that are only similar."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
@@ -14,14 +14,14 @@ from diffaug.scoring.material import Columns, Material
 from diffaug.scoring.neighbours import Measure, measure_neighbours, neighbour_failures
 
 MEASURED_BY: tuple[str, ...] = ()
-_SIDE = 32  # pixels at most; small images are compared as they are
+_SIDE = 32  # pixels at most; smaller images are compared at their own size
 _SHIFT = 2
 _FAR = 255.0
 
 
 def measure(material: Material, params: Neighbours) -> Columns:
-    """pixels_*: the root mean square of grey levels (0 to 255) that differ from the nearest image, at 32 x 32 pixels or
-    the images' own size, after the best shift by up to 2 pixels, mirrored or not."""
+    """pixels_*: the root mean square of the differences in grey levels (0 to 255) to the nearest image, at 32 x 32
+    pixels or the images' own size, after the best shift by up to 2 pixels, mirrored or not."""
     everything = [*material.generated, *material.real["train"], *material.heldout]
     side = min([_SIDE, *(min(record.size) for record in everything)])
     return measure_neighbours(
@@ -30,7 +30,7 @@ def measure(material: Material, params: Neighbours) -> Columns:
 
 
 def failures(row: Mapping[str, Any], params: Neighbours) -> Iterator[tuple[str, bool]]:
-    """What the image fails, by its row of the ledger."""
+    """The checks of the image, from its row of the ledger: reason, and whether it fails."""
     return neighbour_failures(row, params, "pixels", "shifted copy")
 
 
@@ -49,7 +49,7 @@ def _signatures(records: Sequence[Record], side: int) -> np.ndarray:
 
 def _views(records: Sequence[Record], side: int) -> Iterator[np.ndarray]:
     window = side - 2 * _SHIFT
-    shifts = sorted(range(2 * _SHIFT + 1), key=lambda shift: abs(shift - _SHIFT))  # as it is first
+    shifts = sorted(range(2 * _SHIFT + 1), key=lambda shift: abs(shift - _SHIFT))  # no shift first
     for record in records:
         image = record.open()
         pictures = _levels(image, side), _levels(ImageOps.mirror(image), side)

@@ -1,4 +1,4 @@
-"""From scores to a verdict on each image: thresholds, then the best of what they leave."""
+"""From scores to a verdict on each image: thresholds, then the best of the remaining images."""
 
 import json
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ NOT_BEST = "not among the best"
 
 
 def judge(entry: Entry, checks: ClsChecks | DetChecks) -> Entry:
-    """The first threshold that the image fails is its reason."""
+    """The first threshold that the image fails is the reason of its rejection."""
     failed = (
         reason
         for name, section in active(checks).items()
@@ -30,10 +30,10 @@ def judge(entry: Entry, checks: ClsChecks | DetChecks) -> Entry:
 
 
 def select_best(entries: Sequence[Entry], best: Best | None, task: str) -> list[Entry]:
-    """Of the accepted ones the best by a column, so many a class (or of all scenes); the others are rejected. Of equals
-    the one with the lower id stays.
+    """Of the accepted images the best by a column, `count` per class (or of all scenes); the others are rejected. Among
+    equal values the lower id stays.
 
-    Raises UserError where the ledger has no such column of numbers.
+    Raises UserError if the ledger has no such column of numbers.
     """
     if best is None:
         return list(entries)

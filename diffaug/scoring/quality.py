@@ -1,4 +1,4 @@
-"""How like real images the kept ones are as a set, in a network's features; and how well they can be told apart."""
+"""How similar kept and real images are as sets, in a network's features; and how well a classifier separates them."""
 
 import contextlib
 import io
@@ -31,8 +31,8 @@ _FOLDS = 5
 
 
 def write_quality(folder: Path, material: Material, kept: Collection[str], params: Quality) -> None:
-    """Write `quality.json`: the network, and `compare`'s numbers against real train images of kept synthetic ones and,
-    to read them by, of as many real val images; of all and, for classification, of every class."""
+    """Write `quality.json`: the network, and `compare`'s numbers of kept synthetic images against real train images
+    and, as a reference, of equally many real val images; for all and, for classification, for every class."""
     network = open_network(params.network, material, f"filter.{material.task}.quality.network")
     train = list(material.real["train"])
     sets = {"synthetic": select(material.generated, kept), "real_val": list(material.real["val"])}
@@ -52,7 +52,7 @@ def write_quality(folder: Path, material: Material, kept: Collection[str], param
 
 
 def _subset(records: list[Record], count: int) -> list[Record]:
-    """So many of them, by their pixels: the numbers depend on how many images there are, so both sets have as many."""
+    """Take `count` of them, by their pixels: the numbers depend on the number of images, so both sets have the same."""
     return sorted(records, key=lambda record: record.sha256)[:count]
 
 
@@ -68,18 +68,18 @@ def compare(real: np.ndarray, made: np.ndarray, nearest: int) -> dict[str, float
     """Features float32 (N, D) and (M, D), both with more rows than `nearest`.
 
     kid: squared maximum mean discrepancy with a cubic kernel (Binkowski et al. 2018, arXiv:1801.01401), mean and
-    deviation over subsets, 0 for the same distribution; fid (Heusel et al. 2017, arXiv:1706.08500) where both sets have
-    more rows than features, else None, since it says little of few images; precision, recall (Kynkaanniemi et al. 2019,
-    arXiv:1904.06991), density, coverage (Naeem et al. 2020, arXiv:2002.09797); probe: area under the ROC curve of a
-    linear classifier of real against synthetic in cross-validation: 0.5 cannot tell them apart, 1 always can, and
-    whatever it goes by a network can learn as well.
+    deviation over subsets, 0 for the same distribution; fid (Heusel et al. 2017, arXiv:1706.08500) if both sets have
+    more rows than features, otherwise None, since it is not reliable for few images; precision, recall (Kynkaanniemi et
+    al. 2019, arXiv:1904.06991), density, coverage (Naeem et al. 2020, arXiv:2002.09797); probe: area under the ROC
+    curve of a linear classifier of real against synthetic, cross-validated: 0.5 cannot separate them, 1 always can; a
+    network can learn any difference that the probe uses.
     """
-    with warnings.catch_warnings(action="ignore"):  # it says that it keeps all features, which is what it is for
+    with warnings.catch_warnings(action="ignore"):  # it warns that it keeps all features, which is intended
         kid = KernelInceptionDistance(
             feature=_AsTheyAre(real.shape[1]), subsets=_KID_SUBSETS, subset_size=min(len(real), len(made), _KID_SIZE)
         )
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)  # it draws the subsets from the global generator
+        torch.manual_seed(0)  # the subsets are drawn with the global generator
         kid_mean, kid_std = (float(value) for value in _fed(kid, real, made).compute())
     large = min(len(real), len(made)) > real.shape[1]
     fid = FrechetInceptionDistance(feature=_AsTheyAre(real.shape[1]))
@@ -95,7 +95,7 @@ def compare(real: np.ndarray, made: np.ndarray, nearest: int) -> dict[str, float
 
 
 class _AsTheyAre(nn.Module):
-    """The network of a metric that is given features instead of images."""
+    """The identity network, for a metric that gets features instead of images."""
 
     def __init__(self, num_features: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The scores by the names of their sections in the params, taken once and kept until what they read changes."""
+"""The scores, named like their sections in the params; computed once and kept until their input changes."""
 
 import hashlib
 import json
@@ -23,7 +23,7 @@ _LIBRARIES = (
 
 
 class Score(Protocol):
-    """A module of this folder. MEASURED_BY: the fields of its section that change what it measures; the others only
+    """A module of this folder. MEASURED_BY: the fields of its section that change the measured values; the others only
     select."""
 
     @property
@@ -35,19 +35,19 @@ class Score(Protocol):
 
 
 def score_module(name: str) -> Score:
-    """The score of a section, which is the module of this folder with its name; a network is imported where it is
-    needed."""
+    """The score of a section: the module of this folder with its name. Modules are imported only when used, since some
+    load a network."""
     module: Any = import_module(f"diffaug.scoring.{name}")
     return module
 
 
 def active(checks: ClsChecks | DetChecks) -> dict[str, Section]:
-    """The sections that are given, in the order in which their reasons count."""
+    """The given sections, in the order in which their reasons apply."""
     return {name: section for name, section in checks if section is not None and name not in NOT_SCORES}
 
 
 def measured(name: str, section: Section | None, material: Material, work: Path) -> Columns:
-    """The score's columns: those of the last run in `work` where nothing that they depend on has changed since."""
+    """The score's columns: from the last run in `work`, if nothing that they depend on has changed."""
     score = score_module(name)
     settings = section.model_dump(mode="json", include=set(score.MEASURED_BY)) if section else {}
     inputs = [name, settings, list(_local_files(settings)), material.key, *_made_by(name)]
@@ -64,8 +64,8 @@ def measured(name: str, section: Section | None, material: Material, work: Path)
 
 
 def measure_all(checks: ClsChecks | DetChecks, material: Material, work: Path) -> list[dict[str, Any]]:
-    """For every synthetic image, the values of all given scores. Raises UserError where a scene differs from its
-    photograph in pixels that its mode must not touch."""
+    """For every synthetic image, the values of all given scores. Raises UserError if a scene differs from its
+    photograph in pixels that its mode must not change."""
     if material.task == "det":
         _check_protected(measured("boxes", checks.boxes if isinstance(checks, DetChecks) else None, material, work))
     columns: Columns = {}
@@ -75,7 +75,7 @@ def measure_all(checks: ClsChecks | DetChecks, material: Material, work: Path) -
 
 
 def _local_files(settings: Any) -> Iterator[str]:
-    """Hashes of the weights that the settings name as a file or folder of this disk: others may come there."""
+    """Hashes of the weights that the settings name as a local file or folder, since these can be replaced."""
     if isinstance(settings, dict):
         for value in settings.values():
             yield from _local_files(value)
@@ -87,7 +87,7 @@ def _local_files(settings: Any) -> Iterator[str]:
 
 @cache
 def _made_by(name: str) -> list[str]:
-    """What the numbers depend on beside images and settings: the code of the score, and the libraries."""
+    """What the numbers depend on besides images and settings: the code of the score, and the libraries."""
     return [code.fingerprint(f"diffaug.scoring.{name}"), *(f"{library} {version(library)}" for library in _LIBRARIES)]
 
 

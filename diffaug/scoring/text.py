@@ -1,4 +1,4 @@
-"""Whether an image shows what its prompt says, by CLIP."""
+"""How well an image matches its prompt, by CLIP."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -14,7 +14,7 @@ MEASURED_BY = ("model", "prompt")
 
 def measure(material: Material, params: Text) -> Columns:
     """text_similarity: cosine x 100 of the image and the prompt of its class (CLIPScore: Hessel et al. 2021,
-    arXiv:2104.08718, without its factor); text_probability: that prompt's, 0 to 1, among those of all real classes."""
+    arXiv:2104.08718, without its factor); text_probability: 0 to 1, of that prompt among those of all real classes."""
     if not len(material.generated):
         return {"text_similarity": [], "text_probability": []}
     clip = open_clip(params.model, material.device, "filter.cls.text.model")
@@ -26,14 +26,14 @@ def measure(material: Material, params: Text) -> Columns:
 
 
 def failures(row: Mapping[str, Any], params: Text) -> Iterator[tuple[str, bool]]:
-    """What the image fails, by its row of the ledger."""
+    """The checks of the image, from its row of the ledger: reason, and whether it fails."""
     yield "not as its prompt", row["text_similarity"] < params.min_similarity
     yield "another class's prompt", row["text_probability"] < params.min_probability
 
 
 def agreement(images: Tensor, prompts: Tensor, labels: list[int | None], scale: float) -> tuple[Tensor, Tensor]:
-    """Of unit vectors (N, D) and (C, D): the cosine x 100 with each label's prompt (N,), and its softmax over all
-    classes (N,), never over the batch."""
+    """For unit vectors (N, D) and (C, D): the cosine x 100 with each label's prompt (N,), and its softmax over all
+    classes (N,), not over the batch."""
     cosines = images @ prompts.T
     places = (range(len(labels)), labels)
     return 100 * cosines[places], (scale * cosines).softmax(dim=1)[places]

@@ -1,1 +1,1 @@
-"""What both trainings share: the order of the images, the treatment, the training curve."""
+"""Shared by both trainings: the order of the images, the treatment, the training curve."""

@@ -7,5 +7,5 @@ from diffaug.runtime.tables import write_table
 
 
 def write_history(folder: Path, rows: Sequence[dict[str, float]]) -> None:
-    """Write `history.csv`: one line for every evaluation."""
+    """Write `history.csv`: one line per evaluation."""
     write_table(folder / "history.csv", list(rows[0]), [list(row.values()) for row in rows])

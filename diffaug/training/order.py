@@ -1,4 +1,4 @@
-"""In which order a training set's images are seen, and how often each."""
+"""The order in which the images of a training set are used, and how often each is used."""
 
 from collections.abc import Iterator, Sequence
 
@@ -6,8 +6,8 @@ import torch
 
 
 def endless(count: int, seed: int, weights: Sequence[float] | None = None) -> Iterator[int]:
-    """Indices below `count` without end: every one once in each round, in an order of that round's own; with weights
-    as often as these say, drawn independently."""
+    """Indices below `count` without end: each once per round, in a new order each round; or, with weights, drawn
+    independently with probabilities proportional to them."""
     generator = torch.Generator().manual_seed(seed)
     chances = torch.tensor(weights, dtype=torch.float64) if weights is not None else None
     while True:

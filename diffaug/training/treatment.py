@@ -1,4 +1,4 @@
-"""What merge says of a training set beyond its images: the settings that every reader of the set obeys."""
+"""The settings of a training set that `merge` stores with its images, for all readers of the set."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -6,16 +6,16 @@ from dataclasses import dataclass
 
 from diffaug.dataset.records import ImageSet, Record
 
-TREATMENT = "treatment"  # the key in what a set says of itself
+TREATMENT = "treatment"  # the key in the metadata of a set
 
 
 @dataclass(frozen=True)
 class Treatment:
-    """What `merge` says of a training set beyond its images.
+    """The settings of a training set that `merge` stores with its images.
 
-    recipe: what was added to the real images; added: so many images. synthetic_weight: how often an added image is
-    seen, as a multiple of one that was there. replace: instead, the probability with which a real image is replaced by
-    one of its own variants. classic: train with the strongest classic augmentation.
+    recipe: what was added to the real images; added: the number of added images. synthetic_weight: how often an added
+    image is used, relative to a real one. replace: the alternative, the probability with which a real image is replaced
+    by one of its own variants. classic: train with the strongest classic augmentation.
     """
 
     recipe: str = "nothing"
@@ -26,16 +26,16 @@ class Treatment:
 
 
 def treatment_of(images: ImageSet) -> Treatment:
-    """What the set says of its treatment: of real images, which say nothing, the plain one."""
+    """The treatment stored in the set; the default one for real images, which store none."""
     return Treatment(**images.about.get(TREATMENT, {}))
 
 
 def weights(records: Sequence[Record], treatment: Treatment) -> list[float] | None:
-    """How often each image is to be seen, relative to the others; None where all are alike.
+    """How often each image is used, relative to the others; None if all are used equally often.
 
-    Drawn by these weights, a real image with k variants is itself with probability 1 - p and each of them with p / k:
-    as if it were replaced with probability p every time that its turn comes. Without `replace` whatever merge added has
-    the treatment's weight.
+    With these weights, a real image with k variants is drawn itself with probability 1 - p and each variant with p / k,
+    as if it were replaced with probability p whenever it is its turn. Without `replace`, every image that merge added
+    has the treatment's weight.
     """
     if treatment.replace is None:
         found = [treatment.synthetic_weight if record.added_by else 1.0 for record in records]

@@ -1,4 +1,4 @@
-"""`diffaug check` reads what lies on the disk as download would."""
+"""`diffaug check` reads the data on the disk as `download` would."""
 
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ FRACTIONS = {"val_fraction": 0.2, "test_fraction": 0.2}
 
 @pytest.fixture(autouse=True)
 def no_networks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Networks are built by tests of their own."""
+    """Other tests build the networks."""
     monkeypatch.setattr(classifier, "build", lambda *_: None)
     monkeypatch.setattr(detector, "build", lambda *_: None)
     monkeypatch.setenv("DIFFAUG_WORK", str(tmp_path / "work"))
@@ -91,13 +91,13 @@ def test_networks_of_the_filter_are_known_to_torchvision(tmp_path: Path) -> None
     chosen = params(tmp_path, None, {"source": "folder", "path": str(root), **FRACTIONS})
     raw = chosen.model_dump(exclude_unset=True)
     raw["filter"]["det"]["quality"] = {"network": {"torchvision": "mobilenetv2", "weights": "DEFAULT"}, "nearest": 5}
-    message = r"filter\.det\.quality\.network: torchvision has no classifier 'mobilenetv2'; there are mobilenet_v2"
+    message = r"filter\.det\.quality\.network: torchvision has no classifier 'mobilenetv2'; it has mobilenet_v2"
     with pytest.raises(UserError, match=message):
         check(Params.model_validate(raw))
 
 
 def test_what_is_seldom_meant_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Photographs of 640 pixels for a network of 32, and a handful of test images."""
+    """Photographs of 640 pixels for a network of 32 pixels, and few test images."""
     for name in ("cat", "dog"):
         (tmp_path / "photos" / name).mkdir(parents=True)
         for number in range(20):

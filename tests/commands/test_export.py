@@ -44,7 +44,7 @@ def test_yolo_and_back(tmp_path: Path) -> None:
     assert (tmp_path / "labels/train/000002-2.txt").read_text() == ""
     assert yaml.safe_load(config.read_text())["names"] == {0: "cat", 1: "dog"}
 
-    again = photos.read(config, strict=False).splits["test"]  # the same pictures in three splits: test keeps them
+    again = photos.read(config, strict=False).splits["test"]  # the same images in three splits: only test keeps them
     for record, box in zip(again, boxes):
         assert len(record.bbox) == len(box)
         for got, wanted in zip(record.bbox, box):
@@ -82,13 +82,13 @@ def test_coco_is_the_same_bytes_each_time(tmp_path: Path) -> None:
 def test_a_format_that_does_not_fit_is_refused(tmp_path: Path, labels: bool, format: str) -> None:
     columns = {"label": 0} if labels else {"bbox": ((0.0, 0.0, 4.0, 4.0),), "category": (0,)}
     write_set(tmp_path / "set", ("cat",), [make_record("a", PIXELS[0], "train", **columns)])
-    with pytest.raises(UserError, match=f"which --format {format} cannot hold; use"):
+    with pytest.raises(UserError, match=f"which --format {format} cannot store; use"):
         export_set(tmp_path / "set", tmp_path / "out", format)
     assert not (tmp_path / "out").exists()
 
 
 def test_all_splits_of_a_task_are_read_back(tmp_path: Path) -> None:
-    """The folder that `export` writes is one that `download` reads, with the same splits."""
+    """`download` can read the folder that `export` writes, with the same splits."""
     for number, split in enumerate(("train", "val", "test")):
         record = make_record(split, PIXELS[number], split, bbox=((1.0, 2.0, 30.0, 10.0),), category=(number % 2,))
         write_set(tmp_path / "det" / split, ("cat", "dog"), [record])
@@ -103,7 +103,7 @@ def test_all_splits_of_a_task_are_read_back(tmp_path: Path) -> None:
 
 
 def test_one_set_in_yolo_names_itself_twice(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Ultralytics asks for train and val; read again, it is one set that has yet to be split."""
+    """Ultralytics needs train and val, but when read again it is one set that is not yet split."""
     rows = [
         make_record(
             f"{n}", encode_png(Image.new("L", (40, 20), n)), "train", bbox=((1.0, 2.0, 9.0, 9.0),), category=(0,)
@@ -126,7 +126,7 @@ def test_splits_of_classes_are_folders(tmp_path: Path) -> None:
 
 
 def test_a_yolo_folder_may_be_moved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ultralytics itself finds the images, also by a relative path."""
+    """Ultralytics finds the images, also with a relative path."""
     record = make_record("a", PIXELS[0], "train", bbox=((0.0, 0.0, 4.0, 4.0),), category=(0,))
     write_set(tmp_path / "set", ("cat",), [record])
     export_set(tmp_path / "set", tmp_path / "out")
@@ -155,7 +155,7 @@ def test_what_the_filter_judged_stands_apart(tmp_path: Path, monkeypatch: pytest
         assert yaml.safe_load((tmp_path / "out/data.yaml").read_text())["train"] == "images/kept"
     assert found == expected
 
-    # A table from elsewhere: no path of the disk comes of what it says, and doubtful objects are grey as in training.
+    # A table from an untrusted source must not set a path on the disk; doubtful objects are grey as in training.
     hostile = [Entry("a", "cat", {}, str(tmp_path / "mine")), Entry("b", "cat", {}, "../.."), Entry("c", "cat", {}, "")]
     hostile[2] = replace(hostile[2], ignored=((10.0, 10.0, 5.0, 5.0),))
     (tmp_path / "mine").mkdir()
@@ -167,5 +167,5 @@ def test_what_the_filter_judged_stands_apart(tmp_path: Path, monkeypatch: pytest
     assert Image.open(kept).getpixel((12, 12)) != Image.open(kept).getpixel((30, 5))
 
     write_ledger(Path(f"data/filtered/{task}"), [Entry("a", "cat", {}, "")])
-    with pytest.raises(UserError, match=r"ledger\.csv: is not about .*data/generated/"):
+    with pytest.raises(UserError, match=r"ledger\.csv: does not match .*data/generated/"):
         export_set(Path(f"data/filtered/{task}"), tmp_path / "other")

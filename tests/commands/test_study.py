@@ -1,4 +1,4 @@
-"""The study's plan, what it refuses, and what it makes of finished experiments (real git, no training)."""
+"""The study's plan, what it refuses, and how it uses finished experiments (real git, no training)."""
 
 import json
 import subprocess
@@ -37,7 +37,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def finish(project: Path, run: Run, metrics: dict[str, Any]) -> None:
-    """What an experiment of DVC leaves: a commit with its metrics, below a reference of the commit it began from."""
+    """What a DVC experiment leaves: a commit with its metrics, and a reference below the commit it is based on."""
     head = git(project, "rev-parse", "HEAD")
     (project / "metrics").mkdir(exist_ok=True)
     (project / "metrics/metrics.json").write_text(json.dumps(metrics))
@@ -95,7 +95,7 @@ def change(project: Path, name: str, text: str) -> None:
 
 
 def test_a_commit_that_leaves_the_pipeline_alone_undoes_nothing(project: Path) -> None:
-    """Another recipe to run, or a note, is no reason to train everything again; another parameter is."""
+    """A new recipe to run, or a note, does not start all training again; a changed parameter does."""
     done = Run("duplicate", 4.0)
     finish(project, done, {"ratio": 4.0})
     change(project, "README.md", "notes")
@@ -128,14 +128,14 @@ def test_a_failed_experiment_ends_it_with_one_line(project: Path, monkeypatch: p
         return subprocess.CompletedProcess(command, 1) if "dvc" in command else real_run(command, **options)
 
     monkeypatch.setattr(study.subprocess, "run", run)
-    with pytest.raises(UserError, match="study: study-classic-4 failed, see above; what is done is kept"):
+    with pytest.raises(UserError, match="study: study-classic-4 failed, see above; finished runs are kept"):
         run_study([Run("classic", 4.0)], PARAMS)
 
 
 def test_changes_that_no_commit_holds_are_refused(project: Path) -> None:
-    (project / "notes.txt").write_text("mine")  # untracked files are the user's own
+    (project / "notes.txt").write_text("mine")  # untracked files are allowed
     (project / "params.yaml").write_text("{a: 1}\n")
-    with pytest.raises(UserError, match=r"study: params\.yaml has changes that no commit holds"):
+    with pytest.raises(UserError, match=r"study: params\.yaml has uncommitted changes"):
         run_study([Run("classic", 4.0)], PARAMS)
 
 

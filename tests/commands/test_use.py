@@ -26,7 +26,7 @@ def preset(folder: Path, text: str) -> Path:
 def test_every_preset_gives_valid_params(path: Path, params: Path) -> None:
     assert use_preset(path, [], params)
     load_params(params)
-    assert use_preset(path, [], params) == []  # a second time there is nothing to change
+    assert use_preset(path, [], params) == []  # the second time changes nothing
 
 
 def test_only_what_the_preset_says_changes_and_comments_stay(params: Path, tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ def test_what_goes_takes_no_comment_of_what_comes_next(params: Path) -> None:
     assert notes() == before
     lines = params.read_text().splitlines()
     banner = next(number for number, line in enumerate(lines) if line.startswith("# Which synthetic images"))
-    assert any(line.strip().startswith("inpaint_object:") for line in lines[:banner])  # a new key, above what follows
+    assert any(line.strip().startswith("inpaint_object:") for line in lines[:banner])  # a new key, above the rest
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ def test_exif_rotation_is_applied_and_stored() -> None:
     image = Image.new("RGB", (8, 4), "black")
     image.paste("white", (0, 0, 4, 4))
     exif = Image.Exif()
-    exif[0x0112] = 6  # turn a quarter clockwise
+    exif[0x0112] = 6  # a quarter turn clockwise
     data = encoded(image, "JPEG", quality=100, exif=exif)
     stored = canonical(data, "a")
     turned = decode(stored, "a")

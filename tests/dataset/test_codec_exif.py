@@ -8,7 +8,7 @@ from diffaug.dataset.codec import canonical, decode
 
 
 def exif(tag: int, kind: int, count: int, value: bytes) -> bytes:
-    """EXIF with orientation 6 (a quarter clockwise) and one entry more, of a type that the tag should not have."""
+    """EXIF with orientation 6 (a quarter turn clockwise) and one more entry, of a wrong type for its tag."""
     entries = struct.pack("<HHIHH", 0x0112, 3, 1, 6, 0) + struct.pack("<HHI", tag, kind, count) + value
     return b"Exif\0\0II*\0\x08\0\0\0" + struct.pack("<H", 2) + entries + struct.pack("<I", 0)
 

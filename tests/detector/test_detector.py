@@ -84,7 +84,7 @@ def test_trains_saves_and_loads_in_ultralytics(tmp_path: Path, capfd: pytest.Cap
     features = embed(yolo, [record.open().convert("RGB") for record in scenes(3)], 64, CPU)
     assert features.shape[0] == 3 and features.ndim == 2 and features.shape[1] > 16
     assert len(features.unique(dim=0)) > 1
-    # Quiet, and nothing pickled is left anywhere.
+    # No output, and no pickled file is left.
     assert "Ultralytics" not in capfd.readouterr().out
     assert not list(tmp_path.rglob("*.pt"))
 
@@ -111,7 +111,7 @@ def test_steps_do_not_depend_on_how_many_images_there_are(tmp_path: Path) -> Non
 
 
 def test_the_classic_augmentation_trains_otherwise(tmp_path: Path) -> None:
-    """From the same weights, images and order."""
+    """With the same weights, images and order."""
     losses = []
     for classic in (False, False, True):
         work = tmp_path / f"{len(losses)}"

@@ -10,7 +10,7 @@ from diffaug.diffusion.memo import remember_prompts
 
 
 class Encoder:
-    """An `encode_prompt` of the kinds that pipelines have, which counts its calls."""
+    """An `encode_prompt` like those of pipelines; it counts its calls."""
 
     def __init__(self, result: Any) -> None:
         self.calls: list[list[str]] = []

@@ -38,7 +38,7 @@ def arguments(kind: str) -> set[str]:
 def test_every_sampler_of_the_library_that_needs_nothing_more_has_a_name() -> None:
     kinds = {kind for kind, _ in fitting(NOISE).values()}
     assert kinds <= set(dir(diffusers))
-    # EDMEuler is for models with a noise schedule of its own; DPMSolverSDE needs the package torchsde.
+    # EDMEuler is for models with its own noise schedule; DPMSolverSDE needs the package torchsde.
     assert {item.name for item in KarrasDiffusionSchedulers} - kinds == {"EDMEulerScheduler", "DPMSolverSDEScheduler"}
 
 
@@ -163,7 +163,7 @@ def test_eta_means_something_to_ddim_and_tcd_alone() -> None:
 
 
 def perfect(name: str, own: Any, wanted: float) -> float:
-    """How far from `wanted` the sampler ends (RMS), in 8 steps with a model that is always right."""
+    """The final distance from `wanted` (RMS) after 8 steps, with a model that always predicts correctly."""
     scheduler, generator = make_scheduler(name, own), torch.Generator().manual_seed(0)
     scheduler.set_timesteps(8)
     sample = torch.randn(1, 1, 8, 8, generator=generator) * getattr(scheduler, "init_noise_sigma", 1.0)
@@ -173,7 +173,7 @@ def perfect(name: str, own: Any, wanted: float) -> float:
         if own is FLOW:
             output = (sample - wanted) / (float(time) / 1000)
         else:
-            before, part = min(int(time), 998), float(time) - min(int(time), 998)  # Karras' times lie between two
+            before, part = min(int(time), 998), float(time) - min(int(time), 998)  # Karras' times are not integers
             kept = torch.lerp(signal[before], signal[before + 1], part).exp()
             output = (scheduler.scale_model_input(sample, time) - kept.sqrt() * wanted) / (1 - kept).sqrt()
         sample = scheduler.step(output, time, sample, **extra).prev_sample
@@ -182,7 +182,7 @@ def perfect(name: str, own: Any, wanted: float) -> float:
 
 @pytest.mark.parametrize("own", [NOISE, FLOW])
 def test_every_sampler_ends_at_the_image_of_a_model_that_is_always_right(own: Any) -> None:
-    # Some end one step before the last bit of noise is gone, a deviation of 0.03 for Stable Diffusion's schedule.
+    # Some stop one step before the last noise is removed, a deviation of 0.03 for Stable Diffusion's schedule.
     errors = {name: perfect(name, own, 0.5) for name in ["default", *fitting(own)]}
     assert {name: error for name, error in errors.items() if not error < 0.05} == {}
 

@@ -23,7 +23,7 @@ def test_the_mean_of_the_seeds_and_their_difference() -> None:
 
 
 def test_seeds_are_paired() -> None:
-    """The same gap on every resample has no interval from the images, whatever both arms do together."""
+    """If the gap is the same on every resample, the images add nothing to the interval."""
     together = {"real": [measured(0.5, 0.1, 0.9)], "merged": [measured(0.6, 0.2, 1.0)]}
     delta = compare(together, 0.95).delta["accuracy"]
     assert (delta["low"], delta["high"]) == (pytest.approx(0.1), pytest.approx(0.1))

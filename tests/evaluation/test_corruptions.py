@@ -14,7 +14,7 @@ from diffaug.params.evaluate import Corruption, RobustnessParams
 
 
 def photo(height: int = 40, width: int = 56) -> np.ndarray:
-    """A smooth picture with colours, which every corruption changes."""
+    """A smooth colour image, which every corruption changes."""
     y, x = np.mgrid[:height, :width]
     channels = [80 + 2 * x, 60 + 3 * y, 40 + x + y]
     return np.stack(channels, axis=-1).clip(0, 255).astype(np.uint8)
@@ -34,7 +34,7 @@ def test_every_corruption_is_the_same_twice(name: str) -> None:
         assert first.dtype == np.uint8 and first.shape == photo().shape
         assert np.array_equal(first, second)
         assert not np.array_equal(first, photo())
-    assert np.random.random() == expected  # the caller's draws stay as they were
+    assert np.random.random() == expected  # the caller's random numbers are not changed
 
 
 @pytest.mark.parametrize("name", ["gaussian_noise", "impulse_noise", "glass_blur", "fog"])

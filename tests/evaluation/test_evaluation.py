@@ -58,7 +58,7 @@ def test_classification_by_hand() -> None:
 
 
 def detections(count: int = 40, classes: int = 4, seed: int = 0) -> DetPredictions:
-    """Random objects of all classes but the last, found with jitter, misses and inventions; some images are empty."""
+    """Random objects of all classes except the last, found with jitter, misses and false alarms; some images empty."""
     generator = np.random.default_rng(seed)
     records: list[Record] = []
     found: list[Detections] = []
@@ -107,7 +107,7 @@ def test_detection_weights_are_copies() -> None:
     index = np.repeat(np.arange(40), weights)
     copied = DetPredictions([run.detections[i] for i in index], [run.records[i] for i in index], run.classes)
     resampled = resample_detection(match(run), weights[None].astype(float))
-    # Copies have equal scores, whose order COCO leaves open; a whole image's copies move together here.
+    # Copies have equal scores, whose order COCO does not define; here, all copies of an image stay together.
     for name, value in score_detection(copied)[0].items():
         assert resampled[name][0] == pytest.approx(value, abs=0.01)
 

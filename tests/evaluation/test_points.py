@@ -1,4 +1,4 @@
-"""A point and its interval come from two programs: where they could differ by definition, they must not."""
+"""A point and its interval are computed by different code: their definitions of the metric must agree."""
 
 import numpy as np
 import pytest
@@ -66,7 +66,7 @@ def test_detections_beyond_a_hundred_are_left_out_by_both() -> None:
 
 
 def test_doubling_one_image_is_exact() -> None:
-    # Object 1 found, object 2 missed with a false alarm before it: doubling the second image halves what counts.
+    # Object 1 is found, object 2 is missed, with a false alarm before it: doubling the second image halves the share.
     hit = Detections(np.array([[0, 0, 10, 10]], np.float32), np.array([0.5], np.float32), np.array([0]))
     wrong = Detections(np.array([[40, 40, 50, 50]], np.float32), np.array([0.8], np.float32), np.array([0]))
     records = [make_record(id, PIXEL, "test", bbox=((0.0, 0.0, 10.0, 10.0),), category=(0,)) for id in "ab"]

@@ -1,4 +1,4 @@
-"""What corruptions cost, with networks whose answers can be worked out by hand."""
+"""The loss caused by corruptions, with networks whose predictions can be computed by hand."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -33,7 +33,7 @@ CONDITIONS = [Condition(CLEAN, 0), Condition("contrast", 5), Condition("brightne
 
 
 class Brightness(nn.Module):
-    """Class 1 where the mean of the normalized pixels is above a limit."""
+    """Predicts class 1 if the mean of the normalized pixels is above a limit."""
 
     def __init__(self, limit: float) -> None:
         super().__init__()
@@ -80,12 +80,12 @@ def test_every_model_sees_the_same_corrupted_images() -> None:
 
 
 class Bright:
-    """Finds the one bright rectangle, as Ultralytics' wrapper answers."""
+    """Finds the only bright rectangle; answers like Ultralytics' wrapper."""
 
     def predict(self, images: list[np.ndarray], imgsz: int, **options: object) -> list[SimpleNamespace | Results]:
         found = []
         for image in images:
-            assert max(image.shape) <= imgsz  # never corrupted at the size of a large photograph
+            assert max(image.shape) <= imgsz  # a large photograph is not corrupted at its own size
             rows, columns = np.nonzero(image[..., 0] > 128)
             box = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1, 0.9, 0] if len(rows) else []
             found.append(Results(image, "", {0: "square"}, boxes=torch.tensor(box, dtype=torch.float32).reshape(-1, 6)))
@@ -93,7 +93,7 @@ class Bright:
 
 
 def test_a_detector_by_hand() -> None:
-    # The scene is twice the network's size; its boxes come back in the scene's own pixels.
+    # The scene is twice the network's size; its boxes are returned in pixels of the scene.
     image = Image.new("RGB", (128, 96))
     image.paste((250, 250, 250), (32, 16, 80, 64))
     record = make_record("a", encode_png(image), "test", bbox=((32.0, 16.0, 48.0, 48.0),), category=(0,))
@@ -131,18 +131,18 @@ def test_the_average_over_all_joins_the_answer() -> None:
 
 @pytest.mark.parametrize("size", [(101, 67), (67, 101), (64, 64), (30, 20), (300, 2)])
 def test_detectors_are_shown_what_ultralytics_would_show_them(size: tuple[int, int]) -> None:
-    """Larger and smaller than the network's 64 pixels: the library's own scaling, without the grey around it."""
+    """Images larger and smaller than the network's 64 pixels: the library's own scaling, without its grey border."""
     pixels = np.random.default_rng(0).integers(256, size=(*size, 3), dtype=np.uint8)
     seen = as_seen(pixels, 64)
     boxed = LetterBox((64, 64), auto=False)(image=pixels)
     top, left = ((64 - side) // 2 for side in seen.shape[:2])
-    # An odd number of grey rows or columns goes above or below by the library's rounding.
+    # With an odd number of grey rows or columns, the library's rounding decides the side of the extra one.
     places = [boxed[y : y + seen.shape[0], x : x + seen.shape[1]] for y in (top, top + 1) for x in (left, left + 1)]
     assert any(np.array_equal(one, seen) for one in places)
 
 
 def test_a_batch_is_small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ultralytics gives up on the boxes of a large batch that takes its time."""
+    """Ultralytics drops the boxes of a large batch that takes too long."""
     sizes = []
 
     class Counting(Bright):

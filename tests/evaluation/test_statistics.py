@@ -37,7 +37,7 @@ def test_seeds_that_disagree_widen_the_interval_by_students_t() -> None:
     flat = np.zeros(4000)
     points = [(0.0, -0.1), (0.0, 0.1), (0.0, 0.0)]
     difference = paired_difference(points, [(flat, flat + gap) for _, gap in points], 0.95)
-    # No variance of images; of the seeds 0.01 / 3, with 2 x (3 - 1) degrees of freedom for both arms: t = 2.776.
+    # No variance from images; from seeds 0.01 / 3, with 2 x (3 - 1) degrees of freedom for both arms: t = 2.776.
     reach = 2.776 * (0.01 / 3) ** 0.5
     assert (difference.mean, difference.low, difference.high) == pytest.approx((0, -reach, reach), abs=1e-4)
     assert difference.p == 1
@@ -45,7 +45,7 @@ def test_seeds_that_disagree_widen_the_interval_by_students_t() -> None:
 
 
 def test_images_alone_give_the_textbook_interval() -> None:
-    # Paired gaps of +1, 0 or -1 an image: the mean's standard error is std / sqrt(n).
+    # Paired gaps of +1, 0 or -1 per image: the mean's standard error is std / sqrt(n).
     gaps = np.repeat([1.0, 0.0, -1.0], [60, 320, 20])
     weights = image_weights(400, 4000, 0)
     means = weights @ gaps / 400
@@ -57,7 +57,7 @@ def test_images_alone_give_the_textbook_interval() -> None:
 
 
 def test_holms_correction() -> None:
-    # Worked out by hand: 0.01 x 4, 0.02 x 3, then 0.03 x 2 which may not fall below, and 0.9.
+    # Computed by hand: 0.01 x 4, 0.02 x 3, then 0.03 x 2, which must not be smaller than the value before, and 0.9.
     given = {"a": 0.03, "b": 0.01, "c": 0.9, "d": 0.02}
     assert holm(given) == pytest.approx({"a": 0.06, "b": 0.04, "c": 0.9, "d": 0.06})
     assert list(holm(given)) == list(given)
@@ -67,7 +67,7 @@ def test_holms_correction() -> None:
 def test_mcnemars_test_counts_images_that_changed_sides() -> None:
     real = np.array([True] * 10 + [False] * 10)
     merged = np.array([True] * 9 + [False] + [True] * 8 + [False] * 2)
-    # Eight mended, one broken: 2 x P(at most 1 of 9 heads) = 2 x 10 / 512.
+    # Eight became right, one became wrong: 2 x P(at most 1 of 9 heads) = 2 x 10 / 512.
     assert changed_sides(real, merged) == ChangedSides(8, 1, pytest.approx(20 / 512))
     assert changed_sides(real, real) == ChangedSides(0, 0, 1.0)
 
@@ -91,7 +91,7 @@ def test_verdict(lower_is_better: bool, mean: float, p: float, expected: str) ->
 
 @pytest.mark.parametrize(("seeds", "spread"), [(2, 0.15), (3, 0.15), (3, 0.0)])
 def test_of_two_arms_alike_it_rarely_says_helped_or_hurt(seeds: int, spread: float) -> None:
-    """A/A comparisons on 1,000 test images: images of their own difficulty, models of their own ability."""
+    """A/A comparisons on 1,000 test images; each image has a difficulty, each model an ability."""
     generator = np.random.default_rng(0)
     wrong = 0
     for _ in range(300):
@@ -102,4 +102,4 @@ def test_of_two_arms_alike_it_rarely_says_helped_or_hurt(seeds: int, spread: flo
         points = list(zip(hits[0].mean(axis=1), hits[1].mean(axis=1)))
         resampled = [(weights @ hits[0, seed], weights @ hits[1, seed]) for seed in range(seeds)]
         wrong += paired_difference(points, resampled, 0.95).p < 0.05
-    assert wrong <= 0.08 * 300  # 5 % and what 300 comparisons leave to chance
+    assert wrong <= 0.08 * 300  # 5 %, and a margin for the random error of 300 comparisons

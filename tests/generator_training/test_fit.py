@@ -12,7 +12,7 @@ pytestmark = pytest.mark.slow
 
 
 class Stopped(Exception):
-    """Stands for a kill."""
+    """Simulates a kill."""
 
 
 def train(folder: Path, stop_at: int | None = None, nan_at: int | None = None) -> tuple[nn.Module, list[float]]:

@@ -38,7 +38,7 @@ def params(scratch: dict[str, Any] | None = None, **lora: Any) -> TrainGenParams
 
 
 def bars(low: int, high: int, count: int = 24) -> Captioned:
-    """Dark pictures of a light bar, six pixels wide, whose left edge goes from `low` to `high`; one caption."""
+    """Dark images of a light bar, six pixels wide, whose left edge moves from `low` to `high`; one caption."""
     images = torch.full((count, 3, 16, 16), 20, dtype=torch.uint8)
     for image, left in zip(images, torch.linspace(low, high, count).round().int().tolist()):
         image[:, 3:13, left : left + 6] = 230
@@ -46,7 +46,7 @@ def bars(low: int, high: int, count: int = 24) -> Captioned:
 
 
 def positions(pipeline: Any, count: int = 24) -> np.ndarray:
-    """Where the light is (0: left border, 15: right border) in `count` samples, each with its own seed."""
+    """The position of the light (0: left border, 15: right border) in `count` samples, each with its own seed."""
     generators = [torch.Generator().manual_seed(seed) for seed in range(count)]
     drawn = pipeline(
         [CAPTION] * count, num_inference_steps=8, guidance_scale=1.0, generator=generators, output_type="np"
@@ -58,7 +58,7 @@ def positions(pipeline: Any, count: int = 24) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small Stable Diffusion that has learned bars at the left and at the right alike."""
+    """A small Stable Diffusion that was trained on bars at the left and at the right equally."""
     folder = tmp_path_factory.mktemp("base")
     mixed = bars(0, 10)
     learned = params(
@@ -98,9 +98,9 @@ def test_samples_move_toward_the_images_it_was_tuned_on(base: Path, tmp_path: Pa
     }
 
     loaded = opened(base)
-    loaded.load_lora_weights(tmp_path / "generator")  # as any diffusers user would
+    loaded.load_lora_weights(tmp_path / "generator")  # like any diffusers user
     after = positions(loaded)
-    right = 9.5 + 2.5  # the middle of the bars that it was tuned on
+    right = 9.5 + 2.5  # the middle of the bars on which it was tuned
     assert np.abs(after - right).mean() < 0.75 * np.abs(before - right).mean()
     # In the training's own pipeline, through the plain loader and fused: the same images.
     assert np.abs(positions(tuned) - after).max() < 0.01
@@ -113,7 +113,7 @@ def test_samples_move_toward_the_images_it_was_tuned_on(base: Path, tmp_path: Pa
     twice = [Adapter(path=str(tmp_path / "generator"), scale=0.5)] * 2
     halves = opened(base)
     load_loras(halves, twice)
-    assert np.abs(positions(halves) - after).max() < 0.01, "two halves are one whole"
+    assert np.abs(positions(halves) - after).max() < 0.01, "two half scales equal one full scale"
 
 
 @pytest.mark.parametrize("kind", ["stable_diffusion", "sdxl"])
@@ -140,7 +140,7 @@ def test_models_with_a_unet_are_tuned_and_resumed_to_the_same_bytes(
 
     def dying(*arguments: Any, **keywords: Any) -> Any:
         calls.append(1)
-        if len(calls) > 6:  # two batches a step: in the fourth step, after the checkpoint at the second
+        if len(calls) > 6:  # two batches per step: in the fourth step, after the checkpoint at the second
             raise Killed
         return original(*arguments, **keywords)
 

@@ -64,7 +64,7 @@ def test_what_is_trained_opens_in_diffusers_and_draws(tmp_path: Path) -> None:
     assert image.size == (16, 16)
     assert np.array_equal(np.asarray(image), np.asarray(again))
     assert not list((tmp_path / "generator").rglob("*.bin"))
-    # The latent has unit variance, which the noise schedule takes for granted.
+    # The latent has unit variance, which the noise schedule assumes.
     with torch.no_grad():
         posterior = opened.vae.encode(images.float() / 127.5 - 1).latent_dist
     latents = posterior.sample(torch.Generator().manual_seed(2)) * opened.vae.config.scaling_factor
@@ -81,7 +81,7 @@ def test_tokenizer_knows_class_names_as_words_and_anything_else_as_bytes() -> No
 
 
 def test_the_tokenizer_is_the_same_in_every_process() -> None:
-    """The library's trainer goes through hash tables, which each process orders in its own way."""
+    """The library's trainer iterates over hash tables, whose order differs between processes."""
     names = ["T-shirt", "Trouser", "Pullover", "Dress", "Sandal", "Sneaker", "Ankle boot"]
     code = f"""
 from diffaug.generator_training.parts import build_tokenizer
@@ -100,12 +100,12 @@ def test_detection_objects_are_cut_out_by_their_boxes() -> None:
     assert data.images.unique().tolist() == [200]
     assert data.labels.tolist() == [1]
     assert data.captions == ("a cat", "a dog")
-    # A square of twice the box: the object is its middle.
+    # A square of twice the box: the object is in its middle.
     around = captioned(ImageSet(("cat", "dog"), (record,)), "a {class}", 2.0, 16).images[0, 0]
     assert (around[4:12, 4:12] == 200).all()
     assert around.sum() == 200 * 64
 
 
 def test_nothing_to_learn_from_is_refused() -> None:
-    with pytest.raises(UserError, match="no image to learn from"):
+    with pytest.raises(UserError, match="no images to train on"):
         captioned(ImageSet(("cat",), ()), "a {class}", 1.0, 16)

@@ -11,7 +11,7 @@ NAMES = ("cat", "dog", "cow")
 
 
 def settings(txt2img: int = 4, img2img: int = 3, **changes: object) -> GenerateParams:
-    """`txt2img` and `img2img` images a class: their weights and their sum."""
+    """`txt2img` and `img2img` images per class: their weights and their sum."""
     cls = {
         "per_class": txt2img + img2img,
         "modes": {"txt2img": {"weight": txt2img}, "img2img": {"weight": img2img, "strength": 0.7}},

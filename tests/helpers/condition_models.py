@@ -1,4 +1,4 @@
-"""Networks that make a ControlNet's pictures, with small random weights, saved in the hub's layout."""
+"""Networks that make a ControlNet's condition images, with small random weights, saved in the hub's layout."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A hub on this machine: the endpoints that huggingface_hub asks, over real HTTP, from folders on the disk."""
+"""A hub on this machine: the endpoints that huggingface_hub uses, over real HTTP, from folders on the disk."""
 
 import hashlib
 import json
@@ -77,7 +77,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class HubServer(ThreadingHTTPServer):
-    """Serves folders by their hub ids, all at COMMIT; `requests` lists what was asked, as "METHOD path"."""
+    """Serves folders by their hub ids, all at COMMIT; `requests` lists all requests, as "METHOD path"."""
 
     daemon_threads = True
 
@@ -88,13 +88,13 @@ class HubServer(ThreadingHTTPServer):
 
     @property
     def endpoint(self) -> str:
-        """What HF_ENDPOINT must be."""
+        """The value for HF_ENDPOINT."""
         return f"http://127.0.0.1:{self.server_port}"
 
 
 @contextmanager
 def serve(models: Mapping[str, Path], gated: Collection[str] = (), broken: Collection[str] = ()) -> Iterator[HubServer]:
-    """A running hub. gated: ids whose files are refused, as the hub does before a licence is agreed to; broken: ids at
+    """A running hub. gated: ids whose files are refused, as on the hub before a licence is accepted; broken: ids at
     which the connection breaks."""
     with HubServer(models, gated, broken) as server:
         thread = threading.Thread(target=server.serve_forever)

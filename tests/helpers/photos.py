@@ -1,4 +1,4 @@
-"""A small data set of boxes, written in three formats by other code than the project's own."""
+"""A small data set of boxes, written in three formats with code independent of the project's."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ Box = tuple[int, int, int, int, int]  # class, left, top, right, bottom in pixel
 
 @dataclass(frozen=True)
 class Photo:
-    """A picture with its boxes drawn into it."""
+    """An image with its boxes drawn into it."""
 
     name: str
     split: str
@@ -28,7 +28,7 @@ class Photo:
     boxes: tuple[Box, ...]
 
     def save(self, path: Path) -> None:
-        """Write the picture; no two are alike."""
+        """Write the image; all images differ."""
         path.parent.mkdir(parents=True, exist_ok=True)
         image = Image.new("RGB", self.size, (int(self.name[-3:]), 90, 60))
         pen = ImageDraw.Draw(image)
@@ -37,7 +37,7 @@ class Photo:
         image.save(path)
 
 
-# Worked out by hand: see test_formats.TABLE.
+# Computed by hand: see test_formats.TABLE.
 FIRST = (
     Photo("p000", "train", (40, 20), ((0, 10, 5, 30, 15),)),
     Photo("p001", "train", (40, 20), ((1, 0, 0, 40, 20),)),
@@ -51,7 +51,7 @@ FIRST = (
 
 
 def two_hundred() -> list[Photo]:
-    """The hand-made ones, and random ones up to 200: 120 train, 40 val, 40 test."""
+    """The hand-made photos, and random ones up to 200: 120 train, 40 val, 40 test."""
     generator = np.random.default_rng(7)
     photos = list(FIRST)
     for number in range(len(FIRST), 200):
@@ -104,7 +104,7 @@ def coco_content(photos: Sequence[Photo], suffix: str = ".png") -> dict:
 
 
 def write_coco(root: Path, photos: Sequence[Photo], images: str = "{split}2017") -> Path:
-    """annotations/instances_SPLIT2017.json and the pictures in `images`."""
+    """annotations/instances_SPLIT2017.json and the images in `images`."""
     (root / "annotations").mkdir(parents=True)
     for split in dict.fromkeys(photo.split for photo in photos):
         chosen = [photo for photo in photos if photo.split == split]
@@ -116,7 +116,7 @@ def write_coco(root: Path, photos: Sequence[Photo], images: str = "{split}2017")
 
 
 def voc_xml(photo: Photo, first: int = 1) -> str:
-    """A VOC file: the object number n (from 0) begins in line 3 + 2 n."""
+    """A VOC file: object number n (from 0) begins in line 3 + 2 n."""
     objects = "".join(
         f"<object>\n<name>{NAMES[category]}</name><difficult>0</difficult><bndbox><xmin>{left + first}</xmin>"
         f"<ymin>{top + first}</ymin><xmax>{right}</xmax><ymax>{bottom}</ymax></bndbox></object>\n"
@@ -127,7 +127,7 @@ def voc_xml(photo: Photo, first: int = 1) -> str:
 
 
 def write_voc(root: Path, photos: Sequence[Photo], first: int = 1, lists: Mapping[str, str] | None = None) -> Path:
-    """Annotations, JPEGImages and ImageSets/Main; `lists`: the list's name of each split, none: no lists."""
+    """Annotations, JPEGImages and ImageSets/Main; `lists`: the name of each split's list; None: no lists."""
     lists = {split: split for split in ("train", "val", "test")} if lists is None else lists
     (root / "Annotations").mkdir(parents=True)
     (root / "ImageSets/Main").mkdir(parents=True)
@@ -150,7 +150,7 @@ def read(root: Path, strict: bool = True, seed: int = 0, **extra: object) -> Rea
 
 
 def fault(root: Path, **extra: object) -> str:
-    """The message of the error that strict reading gives, which is one line."""
+    """The error message of strict reading, which is one line."""
     try:
         read(root, **extra)
     except UserError as error:

@@ -1,4 +1,4 @@
-"""A copy of the project with a handful of images, on which the whole pipeline runs for real in a minute or two."""
+"""A copy of the project with few images, on which the real pipeline runs in one or two minutes."""
 
 import os
 import re
@@ -65,7 +65,7 @@ TINY: dict[str, Any] = {
             },
         },
     },
-    # Everything passes: these networks have learned nothing.
+    # Everything passes, since these networks have learned nothing.
     "filter": {
         "cls": {
             "degenerate": {"min_std": 0.0},
@@ -90,7 +90,7 @@ TINY: dict[str, Any] = {
 
 
 def merged(base: dict, changes: dict) -> dict:
-    """`base` with `changes` put over it, section by section."""
+    """`base` with `changes` merged into it, section by section."""
     result = dict(base)
     for key, value in changes.items():
         old = result.get(key)
@@ -106,7 +106,7 @@ def tiny_params() -> dict:
 
 
 def draw_photos(folder: Path, per_class: int = 20) -> None:
-    """A folder per class of 20 x 20 grey drawings, all different."""
+    """One folder per class, with 20 x 20 grey drawings, all different."""
     generator = np.random.default_rng(0)
     for name in CLASSES:
         (folder / name).mkdir(parents=True)
@@ -144,7 +144,7 @@ def write_params(folder: Path, params: dict) -> None:
 
 
 def change(folder: Path, changes: dict) -> None:
-    """Put changes over the project's params.yaml."""
+    """Merge changes into the project's params.yaml."""
     write_params(folder, merged(yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8")), changes))
 
 
@@ -156,7 +156,7 @@ def environment(folder: Path) -> dict[str, str]:
 
 
 def run(folder: Path, *command: str, fails: bool = False) -> str:
-    """Run a command in the project; its output, stdout and stderr together. Checks that it succeeds (or fails)."""
+    """Run a command in the project; returns stdout and stderr together. Checks that it succeeds (or fails)."""
     done = subprocess.run(
         command,
         cwd=folder,
@@ -171,7 +171,7 @@ def run(folder: Path, *command: str, fails: bool = False) -> str:
 
 
 def commit(folder: Path, message: str) -> None:
-    """Commit everything Git does not ignore."""
+    """Commit everything that Git does not ignore."""
     run(folder, "git", "add", "-A")
     run(folder, "git", "commit", "-q", "--allow-empty", "-m", message)
 
@@ -183,6 +183,6 @@ def repro(folder: Path, *arguments: str) -> set[str]:
 
 
 def copy_of(project: Path, folder: Path) -> Path:
-    """A finished project copied whole, cache and data included."""
+    """A full copy of a finished project, including cache and data."""
     shutil.copytree(project, folder, symlinks=True)
     return folder

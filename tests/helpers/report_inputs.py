@@ -1,4 +1,4 @@
-"""Metrics and pictures for the tests of the report."""
+"""Metrics and images for the tests of the report."""
 
 from typing import Any
 

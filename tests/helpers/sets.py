@@ -14,7 +14,7 @@ NAMES = ("cat", "dog")
 
 
 def noise(seed: int, side: int = 32) -> Image.Image:
-    """A picture like no other."""
+    """An image different from all others."""
     coarse = np.random.default_rng(seed).integers(256, size=(8, 8, 3), dtype=np.uint8)
     return Image.fromarray(coarse).resize((side, side), Image.Resampling.BICUBIC)
 
@@ -36,7 +36,7 @@ def write_material(
     task: str = "cls",
     names: Sequence[str] = NAMES,
 ) -> Material:
-    """The sets below `root`/data, which must be the working directory, and what reads them."""
+    """The sets below `root`/data, which must be the working directory, and the object that reads them."""
     write_set(root / f"data/generated/{task}", names, generated)
     for split, records in (("train", train), ("val", val), ("test", test)):
         write_set(root / f"data/real/{task}/{split}", names, records)

@@ -1,4 +1,4 @@
-"""Parameters, jobs and a source image for the tests of this room."""
+"""Parameters, jobs and a source image for the tests of generation."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from diffaug.params.generate import GenerateParams
 
 
 def params(model: object = "./none", **changes: Any) -> GenerateParams:
-    """The repository's generate section with a small model, batches of four, and these changes."""
+    """The repository's generate section with a small model, batches of four, and the given changes."""
     raw: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["generate"]
     named = model if isinstance(model, dict) else {"name": str(model)}
     return GenerateParams.model_validate(raw | {"model": named, "batch_size": 4} | changes)
@@ -45,7 +45,7 @@ def jobs(count: int, mode: str = "txt2img", **settings: Any) -> list[Job]:
 
 
 def source(shade: int = 200, label: int | None = 0) -> Record:
-    """A 20 x 14 picture of a rectangle, (6, 4) to (13, 9), on black."""
+    """A 20 x 14 image of a rectangle, (6, 4) to (13, 9), on black."""
     image = Image.new("RGB", (20, 14))
     ImageDraw.Draw(image).rectangle([6, 4, 13, 9], fill=(shade, 30, 90))
     boxes = {"label": label} if label is not None else {"bbox": ((6.0, 4.0, 8.0, 6.0),), "category": (0,)}

@@ -1,4 +1,4 @@
-"""Real photographs beside the repository, or where $DIFFAUG_SHARED says; tests that need them are skipped without."""
+"""Real photographs next to the repository, or in $DIFFAUG_SHARED; without them, tests that need them are skipped."""
 
 import os
 from pathlib import Path
@@ -9,12 +9,12 @@ _SHARED = Path(os.environ.get("DIFFAUG_SHARED", Path(__file__).resolve().parents
 
 
 def shared(name: str) -> Path:
-    """A file or folder of the shared data; skips the test where it is absent."""
+    """A file or folder of the shared data; skips the test if it is absent."""
     return _existing(_SHARED / "data" / name)
 
 
 def shared_weights(name: str) -> Path:
-    """A file of trained weights; skips the test where it is absent."""
+    """A file of trained weights; skips the test if it is absent."""
     return _existing(_SHARED / "weights" / name)
 
 

@@ -1,4 +1,4 @@
-"""Whole diffusion models of real parts with small random weights, saved as folders in the hub's layout."""
+"""Complete diffusion models of real parts with small random weights, saved as folders in the hub's layout."""
 
 import json
 from pathlib import Path
@@ -111,7 +111,7 @@ def sd3(folder: Path) -> Path:
         scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0),
     ).save_pretrained(folder)
     index = json.loads((folder / "model_index.json").read_text())
-    index |= {"text_encoder_3": [None, None], "tokenizer_3": [None, None]}  # as the hub's models without T5 say
+    index |= {"text_encoder_3": [None, None], "tokenizer_3": [None, None]}  # as in the hub's models without T5
     (folder / "model_index.json").write_text(json.dumps(index))
     return folder
 

@@ -14,7 +14,7 @@ DATA = b"whole" * 1000
 
 @pytest.fixture
 def server() -> Iterator[tuple[str, list[int]]]:
-    """An address that answers with these codes, one after the other, 200 with DATA."""
+    """An address that answers with these codes, one after another; 200 sends DATA."""
     answers: list[int] = []
 
     class Handler(BaseHTTPRequestHandler):

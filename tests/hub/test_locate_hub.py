@@ -15,7 +15,7 @@ from diffaug.params.base import ModelName
 
 pytestmark = pytest.mark.slow
 
-# huggingface_hub reads where the hub is when it is imported, so every look is a process of its own.
+# huggingface_hub reads the hub's address at import, so every request needs its own process.
 CLIENT = """
 import json, sys
 from diffaug.hub.locate import locate_network, locate_pipeline
@@ -35,7 +35,7 @@ REFUSED = ["own/pickled", "own/gated", "own/broken", "own/nowhere"]
 
 
 def look(home: Path, endpoint: str, requests: list[dict[str, Any]], **environment: str) -> dict[str, Any]:
-    """What locating each model gives: its path, hash and licence, or the text of its UserError."""
+    """The result of locating each model: its path, hash and licence, or the text of its UserError."""
     kept = {key: value for key, value in os.environ.items() if not key.lower().startswith("hf_")}
     clean = {"HF_HOME": str(home), "HF_ENDPOINT": endpoint, "NO_PROXY": "127.0.0.1", "HF_HUB_DISABLE_TELEMETRY": "1"}
     process = subprocess.run(
@@ -55,7 +55,7 @@ def of(names: list[str]) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def model(saved_pipeline: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model as hubs have them: also with half-precision and pickled weights, and files that nobody reads."""
+    """A model like those on hubs: also with half-precision and pickled weights, and files that are not read."""
     folder = Path(shutil.copytree(saved_pipeline, tmp_path_factory.mktemp("served") / "whole"))
     (folder / "README.md").write_text("---\nlicense: creativeml-openrail-m\n---\n")
     (folder / "unet/diffusion_pytorch_model.safetensors.index.fp16.json").write_text('{"weight_map": {}}')
@@ -70,7 +70,7 @@ def model(saved_pipeline: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 @pytest.fixture(scope="module")
 def hub(model: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What looking at a hub gave; then `home` holds what it downloaded, less the files of DAMAGED."""
+    """The results of requests to a hub; afterwards `home` has the downloaded files, without the files of DAMAGED."""
     home = tmp_path_factory.mktemp("home")
     pickled = Path(shutil.copytree(model, model.with_name("pickled"), ignore=shutil.ignore_patterns("*.safetensors")))
     models = {"own/whole": model, "own/network": model / "vae", "own/pickled": pickled, "own/gated": model}
@@ -118,7 +118,7 @@ def test_what_the_hub_does_not_give_is_one_line(hub: dict[str, Any], name: str, 
 
 @pytest.mark.parametrize("how", ["offline", "unreachable"])
 def test_without_the_hub_only_what_is_whole_opens(hub: dict[str, Any], how: str) -> None:
-    environment = {"HF_HUB_OFFLINE": "1"} if how == "offline" else {}  # the server has gone in any case
+    environment = {"HF_HUB_OFFLINE": "1"} if how == "offline" else {}  # the server is stopped in both cases
     names = [*WHOLE, *DAMAGED, "own/nowhere"]
     answers = look(hub["home"], hub["endpoint"], of(names), **environment)
     assert {name: answers[name] for name in WHOLE} == {name: hub["answers"][name] for name in WHOLE}

@@ -16,7 +16,7 @@ from diffaug.runtime.errors import UserError
 
 @pytest.fixture
 def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Path, str]]:
-    """A folder and the address of the server that gives its files."""
+    """A folder, and the address of the server that serves its files."""
     folder = tmp_path / "served"
     folder.mkdir()
     monkeypatch.chdir(tmp_path)
@@ -42,7 +42,7 @@ def test_a_release_of_ultralytics_is_opened_by_its_hash(served: tuple[Path, str]
     assert all(torch.allclose(given[key].float(), own[key].half().float()) for key in own)
     digest = sha256(folder / "yolo11n.pt")
     (folder / "yolo11n.pt").unlink()
-    assert fetch_release(f"{address}/yolo11n.pt", digest, "key").keys() == own.keys()  # it is downloaded once
+    assert fetch_release(f"{address}/yolo11n.pt", digest, "key").keys() == own.keys()  # it is downloaded only once
 
 
 def test_another_hash_is_never_opened(served: tuple[Path, str], tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What each recipe adds: the same number for the same ratio, and nothing that it should not."""
+"""What each recipe adds: the same number for the same ratio, and only allowed images."""
 
 from collections import Counter
 from collections.abc import Sequence

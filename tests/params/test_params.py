@@ -209,7 +209,7 @@ def test_a_missing_file_says_so(tmp_path: Path) -> None:
 
 
 def models(annotation: Any) -> set[type[BaseModel]]:
-    """All models in a field's type."""
+    """All models in the type of a field."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         inner = (models(field.annotation) for field in annotation.model_fields.values())
         return {annotation}.union(*inner)

@@ -5,7 +5,7 @@ from PIL import Image, ImageDraw
 from diffaug.pictures.canvas import Canvas, leave_text_canvas
 
 SHAPES = [
-    # size, drawn, what "crop" sees of the image, what "pad" fills of the canvas
+    # size, drawn, the part of the image that "crop" uses, the part of the canvas that "pad" fills
     ((100, 60), (64, 64), (20, 0, 80, 60), (0, 13, 64, 51)),
     ((60, 100), (64, 64), (0, 20, 60, 80), (13, 0, 51, 64)),
     ((100, 100), (64, 32), (0, 25, 100, 75), (16, 0, 48, 32)),

@@ -1,4 +1,4 @@
-"""Letters that a font lacks are drawn as the same box, whichever they are."""
+"""All letters that a font lacks are drawn as the same box."""
 
 import numpy as np
 import pytest

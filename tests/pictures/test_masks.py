@@ -129,7 +129,7 @@ FIRST, SECOND = np.s_[2:5, 3:6], np.s_[4:7, 5:8]
         ("img2img", -1, 0, np.s_[1:7, 2:11], []),
         ("inpaint_background", -1, 0, np.s_[1:7, 2:11], [FIRST, SECOND]),
         ("inpaint_background", -1, 1, np.s_[1:7, 2:11], [np.s_[1:6, 2:7], np.s_[3:8, 4:9]]),
-        ("inpaint_object", 0, 0, FIRST, [SECOND]),  # what the other box shares of it stays
+        ("inpaint_object", 0, 0, FIRST, [SECOND]),  # the part that the other box overlaps stays
         ("inpaint_object", 1, 0, SECOND, [FIRST]),
     ],
 )

@@ -26,7 +26,7 @@ def test_the_outline_of_the_visible_pixels_is_where_a_scene_changes() -> None:
         assert place is not None
         scene = Image.new("L", (64, 48), 100)
         scene.paste(item.convert("L"), place, item.getchannel("A"))
-        # Half-transparent pixels at the edge lie outside the box, so only those that changed much count.
+        # Half-transparent pixels at the edge are outside the box, so only pixels that changed much count.
         changed = np.asarray(scene).astype(int) - 100 > 77
         x, y, width, height = outline(visible(item))
         assert outline(changed) == (place[0] + x, place[1] + y, width, height)

@@ -13,7 +13,7 @@ from diffaug.pictures.squares import apart, square
     [
         ((40, 30, 20, 10), 1.0, (40, 25, 60, 45)),
         ((40, 30, 20, 10), 2.0, (30, 15, 70, 55)),
-        ((0, 0, 10, 10), 2.0, (0, 0, 20, 20)),  # moved into the image
+        ((0, 0, 10, 10), 2.0, (0, 0, 20, 20)),  # shifted into the image
         ((95, 50, 5, 10), 2.0, (80, 40, 100, 60)),
         ((10, 10, 50, 40), 3.0, (0, 0, 100, 60)),  # no larger than the image
     ],

@@ -6,7 +6,7 @@ from project import commit, make_project, repro
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project on which `dvc repro` has run once, committed. Tests work on copies of it."""
+    """A project on which `dvc repro` has run once, committed. Tests use copies of it."""
     folder = make_project(tmp_path_factory.mktemp("pipeline") / "finished")
     ran = repro(folder)
     assert ran == {

@@ -1,4 +1,4 @@
-"""kill -9 in the middle of the long stages: the next `dvc repro` goes on, and the bytes are the same."""
+"""kill -9 in the middle of the long stages: the next `dvc repro` continues, and the bytes are the same."""
 
 import hashlib
 import os
@@ -12,7 +12,7 @@ from project import change, copy_of, environment, repro, run
 
 pytestmark = pytest.mark.slow
 
-# A long enough middle to be killed in; both runs use the same.
+# Stages long enough to be killed in the middle; both runs use the same settings.
 LONGER = {
     "train_gen": {"checkpoint_every": 5, "scratch": {"vae": {"steps": 150}, "unet": {"steps": 150}}},
     "generate": {"num_inference_steps": 20, "cls": {"per_class": 90}},
@@ -20,7 +20,7 @@ LONGER = {
 
 
 def digest(place: Path) -> str:
-    """A hash over names and bytes of all files in a folder, or of a file."""
+    """A hash of the names and bytes of all files in a folder, or of one file."""
     content = hashlib.sha256()
     assert place.exists()
     for path in sorted(item for item in [place, *place.rglob("*")] if item.is_file()):
@@ -48,7 +48,7 @@ def kill_when(project: Path, stage: str, pattern: str, count: int) -> None:
 
 @pytest.fixture(scope="module")
 def longer(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The longer pipeline up to generate, never stopped."""
+    """The longer pipeline up to generate, without interruption."""
     project = copy_of(finished, tmp_path_factory.mktemp("kill") / "whole")
     change(project, LONGER)
     repro(project, "generate")

@@ -1,4 +1,4 @@
-"""The other ways to a generator, through the real dvc.yaml."""
+"""The other methods to get a generator, with the real dvc.yaml."""
 
 import json
 import shutil

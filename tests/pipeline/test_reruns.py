@@ -1,4 +1,4 @@
-"""What an edit runs again, on the real dvc.yaml."""
+"""Which stages run again after an edit, with the real dvc.yaml."""
 
 import json
 from pathlib import Path
@@ -29,7 +29,7 @@ def test_merge_ratio_runs_the_treatment_alone_and_metrics_diff_shows_it(finished
     change(project, {"merge": {"ratio": 0}})
     assert repro(project) == {"merge", *TRAIN_MERGED, "evaluate", "report"}
     metrics = json.loads((project / "metrics/metrics.json").read_text(encoding="utf-8"))
-    # Both arms trained on the same images with the same seeds, so nothing may differ.
+    # Both arms were trained on the same images with the same seeds, so nothing may differ.
     for task in ("cls", "det"):
         assert metrics[task] == metrics["real"][task]
         assert all(difference == NO_DIFFERENCE for difference in metrics["delta"][task].values())
@@ -140,7 +140,7 @@ def test_editing_detection_data_never_retrains_a_classifier(finished: Path, tmp_
 
 
 def test_every_recipe_makes_its_arm_and_nothing_is_drawn_again(finished: Path, tmp_path: Path) -> None:
-    """real_more needs a pool, which this project's folder of photographs does not have: both arms are the same then."""
+    """real_more needs a pool, which this project's folder of photographs does not have, so both arms are the same."""
     project = copy_of(finished, tmp_path / "project")
     for recipe in ("unfiltered", "duplicate", "classic", "vae_roundtrip", "shuffled_labels", "real_more"):
         change(project, {"merge": {"recipe": recipe}})

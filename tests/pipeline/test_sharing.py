@@ -14,7 +14,7 @@ def test_push_clone_pull(finished: Path, tmp_path: Path) -> None:
     run(tmp_path, "git", "clone", "-q", str(project), "here/clone")
     clone = tmp_path / "here/clone"
 
-    # Without any data: nothing to run, nothing pulled.
+    # Without any data: no stage runs, and nothing is pulled.
     output = run(clone, "dvc", "repro", "--pull", "--allow-missing")
     assert "Running stage" not in output
 

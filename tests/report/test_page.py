@@ -1,4 +1,4 @@
-"""The report as a page: built from small tables, opened in a real browser where there is one."""
+"""The report as a page: built from small tables, opened in a real browser if there is one."""
 
 import re
 import shutil
@@ -93,14 +93,14 @@ def test_the_page_says_it_in_words(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     assert (
         "Classifier accuracy: 800 synthetic images helped: +3.0 points, 95 % interval +1.2 to +4.8, on 2000 real test "
-        "images with 3 seeds an arm." in text
+        "images with 3 seeds per arm." in text
     )
     assert (
-        "Detector mAP50-95: 400 images (recipe duplicate) made no difference that this test can see: -1.0 points"
+        "Detector mAP50-95: 400 images (recipe duplicate) made no difference that this test can detect: -1.0 points"
         in text
     )
     assert "real 91.0 % sure and 75.0 % right, merged 91.0 % sure and 78.0 % right" in text
-    assert "Where both arms are near 50.0, which is chance, a line says nothing of either" in text
+    assert "If both arms are near 50.0, which is chance, a line tells nothing about either" in text
     assert "the audit could judge 2 of 6 boxes" in text
     assert "200 of the real test images, corrupted" in text and "<td>+10.0 (+1.2 to +4.8)</td>" in text
     assert ">猫</text>" in text  # not a box that stands for a letter that a font lacks
@@ -118,7 +118,7 @@ def test_the_words_of_the_page_are_those_of_the_docs(page: Path) -> None:
 
 @pytest.mark.parametrize("width", [390, 1280])
 def test_a_browser_opens_it_offline_without_a_word(page: Path, browser: Browser, width: int) -> None:
-    """No message in the console, no request but for the file, nothing wider than the screen; every picture shows."""
+    """No console message, no request except for the file, nothing wider than the screen; every image is shown."""
     opened = browser.new_page(viewport={"width": width, "height": 844})
     said: list[str] = []
     asked: list[str] = []

@@ -70,7 +70,7 @@ def test_a_sheet_of_scenes_says_which_colour_is_which_class() -> None:
 
 
 def test_a_sheet_of_corruptions_has_a_row_for_each() -> None:
-    """The original first, then the severities in their order: a grey picture gets lighter, or stays as grey."""
+    """The original first, then the severities in order: a grey image gets brighter, or stays as grey."""
     params = RobustnessParams(corruptions=["brightness", "contrast"], severities=[1, 3, 5], images=50)
     one = make_sheet([("fog", [Tile(picture("a"), "")] * 4)], 4)
     for label in (0, None):

@@ -9,7 +9,7 @@ from diffaug.report.study import Run, study_rows, study_table, worth, write_stud
 
 
 def metrics(recipe: str, added: int, mean: float, p: float, det: str | None = None) -> dict[str, Any]:
-    """A run's, with a difference of `mean` in both tasks."""
+    """The metrics of a run with a difference of `mean` in both tasks."""
     difference = {"mean": mean, "low": mean - 0.02, "high": mean + 0.02, "p": p, "detectable": 0.03}
     return {
         "confidence": 0.95,
@@ -45,23 +45,25 @@ def test_one_row_a_task_and_run_where_there_was_something_to_add() -> None:
 
 
 def test_p_is_corrected_over_the_whole_table() -> None:
-    """Holm over six: 0.0001 three times, 0.001 twice, 0.02 last and so once."""
+    """Holm over six: 0.0001 three times, 0.001 twice, and 0.02 last, so times one."""
     assert [row.p for row in study_rows(RESULTS)][:4] == pytest.approx([0.003, 0.0006, 0.02, 0.0006])
     weak = [(RESULTS[0][0], metrics("synthetic", 8, 0.03, 0.03)), (RESULTS[1][0], metrics("shuffled_labels", 0, 0, 1))]
     assert study_rows(weak)[0].verdict == "no difference"  # 0.03 stands against three others
 
 
 def test_what_the_synthetic_images_were_worth() -> None:
-    """3 points, 1 to 5; real ones: 0 points at 0, 2 at 200, 8 at 800."""
+    """3 points, 1 to 5; with extra real images: 0 points at 0, 2 at 200, 8 at 800."""
     rows = study_rows(RESULTS)
-    assert worth(rows, "cls") == "classifier accuracy: 800 synthetic images did what 100 to 500 further real ones did"
+    assert (
+        worth(rows, "cls") == "classifier accuracy: 800 synthetic images had the effect of 100 to 500 extra real ones"
+    )
     assert worth(rows, "det") is None
     much = study_rows([(Run("synthetic", 4.0), metrics("synthetic", 800, 0.09, 0.001)), *RESULTS[2:]])
-    assert (worth(much, "cls") or "").endswith("did what 700 to more than 800 further real ones did")
+    assert (worth(much, "cls") or "").endswith("had the effect of 700 to more than 800 extra real ones")
     none = study_rows([(Run("synthetic", 4.0), metrics("synthetic", 800, 0.01, 0.5)), *RESULTS[2:]])
     assert worth(none, "cls") == (
-        "classifier accuracy: 800 synthetic images made no visible difference; at most they did what 300 further real "
-        "ones did"
+        "classifier accuracy: 800 synthetic images made no visible difference; at most they had the effect of 300 "
+        "extra real ones"
     )
     one = study_rows([(run, found | {"seeds": 1}) for run, found in RESULTS])
     assert worth(one, "cls") is None  # one seed has no verdict

@@ -21,7 +21,7 @@ def work(value: int) -> int:
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A room of two modules; what code remembers of files is forgotten before and after."""
+    """A package of two modules; the file caches of `code` are cleared before and after."""
     monkeypatch.setattr(code, "ROOT", tmp_path)
     forget()
     (tmp_path / "diffaug/room").mkdir(parents=True)

@@ -50,9 +50,9 @@ def test_a_scene_whose_boxes_are_found_again_is_fine() -> None:
 @pytest.mark.parametrize(
     ("again", "iou"),
     [
-        (found((FIRST, CAT, 0.9)), 0.0),  # gone
+        (found((FIRST, CAT, 0.9)), 0.0),  # missing
         (found((FIRST, CAT, 0.9), (SECOND, CAT, 0.9)), 0.0),  # of another class
-        (found((FIRST, CAT, 0.9), (SECOND, DOG, 0.05)), 0.0),  # too unsure
+        (found((FIRST, CAT, 0.9), (SECOND, DOG, 0.05)), 0.0),  # confidence too low
         (found((FIRST, CAT, 0.9), ((70, 40, 20, 10), DOG, 0.9)), 1 / 3),  # somewhere else
         (found(), 0.0),
     ],
@@ -127,9 +127,9 @@ def test_a_sure_detection_that_nothing_explains_is_a_new_object() -> None:
 @pytest.mark.parametrize(
     "explained",
     [
-        (FIRST, DOG),  # a label of another class lies there: a doubt about that label, no new object
+        (FIRST, DOG),  # a label of another class is there: that label is in doubt, but this is not a new object
         ((12.0, 12.0, 8.0, 8.0), CAT),  # a part of a labelled object of this class
-        ((30.0, 40.0, 9.0, 9.0), DOG),  # seen in the source too: an object that the photograph's labels lack
+        ((30.0, 40.0, 9.0, 9.0), DOG),  # detected in the source too: an object without a label in the photograph
     ],
 )
 def test_what_a_label_or_the_source_explains_is_no_new_object(explained: tuple[XYWH, int]) -> None:
@@ -157,7 +157,7 @@ def test_thresholds(change: dict, reason: list[str]) -> None:
 def test_every_scene_is_held_against_its_own_photograph(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Two photographs, a scene of each; the second scene has lost its cat, the first has a new dog."""
+    """Two photographs, one scene from each; the second scene has lost its cat, the first has a new dog."""
     monkeypatch.chdir(tmp_path)
     new = (80.0, 5.0, 10.0, 10.0)
 

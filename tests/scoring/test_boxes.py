@@ -101,5 +101,7 @@ def test_thresholds(change: dict, reason: list[str]) -> None:
 def test_a_scene_of_no_photograph_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     stale = make_record("g0", SOURCE.image, "train", origin="synthetic", source_id="gone")
-    with pytest.raises(UserError, match="g0 is made from gone, which is no real train image; run `dvc repro generate`"):
+    with pytest.raises(
+        UserError, match="g0 is made from gone, which is not a real train image; run `dvc repro generate`"
+    ):
         measure(write_material(tmp_path, [stale], train=[SOURCE], task="det"), CHECKS)

@@ -9,7 +9,7 @@ ROW = {"std": 8.25, "hash_train": 3, "hash_nearest_train": "12", "label_seen": "
 
 
 def test_the_ledger_round_trips(tmp_path: Path) -> None:
-    """An id that looks like a number stays an id."""
+    """An id that looks like a number stays a string."""
     entries = [
         Entry("b", 'a "quoted", name', ROW, "blank"),
         Entry("a", "cat", ROW | {"std": 9.0}, ignored=((1.0, 2.0, 3.0, 4.0),)),

@@ -1,4 +1,4 @@
-"""Copies of train, leaks of val and test, collapse: by hash and by pixels, on pictures whose distances are known."""
+"""Copies of train, leaks of val and test, mode collapse: by hash and by pixels, on images with known distances."""
 
 from pathlib import Path
 from types import ModuleType
@@ -58,7 +58,7 @@ def test_a_scene_and_its_photograph_are_one_family(score: ModuleType, name: str,
 
 
 def test_pixels_are_grey_levels_after_the_best_shift(tmp_path: Path) -> None:
-    """A shift of two pixels is found; 5 grey levels everywhere are a distance of 5."""
+    """A shift of two pixels is found; a difference of 5 grey levels everywhere is a distance of 5."""
     picture = np.asarray(noise(4).convert("L"), dtype=np.int16)
     brighter = Image.fromarray(np.clip(picture // 2 + 60 + 5, 0, 255).astype(np.uint8))
     dark = Image.fromarray((picture // 2 + 60).astype(np.uint8))

@@ -1,5 +1,4 @@
-"""The audit on planted scenes: a detector trained for it, and fifty scenes each of which it is known what is wrong with
-them."""
+"""The audit on planted scenes: a detector trained for this test, and fifty scenes for each known fault."""
 
 from collections import Counter
 from pathlib import Path
@@ -38,7 +37,7 @@ Shape = tuple[int, int, int, int, int]  # left, top, side, class, shade
 
 
 def shapes(generator: np.random.Generator) -> list[Shape]:
-    """Two or three that lie apart."""
+    """Two or three squares that do not overlap."""
     chosen: list[Shape] = []
     while len(chosen) < 3:
         side = int(generator.integers(16, 27))
@@ -51,7 +50,7 @@ def shapes(generator: np.random.Generator) -> list[Shape]:
 
 
 def _lies_free(left: int, top: int, side: int, others: list[Shape]) -> bool:
-    """Whether three pixels or more are between a square and the others."""
+    """Whether there are at least three pixels between a square and the others."""
     return all(
         left + side + 3 <= other[0]
         or other[0] + other[2] + 3 <= left
@@ -62,7 +61,7 @@ def _lies_free(left: int, top: int, side: int, others: list[Shape]) -> bool:
 
 
 def draw(objects: list[Shape], noise: int, id: str, labels: list[Shape] | None = None) -> Record:
-    """The objects on a noisy ground; labelled as they are, or otherwise."""
+    """The objects on a noisy ground, with their own labels or other labels."""
     ground = np.random.default_rng(noise).integers(30, 90, size=(SIZE, SIZE, 3), dtype=np.uint8)
     image = Image.fromarray(ground).filter(ImageFilter.GaussianBlur(1))
     pen = ImageDraw.Draw(image)
@@ -76,7 +75,7 @@ def draw(objects: list[Shape], noise: int, id: str, labels: list[Shape] | None =
 
 @pytest.fixture(scope="module")
 def teacher(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Record]]:
-    """The folder of a detector, and the val scenes that it has not been trained on."""
+    """The folder of a detector, and the val scenes on which it was not trained."""
     folder = tmp_path_factory.mktemp("teacher")
     generator = np.random.default_rng(0)
     records = [draw(shapes(generator), 1000 + index, f"{index:03d}") for index in range(160)]
@@ -89,7 +88,7 @@ def teacher(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Record
 
 
 def planted() -> list[tuple[str, Record, Record]]:
-    """(what is wrong, scene, source): the sources' ground is drawn anew in every scene."""
+    """(fault, scene, source): the ground of the source is redrawn in every scene."""
     generator = np.random.default_rng(1)
     cases = []
     for number in range(PLANTED):

@@ -34,7 +34,7 @@ def jpeg(image: Image.Image) -> Image.Image:
 
 
 def shifted(image: Image.Image) -> Image.Image:
-    """By one pixel to the right; the left column twice."""
+    """Shifted by one pixel to the right; the left column occurs twice."""
     pixels = np.asarray(image)
     return Image.fromarray(np.concatenate([pixels[:, :1], pixels[:, :-1]], axis=1))
 
@@ -45,7 +45,7 @@ def all_three(image: Image.Image) -> Image.Image:
 
 @pytest.fixture(scope="module")
 def photographs() -> dict[str, list[Image.Image]]:
-    """Real ones, 32 x 32 pixels: test images of all classes, and as many others."""
+    """Real photographs, 32 x 32 pixels: test images of all classes, and equally many others."""
     found: dict[str, list[Image.Image]] = {"test": [], "train": []}
     with zipfile.ZipFile(shared("cifar10-jpeg-20k/cifar10_jpeg_20k.zip")) as archive:
         for name in sorted(archive.namelist()):
@@ -66,7 +66,7 @@ def plant(
     task: str,
     label: int | None,
 ) -> tuple[int, int]:
-    """How many of the changed copies of test images, spread over all, and of the other images, train's, are accused."""
+    """How many of the changed copies of test images, and of the other images (from train), are rejected as copies."""
     test = photographs["test"]
     copies = [change(test[number]) for number in range(0, len(test), len(test) // PLANTED)][:PLANTED]
     generated = [made(f"copy-{number}", image, label) for number, image in enumerate(copies)]
@@ -88,7 +88,7 @@ def test_planted_test_images_are_caught(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """By the thresholds of the default params; of other photographs of the same classes hardly one is accused."""
+    """With the thresholds of the default params; almost no other photograph of the same classes is rejected."""
     monkeypatch.chdir(tmp_path)
     raw = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["filter"]["cls"]
     checks = ClsChecks.model_validate({name: raw[name] for name in ("hash", "pixels")})
@@ -99,7 +99,7 @@ def test_planted_test_images_are_caught(
 
 @pytest.fixture(scope="module")
 def scenes() -> dict[str, list[Image.Image]]:
-    """Photographs of blood cells at 64 pixels, where a shift by one is much, as their authors split them."""
+    """Photographs of blood cells at 64 pixels, where a shift by one is large, in their official splits."""
     folder = BoxFolder(source="folder", path=str(shared("bccd")), val_fraction=0.2, test_fraction=0.2)
     splits = to_real_data(box_folder(folder), folder, 0, strict=False).splits
     return {split: [record.open().resize((64, 64)) for record in splits[split]] for split in ("train", "test")}
@@ -112,7 +112,7 @@ def test_planted_test_scenes_are_caught(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """By the default's hash alone, which is enough for scenes: no other photograph comes near."""
+    """With only the default's hash, which is enough for scenes: no other photograph is near."""
     monkeypatch.chdir(tmp_path)
     raw = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["filter"]["det"]
     checks = DetChecks.model_validate({"hash": raw["hash"]})

@@ -1,4 +1,4 @@
-"""Images with wrong labels are rejected by the control classifier's word, and right ones stay: real blood cells."""
+"""The control classifier rejects images with wrong labels and keeps images with right ones: real blood cells."""
 
 from pathlib import Path
 
@@ -33,7 +33,7 @@ CHECKS = ClsChecks(label=Label(min_probability=0.1, max_rank=1, max_probability=
 
 @pytest.fixture(scope="module")
 def cells() -> tuple[tuple[str, ...], dict[str, list[Record]]]:
-    """Crops of the official splits: up to 60 a class and split."""
+    """Crops of the official splits: up to 60 per class and split."""
     folder = BoxFolder(source="folder", path=str(shared("bccd")), val_fraction=0.2, test_fraction=0.2)
     photographs = to_real_data(box_folder(folder), folder, 0, strict=False)
     cut = Crops(source="crops", context=1.2, min_side=16, per_class=60)
@@ -57,7 +57,7 @@ def test_shuffled_labels_are_rejected_and_right_ones_stay(
 
     generator = np.random.default_rng(0)
     generated = []
-    for record in splits["test"]:  # they stand for generated ones: the teacher has seen none of them
+    for record in splits["test"]:  # they replace generated images: the classifier was not trained on them
         assert record.label is not None
         wrong = (record.label + int(generator.integers(1, len(names)))) % len(names)
         for kind, label in (("right", record.label), ("wrong", wrong)):

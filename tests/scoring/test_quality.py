@@ -1,4 +1,4 @@
-"""Numbers of whole sets, on features whose relation is known."""
+"""Metrics of whole sets, on features with a known relation."""
 
 import json
 from pathlib import Path
@@ -42,9 +42,9 @@ def test_the_same_distribution_another_and_a_collapsed_one() -> None:
 
 
 def test_precision_and_the_rest_by_hand() -> None:
-    """On a line, with one neighbour: real points 0, 1, 2, 10 have balls of radius 1, 1, 1 and 8; synthetic ones 0.5, 5
-    and 30 of radius 4.5, 4.5 and 25. 30 lies in no real ball; all real points lie in a synthetic one; three balls hold
-    0.5 or 5, each of one neighbour: 0, 1 and, of 10, the ball from 2 to 18."""
+    """On a line, with one neighbour: real points 0, 1, 2, 10 have balls of radius 1, 1, 1 and 8; synthetic points
+    0.5, 5 and 30 have balls of radius 4.5, 4.5 and 25. 30 is in no real ball; all real points are in a synthetic ball;
+    three real balls contain 0.5 or 5, with one neighbour each: those of 0, of 1, and of 10 (from 2 to 18)."""
     line = [np.array([[value] for value in points], np.float32) for points in ((0, 1, 2, 10), (0.5, 5, 30))]
     found = compare(*line, 1)
     assert found["precision"] == pytest.approx(2 / 3)
@@ -122,14 +122,14 @@ def test_an_unknown_network_is_one_line(name: str, words: str, tmp_path: Path, m
 
 
 def test_a_real_network_tells_noise_from_photographs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """ImageNet's MobileNetV2: pictures of one kind are near each other, and the probe tells two kinds apart."""
+    """ImageNet's MobileNetV2: images of one kind are near each other, and the probe separates two kinds."""
     monkeypatch.chdir(tmp_path)
     weights = str(shared_weights("mobilenet_v2_imagenet_features.safetensors"))
     network = TorchvisionNetwork(torchvision="mobilenet_v2", weights=weights)
     train = [real(f"t{n}", noise(n), "train") for n in range(12)]
     val = [real(f"v{n}", noise(20 + n), "val") for n in range(12)]
     sharp = [made(f"g{n}", noise(n).resize((4, 4)).resize((32, 32), 0)) for n in range(40, 52)]
-    names = ("all", "dog")  # a class may be called so
+    names = ("all", "dog")  # a class may have this name
     material = write_material(tmp_path, sharp, train=train, val=val, names=names)
     write_quality(tmp_path, material, {f"g{n}" for n in range(40, 52)}, Quality(network=network, nearest=3))
     written = json.loads((tmp_path / "quality.json").read_text())

@@ -1,4 +1,4 @@
-"""Scores are taken once: a threshold selects among what is kept, and only what a score reads takes it anew."""
+"""Scores are computed once: a threshold only selects, and only a change of its input computes a score again."""
 
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ FAR = {"min_train": 3.0, "min_heldout": 4.0, "min_generated": 2.0}
 
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
-    """Which scores have been taken."""
+    """Records which scores have been computed."""
     monkeypatch.chdir(tmp_path)
     done: list[str] = []
     for module in (degenerate, hashes):
@@ -92,7 +92,7 @@ def test_every_section_has_its_module() -> None:
 
 
 def test_pixels_that_a_mode_protects_stop_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever scores are asked for."""
+    """For any requested scores."""
     monkeypatch.chdir(tmp_path)
     part = DrawnPart(Part((0, 0, 8, 8)), "a photo", 0, 0.5)
     how = Provenance(source_id="t0", mode="img2img", composition=Composition(parts=(part,)))

@@ -1,4 +1,4 @@
-"""Scores by networks, with arithmetic worked out by hand and real networks of random weights."""
+"""Scores by networks, with values computed by hand and real networks with random weights."""
 
 from pathlib import Path
 
@@ -53,7 +53,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> ModelName:
 
 
 def test_clip_reads_images_and_prompts(model: ModelName, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One image's numbers are the same alone and among others: the softmax is over the classes."""
+    """An image's numbers are the same alone and with others: the softmax is over the classes."""
     monkeypatch.chdir(tmp_path)
     checks = Text(model=model, prompt="a photo of a {class}", min_similarity=-100.0, min_probability=0.0)
     images = [made(f"g{n}", noise(n), n % 2) for n in range(5)]
@@ -95,7 +95,7 @@ def test_the_aesthetic_head_is_a_chain_of_layers(
     vector = open_clip(model, CPU, "m").images([noise(1)]).clone()
     assert columns["aesthetic"][0] == pytest.approx(head(vector).item(), abs=1e-4)
     assert [fails for _, fails in aesthetic.failures({"aesthetic": 5.9}, checks)] == [True]
-    with pytest.raises(UserError, match=r"has no layers\.N\.weight that end in one number"):
+    with pytest.raises(UserError, match=r"no layers\.N\.weight that end in one number"):
         aesthetic.build_head({"fc.weight": torch.ones(1, 2)}, "filter.cls.aesthetic.head")
 
 
@@ -103,7 +103,7 @@ def test_a_head_of_another_clip_is_refused(model: ModelName, tmp_path: Path, mon
     monkeypatch.chdir(tmp_path)
     weights = {"layers.0.weight": torch.zeros(1, 768), "layers.0.bias": torch.zeros(1)}
     save_file(weights, tmp_path / "head.safetensors")
-    with pytest.raises(UserError, match=r"filter\.cls\.aesthetic\.head: reads vectors of 768 numbers, but .* gives 16"):
+    with pytest.raises(UserError, match=r"filter\.cls\.aesthetic\.head: takes vectors of 768 numbers, but .* gives 16"):
         aesthetic.measure(
             write_material(tmp_path, [made("a", noise(1))], train=[real("t", noise(2), "train")]),
             Aesthetic(model=model, head="head.safetensors", min=6.0),
@@ -115,5 +115,5 @@ def test_what_is_no_clip_is_one_line(tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "config.json").write_text("{}")
     (folder / "model.safetensors").write_bytes(b"")
-    with pytest.raises(UserError, match=r"filter\.cls\.text\.model: .* is no CLIP that transformers opens"):
+    with pytest.raises(UserError, match=r"filter\.cls\.text\.model: transformers cannot open .* as a CLIP"):
         open_clip(ModelName(name=str(folder)), CPU, "filter.cls.text.model")

@@ -21,7 +21,7 @@ TOP = "BCCD_Dataset-d272fb1"
 
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder that a web server on this machine serves; the source looks for its archive there."""
+    """A folder served by a web server on this machine; the source downloads its archive from there."""
     folder = tmp_path / "www"
     folder.mkdir()
     handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(folder))
@@ -36,7 +36,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def pack(server: Path, source: Path, change: dict[str, bytes] | None = None, extra: str | None = None) -> None:
-    """The archive as GitHub lays it out; `change`: other bytes for some files; `extra`: a further member's name."""
+    """The archive in GitHub's layout; `change`: other bytes for some files; `extra`: the name of an extra member."""
     with tarfile.open(server / "bccd.tar.gz", "w:gz", compresslevel=1) as archive:
         for path in sorted(path for path in source.rglob("*") if path.is_file() and path.name != "SOURCE.md"):
             name = path.relative_to(source).as_posix()

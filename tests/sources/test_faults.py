@@ -1,4 +1,4 @@
-"""Every fault in every format it exists in: the strict message, and what is dropped and counted otherwise."""
+"""Every fault in every format that can have it: the strict message, and what is dropped and counted otherwise."""
 
 import json
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from PIL import Image
 from diffaug.runtime.errors import UserError
 from diffaug.sources.real import RealData
 
-# Four photographs a split; p000 has the boxes of lines 1 and 2 (VOC: 3 and 5), and in COCO annotations 1 and 2.
+# Four photographs per split; p000 has the boxes of lines 1 and 2 (VOC: 3 and 5), and in COCO annotations 1 and 2.
 PHOTOS = tuple(
     Photo(f"p{number:03d}", ("train", "val", "test")[number // 4], (40, 20), ((0, 4, 2, 20, 12), (1, 8, 4, 30, 18)))
     for number in range(12)
@@ -22,7 +22,7 @@ Edit = Callable[[Path], object]
 
 
 def yolo_row(row: str, line: int = 2) -> Edit:
-    """Put a row in place of a line of p000.txt."""
+    """Replace a line of p000.txt by a row."""
 
     def edit(root: Path) -> None:
         path = root / "labels/train/p000.txt"
@@ -34,7 +34,7 @@ def yolo_row(row: str, line: int = 2) -> Edit:
 
 
 def voc_text(before: str, after: str) -> Edit:
-    """Replace text of p000.xml, the last time it occurs."""
+    """Replace the last occurrence of a text in p000.xml."""
 
     def edit(root: Path) -> None:
         path = root / "Annotations/p000.xml"
@@ -85,7 +85,7 @@ def add(name: str, text: str) -> Edit:
 _YOLO, _VOC = r"labels/train/p000\.txt, line 2: ", r"Annotations/p000\.xml, line 5: "
 _COCO = r"instances_train2017\.json, annotation 2: "
 _PICTURE = {"yolo": "images/{}/{}.png", "voc": "JPEGImages/{1}.png", "coco": "{}2017/{}.png"}
-# format, edit, what the strict message has, dropped rows, dropped images
+# format, edit, a part of the strict message, dropped rows, dropped images
 FAULTS = [
     ("yolo", yolo_row("0 a .5 .5 .5"), _YOLO + "'0 a .* is not 'class x y width height' in numbers", 1, 0),
     ("yolo", yolo_row("0 .5 .5 .5"), _YOLO + "has 4 values, expected 5", 1, 0),
@@ -211,7 +211,7 @@ def test_a_fault(
     assert message.endswith(f"correct it, or set download.strict: false, which drops the {'row' if rows else 'image'}")
     data = read(tmp_path, strict=False)
     assert (data.dropped.rows, data.dropped.images) == (rows, images)
-    in_listed = "without an image" not in words  # a label file without an image is none of the 12
+    in_listed = "without an image" not in words  # a label file without an image is not one of the 12
     assert sizes(data) == (ROWS - rows - 2 * images * in_listed, IMAGES - images * in_listed)
     printed = [line for line in capsys.readouterr().out.splitlines() if line.startswith("download: dropped 1 ")]
     assert len(printed) == 1

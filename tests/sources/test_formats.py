@@ -1,4 +1,4 @@
-"""The same photographs in YOLO, COCO and VOC are the same records, and back again."""
+"""The same photographs in YOLO, COCO and VOC give the same records, and can be written back."""
 
 import json
 from collections.abc import Callable
@@ -25,7 +25,7 @@ from diffaug.commands.export import export_set
 from diffaug.dataset.records import Record, write_set
 from diffaug.sources.real import RealData, check_classes, check_disjoint
 
-# name: split, then class, x, y, width, height in pixels, worked out by hand from FIRST.
+# name: split, then class, x, y, width, height in pixels, computed by hand from FIRST.
 TABLE = {
     "p000": ("train", [("cat", 10, 5, 20, 10)]),
     "p001": ("train", [("dog", 0, 0, 40, 20)]),
@@ -102,7 +102,7 @@ def test_written_back_and_read_again_nothing_is_lost(
 
 
 def merge(root: Path, format: str) -> None:
-    """The exports of three splits as one folder, as a user would put them together."""
+    """The exports of three splits in one folder, as a user would combine them."""
     kinds = ["images", "labels"] if format == "yolo" else ["images", "annotations"]
     for split in ("train", "val", "test"):
         for kind in kinds:
@@ -197,7 +197,7 @@ def test_labelimgs_single_folder(tmp_path: Path) -> None:
 
 
 def test_a_zero_makes_voc_0_based(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """With first=0 the files hold left, top, right, bottom as they are."""
+    """With first=0 the files have left, top, right, bottom unchanged."""
     write_voc(tmp_path / "zero", FIRST, first=0)
     assert_same(read(write_coco(tmp_path / "coco", FIRST)), read(tmp_path / "zero"), 1e-3)
     assert "boxes are read as 0-based edges, since a coordinate is 0 (" in capsys.readouterr().out

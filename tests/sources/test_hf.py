@@ -20,7 +20,7 @@ OURS = {"train": "train", "val": "validation", "test": "test"}
 def load(
     folder: Path, work: Path, strict: bool = True, splits: dict[str, Any] | None = None, **columns: str
 ) -> RealData:
-    """Both tasks' params for a folder; the one that `columns` is for is read."""
+    """Read a folder with the params of the task to which `columns` belongs."""
     task, model = ("det", HubBoxes) if "objects" in columns else ("cls", HubLabels)
     source = model.model_validate(
         {"source": "hf", "name": str(folder), "splits": splits or OURS, "val_fraction": 0.2, "test_fraction": 0.2}
@@ -36,7 +36,7 @@ def noise(seed: int) -> bytes:
 
 
 def labelled(root: Path, per_split: int = 6) -> Path:
-    """Our own layout: a folder a split, Parquet in it."""
+    """Our own layout: one folder per split, with Parquet files."""
     for part, split in enumerate(("train", "val", "test")):
         records = [make_record(f"{n}", noise(100 * part + n), split, label=n % 2) for n in range(per_split)]
         write_set(root / split, ("cat", "狗"), records)

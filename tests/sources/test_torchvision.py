@@ -33,7 +33,7 @@ def save(path: Path, seed: int) -> None:
 
 @pytest.fixture
 def cifar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """CIFAR-10's pickled batches of 30 images each, three of them twice, whose hashes are not asked for."""
+    """CIFAR-10's pickled batches of 30 images each, three of them twice; their hashes are not checked."""
     folder = tmp_path / "torchvision/cifar10/cifar-10-batches-py"
     folder.mkdir(parents=True)
     generator = np.random.default_rng(0)
@@ -48,7 +48,7 @@ def cifar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def eurosat(tmp_path: Path) -> Path:
-    """EuroSAT as an ImageFolder of 12 JPEGs a class; it has no official test images."""
+    """EuroSAT as an ImageFolder of 12 JPEGs per class; it has no official test images."""
     for label, name in enumerate(["Forest", "River"]):
         for number in range(12):
             save(tmp_path / f"torchvision/eurosat/eurosat/2750/{name}/{name}_{number}.jpg", 100 * label + number)
@@ -57,7 +57,7 @@ def eurosat(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def dtd(tmp_path: Path) -> Path:
-    """DTD with official train, val and test lists, four images a class each."""
+    """DTD with official train, val and test lists, four images per class each."""
     root = tmp_path / "torchvision/dtd/dtd/dtd"
     (root / "labels").mkdir(parents=True)
     for part, split in enumerate(["train", "val", "test"]):

@@ -1,4 +1,4 @@
-"""Every row of the table against torchvision's own reading of its own layout on disk."""
+"""Compares every row of the table with torchvision's own reading of its own layout on disk."""
 
 import json
 import pickle

@@ -1,4 +1,4 @@
-"""The stage on a folder with faults: what it writes, and what it counts."""
+"""The stage on a folder with faults: what it writes and counts."""
 
 import json
 import os
@@ -61,5 +61,5 @@ def test_not_strict_it_counts_what_it_drops(faulty: Path) -> None:
     assert len(read_set(faulty / "data/real/cls/train")) > 100
     assert next(record for record in train if record.id == "JPEGImages/p002.png").bbox == ()
     lines = [line for line in done.stdout.splitlines() if line.startswith("download: ")]
-    assert len(lines) == 5  # two kinds of faults, what is kept out, and what each task has
+    assert len(lines) == 5  # two kinds of faults, the boxes left out, and the images of each task
     assert "download: 1 boxes marked as crowd or difficult are left out" in lines

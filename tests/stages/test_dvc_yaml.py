@@ -1,4 +1,4 @@
-"""dvc.yaml against the code: the code deps of a stage are the rooms whose code can change what it makes."""
+"""Compares dvc.yaml with the code: a stage's code deps are the packages whose code can change its output."""
 
 from pathlib import Path
 
@@ -8,12 +8,12 @@ from paths import ROOT
 
 from diffaug.runtime.code import imported_files
 
-# These change what a user reads when something goes wrong, never what a stage makes.
+# These change only messages for the user, never the output of a stage.
 PLUMBING = {
     "diffaug/stage.py",
     *(f"diffaug/runtime/{name}.py" for name in ("code", "errors", "files", "memory", "quiet", "work")),
 }
-# Single files where the room would be too much: merge and evaluate read the ledger alone, not the scores.
+# Single files, where the whole package would be too much: merge and evaluate use only the ledger, not the scores.
 FILES = {"diffaug/runtime/device.py", "diffaug/runtime/tables.py", "diffaug/scoring/ledger.py"}
 PARAMS = "diffaug/params/"
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
@@ -37,7 +37,7 @@ def test_a_stage_reads_its_own_section_of_the_params(name: str) -> None:
     sections = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     declared = {param.split(".")[0] for param in STAGES[name]["params"]}
     used = {section for section in sections if f"params.{section}" in source}
-    # A stage of a matrix gets its seed by name, and filter the first one by its dep.
+    # A stage of a matrix gets its seed from its name, and filter the first seed from its dep.
     assert used - {"seeds"} == declared - {"seeds"}
 
 

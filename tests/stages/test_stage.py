@@ -89,7 +89,7 @@ def test_check_says_what_is_wrong_in_one_line(
         (
             "model: yolo11n.yaml",
             "model: yolo11n-seg.yaml",
-            r"train_det\.model: 'yolo11n-seg\.yaml' is no detector",
+            r"train_det\.model: 'yolo11n-seg\.yaml' is not a detector",
         ),
     ],
 )
@@ -112,7 +112,7 @@ def test_export_does_not_write_over_anything(project: Path, monkeypatch: pytest.
 
 
 def test_a_reader_that_has_seen_enough_is_no_error(project: Path) -> None:
-    """As in `diffaug verdict | head -1`."""
+    """Like `diffaug verdict | head -1`."""
     (project / "preset.yaml").write_text("seeds: [3]\n")
     read, write = os.pipe()
     os.close(read)

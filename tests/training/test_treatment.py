@@ -37,7 +37,7 @@ def test_a_real_image_gives_way_to_its_own_variants() -> None:
 
 
 def test_a_class_that_is_named_like_an_addition_is_not_added() -> None:
-    """The folder "pool" of a user gives ids such as pool/1.png."""
+    """A user's folder named "pool" gives ids such as pool/1.png."""
     own = [make_record("pool/1.png", b"", "train", label=0), make_record("again-1/2.png", b"", "train", label=1)]
     assert weights([*own, MADE[0]], Treatment("synthetic", 1, synthetic_weight=0.5)) == [1, 1, 0.5]
 

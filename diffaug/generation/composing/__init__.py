@@ -1,1 +1,1 @@
-"""From drawn pictures to scenes, and to the image tables."""
+"""From drawn images to scenes, and to the image tables."""

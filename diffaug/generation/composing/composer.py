@@ -1,4 +1,4 @@
-"""From a scene's job to its record: its parts and objects looked up, and put together by the way of its mode."""
+"""From a scene's job to its record: finds its parts and objects, and composes them as its mode requires."""
 
 import io
 from collections.abc import Callable
@@ -19,12 +19,12 @@ from diffaug.generation.plan.objects import cut_real, object_id
 from diffaug.params.generate import GenerateParams
 from diffaug.pictures.cutout import cut_from_box, cut_out
 
-_INSET = 0.04  # of a drawn picture whose model does not say how much of it the object fills
+_INSET = 0.04  # margin of a drawn image, if the model does not say how much of the image the object fills
 _KEPT = 512  # cut-outs, each of which is used in several scenes
 
 
 class Composer:
-    """Makes the records of the plan's scenes. `read`: the PNG of a drawn job by its id."""
+    """Makes the records of the plan's scenes. `read`: returns the PNG of a drawn job by its id."""
 
     def __init__(self, drawing: Drawing, params: GenerateParams, read: Callable[[str], bytes]) -> None:
         self._drawing = drawing
@@ -38,21 +38,21 @@ class Composer:
         self._cut = lru_cache(maxsize=_KEPT)(self._cut_out)
 
     def scene(self, scene: SceneJob) -> Record:
-        """The scene, composed. All jobs that draw for it must be done."""
+        """Compose the scene. All jobs that draw for it must be finished."""
         source = self._sources[scene.source_id]
         drawn = [item for item in scene.items if item in self._jobs]
         flags = [read_flag(self._read(item)) for item in drawn]
         flagged = any(flags) if any(flag is not None for flag in flags) else None
         made = replace(self._drawing.shared(self._jobs[drawn[0]]) if drawn else Provenance(), flagged=flagged)
         if scene.mode == "paste":
-            assert self._paste is not None  # without it there are no such scenes
+            assert self._paste is not None  # such scenes exist only with the mode
             cuts = [cut for item in scene.items if (cut := self._cut(item)) is not None]
             return compose(scene, source, cuts, self._sizes, self._paste, made)
         parts = [(self._jobs[item], self._read(item)) for item in scene.items]
         return put_together(scene, source, parts, made)
 
     def _cut_out(self, item: str) -> Cut | None:
-        """An object without its background; None where there is nothing that can be told from it."""
+        """An object without its background; None if they cannot be separated."""
         if item in self._jobs:
             return self._cut_drawn(self._jobs[item])
         record, number = self._objects[item]
@@ -66,6 +66,6 @@ class Composer:
         share = 1 / context if context > 1 else 1 - 2 * _INSET
         width, height = image.width * share, image.height * share
         inner = ((image.width - width) / 2, (image.height - height) / 2, width, height)
-        # A picture that shows surroundings may have other objects in them, so its middle alone counts.
+        # An image with surroundings may have other objects there, so only its middle is used.
         cut = cut_from_box(image, inner) if context > 1 else cut_out(image, inner)
         return Cut(cut, job.label, job.prompt) if cut is not None else None

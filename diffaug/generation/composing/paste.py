@@ -1,4 +1,4 @@
-"""Composing detection scenes: objects on real train scenes, with boxes that say what is still to be seen of each."""
+"""Composing detection scenes: objects on real train scenes, with boxes around the visible part of each."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +19,7 @@ from diffaug.pictures.pasting import find_place, resized, visible
 
 @dataclass(frozen=True)
 class Cut:
-    """An object to paste: its picture ("LA" or "RGBA", alpha 0 outside of it), class, and the prompt it is from."""
+    """An object to paste: its image ("LA" or "RGBA", alpha 0 outside of it), class, and prompt."""
 
     image: Image.Image
     category: int
@@ -27,8 +27,8 @@ class Cut:
 
 
 class _Labelled:
-    """A labelled object of a scene, and which pixels of it are to be seen. `mask`: bool, from (left, top) on; `whole`:
-    the pixels of all of it, those beyond the scene's border included."""
+    """A labelled object of a scene, and its visible pixels. `mask`: bool, from (left, top) on; `whole`: the number of
+    pixels of the whole object, including those beyond the scene's border."""
 
     def __init__(
         self, left: int, top: int, mask: np.ndarray, whole: int, category: int, box: XYWH | None = None
@@ -37,29 +37,29 @@ class _Labelled:
         self._left, self._top = left, top
         self._mask = mask.copy()
         self._whole = whole
-        self._box = box  # of a real object, which keeps its own while nothing of its outline is covered
+        self._box = box  # of a real object; it is kept as long as nothing covers the outline
         self._outline = outline(mask)
 
     def cover(self, left: int, top: int, mask: np.ndarray) -> None:
-        """Take away what an object with this mask covers."""
+        """Remove the pixels that an object with this mask covers."""
         mine = _window((left, top, left + mask.shape[1], top + mask.shape[0]), self._left, self._top, self._mask.shape)
         theirs = _window(self._rectangle(), left, top, mask.shape)
         self._mask[mine] &= ~mask[theirs]
 
     def covered_by(self, left: int, top: int, mask: np.ndarray) -> float:
-        """The share of the smaller of the two that both have in common, 0 to 1."""
+        """The common area of both as a share of the smaller one, 0 to 1."""
         mine = _window((left, top, left + mask.shape[1], top + mask.shape[0]), self._left, self._top, self._mask.shape)
         theirs = _window(self._rectangle(), left, top, mask.shape)
         return float((self._mask[mine] & mask[theirs]).sum()) / max(1, min(self._whole, int(mask.sum())))
 
     @property
     def visible(self) -> float:
-        """The share of it that is to be seen, 0 to 1."""
+        """The visible share of the object, 0 to 1."""
         return float(self._mask.sum()) / max(1, self._whole)
 
     @property
     def box(self) -> XYWH:
-        """The box of what is to be seen of it."""
+        """The box of its visible pixels."""
         seen = outline(self._mask)
         if self._box is not None and seen == self._outline:
             return self._box
@@ -78,13 +78,13 @@ def compose(
     params: Paste,
     made: Provenance,
 ) -> Record:
-    """The scene with the objects pasted on it one after the other, and the boxes of all objects to be seen.
+    """Paste the objects on the scene one after another; returns it with the boxes of all visible objects.
 
-    Simple copy-paste (Ghiasi et al. 2021, arXiv:2012.07177). An object is as large as a random real one of its class
+    Simple copy-paste (Ghiasi et al. 2021, arXiv:2012.07177). An object is scaled to a random real one of its class
     (`sizes`: each class's longer sides in pixels), times a factor from `params.scale`. It covers at most `max_overlap`
-    of any other, and at least `min_visible` of it lies in the scene; without such a place in twenty draws it is left
-    out. An object of which less than `min_labelled` is still to be seen in the end loses its label. made: how the
-    objects were drawn.
+    of any other, and at least `min_visible` of it is inside the scene; if twenty draws find no such place, it is left
+    out. An object whose visible share is below `min_labelled` in the end loses its label. made: how the objects were
+    drawn.
     """
     generator = np.random.default_rng([job.seed, 1])
     scene = source.open()
@@ -125,7 +125,7 @@ def compose(
 
 
 def _real(box: XYWH, category: int, size: tuple[int, int]) -> _Labelled:
-    """An object of the photograph, all of whose box counts as seen."""
+    """An object of the photograph; its whole box counts as visible."""
     left, top, right, bottom = edges(box)
     left, top = min(max(0, left), size[0] - 1), min(max(0, top), size[1] - 1)
     right, bottom = min(size[0], max(left + 1, right)), min(size[1], max(top + 1, bottom))
@@ -136,7 +136,7 @@ def _real(box: XYWH, category: int, size: tuple[int, int]) -> _Labelled:
 def _factor(
     image: Image.Image, sides: Sequence[float], scale: Sequence[float], generator: np.random.Generator
 ) -> float:
-    """What brings the object to the size of a random real one of its class."""
+    """The factor that scales the object to the size of a random real one of its class."""
     return sides[int(generator.integers(len(sides)))] * generator.uniform(scale[0], scale[1]) / max(image.size)
 
 
@@ -148,7 +148,7 @@ def _place(
     params: Paste,
     generator: np.random.Generator,
 ) -> tuple[int, int] | None:
-    """(left, top) in the scene of `size`, which may lie outside as far as enough of the object stays to be seen."""
+    """(left, top) in the scene of `size`, which may be outside if enough of the object stays visible."""
 
     def fits(left: int, top: int) -> bool:
         seen, x, y = _inside(alpha, (left, top), size)
@@ -161,21 +161,21 @@ def _place(
 
 
 def _inside(mask: np.ndarray, place: tuple[int, int], size: tuple[int, int]) -> tuple[np.ndarray, int, int]:
-    """The part of the mask that lies in the scene, and where its left and top are."""
+    """The part of the mask inside the scene, and its left and top."""
     left, top = max(0, place[0]), max(0, place[1])
     right, bottom = min(size[0], place[0] + mask.shape[1]), min(size[1], place[1] + mask.shape[0])
     return mask[top - place[1] : bottom - place[1], left - place[0] : right - place[0]], left, top
 
 
 def _soft(mask: np.ndarray, feather: int) -> Image.Image:
-    """The alpha channel: full inside, fading over `feather` pixels toward the object's edge."""
+    """The alpha channel: full inside, falling over `feather` pixels towards the object's edge."""
     padded = np.pad(mask, 1)
     depth = ndimage.distance_transform_edt(padded)[1:-1, 1:-1]
     return Image.fromarray(np.round(255 * np.minimum(1.0, depth / (feather + 1))).astype(np.uint8))
 
 
 def _window(place: Sequence[int], left: int, top: int, shape: Sequence[int]) -> tuple[slice, slice]:
-    """The rows and columns, of an array from (left, top) on, that lie in the rectangle `place`."""
+    """The rows and columns, of an array that starts at (left, top), inside the rectangle `place`."""
     x0, y0 = max(0, place[0] - left), max(0, place[1] - top)
     x1, y1 = max(x0, min(shape[1], place[2] - left)), max(y0, min(shape[0], place[3] - top))
     return slice(y0, y1), slice(x0, x1)

@@ -1,4 +1,4 @@
-"""Composing detection scenes: parts of a real scene drawn anew and put back in their places."""
+"""Composing detection scenes: redraws parts of a real scene and puts them back in their places."""
 
 import io
 from collections.abc import Sequence
@@ -19,8 +19,8 @@ def put_together(
     parts: Sequence[tuple[Job, bytes]],
     made: Provenance,
 ) -> Record:
-    """The scene with its parts (jobs and their PNG files) drawn anew. The boxes are the source's; a redrawn object has
-    the class that it was drawn as. made: how the parts were drawn, as far as they agree."""
+    """The scene with its redrawn parts (jobs and their PNG files). The boxes are the source's; a redrawn object has the
+    class as which it was drawn. made: how the parts were drawn, as far as they agree."""
     categories = list(source.category)
     for job, _ in parts:
         assert job.part is not None  # all jobs of a scene have one

@@ -1,4 +1,4 @@
-"""From the work cache to the image tables, row by row: a run of any size needs the memory of a few images."""
+"""From the work cache to the image tables, row by row, so that any run needs the memory of only a few images."""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -15,7 +15,7 @@ from diffaug.params.generate import GenerateParams
 
 
 def write_tables(drawing: Drawing, params: GenerateParams, cls: Path, det: Path) -> None:
-    """Write the generated images of both tasks. All of them must stand in the cache."""
+    """Write the generated images of both tasks. All of them must be in the cache."""
     plan = drawing.plan
     images = _shards((job.mode, job.index, job) for job in plan.images)
     drawn = [(name, (_image(job, drawing) for job in jobs)) for name, jobs in images]
@@ -40,7 +40,7 @@ def _image(job: Job, drawing: Drawing) -> Record:
 
 
 def _shards(jobs: Iterator[tuple[str, int, Any]]) -> list[tuple[str, Sequence[Any]]]:
-    """Shard name to its jobs, in order: a thousand of one mode each, so that more images append."""
+    """Shard name to its jobs, in order. A shard has a thousand jobs of one mode, so a larger count appends."""
     ordered = sorted(jobs, key=lambda item: item[:2])
     named = itertools.groupby(ordered, key=lambda item: f"{item[0]}-{item[1] // SHARD_ROWS:05d}")
     return [(name, [job for _, _, job in members]) for name, members in named]

@@ -1,1 +1,1 @@
-"""From jobs to pictures in the work cache, by a diffusion pipeline."""
+"""From jobs to images in the work cache, drawn by a diffusion pipeline."""

@@ -1,4 +1,4 @@
-"""The work cache: every finished image, kept under a name that says all it was made of."""
+"""The work cache: every finished image, named by the hash of all that it was made from."""
 
 import hashlib
 import json
@@ -15,7 +15,7 @@ from diffaug.runtime.files import atomic_path
 
 @dataclass(frozen=True)
 class WorkCache:
-    """PNG files in `folder`, which is named by the hash of everything that all its images share."""
+    """PNG files in `folder`, which is named by the hash of everything that its images share."""
 
     folder: Path
 
@@ -25,7 +25,7 @@ class WorkCache:
         return cls(root / _digest(dict(fingerprint))[:16])
 
     def path(self, job: Job, source: str | None) -> Path:
-        """Where the job's image stands once it is finished. `source`: all that it uses of its real image."""
+        """The path of the job's finished image. `source`: everything of the real image that the job uses."""
         return self.folder / f"{_digest({'job': asdict(job), 'source': source})[:32]}.png"
 
 
@@ -52,7 +52,7 @@ class Writer:
             self._pool.shutdown(cancel_futures=kind is not None)
 
     def submit(self, files: Mapping[Path, Callable[[], bytes]]) -> None:
-        """Write each path with the bytes that its function makes. Raises what an earlier one has raised."""
+        """Write to each path the bytes that its function returns. Raises the error of an earlier batch."""
         self._waiting.append([self._pool.submit(_write, path, encode) for path, encode in files.items()])
         while len(self._waiting) > self._pending:
             self._finish_oldest()

@@ -1,4 +1,4 @@
-"""What a ControlNet keeps of a real image: its edges, its depth, or its regions, as an RGB picture."""
+"""The condition images of a ControlNet: the edges, depth or regions of a real image, as an RGB image."""
 
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -15,11 +15,11 @@ from diffaug.hub.locate import Located, locate_network
 from diffaug.params.generate import ControlNet
 from diffaug.runtime.errors import UserError
 
-_KEPT = 256  # pictures
+_KEPT = 256  # images
 
 
 class Conditions:
-    """Makes the pictures of one ControlNet mode; `sha256` names the network that helps, "" for edges."""
+    """Makes the condition images of one ControlNet mode; `sha256`: of the network that makes them, "" for edges."""
 
     def __init__(self, mode: ControlNet, device: torch.device) -> None:
         self.mode = mode
@@ -32,7 +32,7 @@ class Conditions:
             self._processor, self._network = _open(mode.condition, located.path, device)
 
     def picture(self, name: str, image: Image.Image) -> Image.Image:
-        """The condition of an image ("L" or "RGB", as the model sees it), RGB and of its size; `name` remembers it."""
+        """The condition of an image ("L" or "RGB", at the model's size), RGB, of its size; `name`: its cache key."""
         if name not in self._memory:
             rgb = image.convert("RGB")
             if self.mode.condition == "canny":
@@ -59,7 +59,7 @@ class Conditions:
 
 @dataclass(frozen=True)
 class Control:
-    """A ControlNet, the pictures that guide it, and how strongly."""
+    """A ControlNet, its condition images, and its scale."""
 
     network: Any
     conditions: Conditions
@@ -67,13 +67,13 @@ class Control:
     located: Located
 
     def fingerprint(self) -> str:
-        """Everything of it that can change a pixel."""
+        """Everything in it that can change a pixel."""
         mode = self.conditions.mode
         return f"{self.located.sha256} {self.conditions.sha256} {mode.condition} {mode.canny} {self.scale}"
 
 
 def open_control(mode: ControlNet | None, dtype: torch.dtype, device: torch.device) -> Control | None:
-    """The ControlNet of a mode on the device, None where the mode is not in use."""
+    """The ControlNet of a mode on the device, None if the mode is not in use."""
     if mode is None:
         return None
     network, located = open_network(mode.model, "generate.cls.modes.controlnet.model", dtype)
@@ -94,10 +94,10 @@ def depth_picture(depth: np.ndarray) -> Image.Image:
 
 
 def region_picture(labels: np.ndarray) -> Image.Image:
-    """Class numbers (H, W) of ADE20K (0 to 149) in its colours, which segmentation ControlNets are trained on."""
+    """Class numbers (H, W) of ADE20K (0 to 149) in its colours, with which segmentation ControlNets are trained."""
     if labels.min() < 0 or labels.max() >= len(ADE20K):
         raise UserError(
-            "params.yaml: generate.cls.modes.controlnet.condition_model: it found class numbers from "
+            "params.yaml: generate.cls.modes.controlnet.condition_model: it predicts class numbers from "
             f"{labels.min()} to {labels.max()}; take a model that segments the {len(ADE20K)} classes of ADE20K"
         )
     return Image.fromarray(np.array(ADE20K, dtype=np.uint8)[labels])
@@ -115,11 +115,11 @@ def _open(condition: str, folder: Any, device: torch.device) -> tuple[Any, Any]:
         missing = set(report["missing_keys"])
         filled = {key.partition(".")[0] for key in set(network.state_dict()) - missing}
         if absent := sorted({key.partition(".")[0] for key in missing} - filled):
-            raise ValueError(f"it has no weights for {absent[0]}")  # the library would leave them random
+            raise ValueError(f"it has no weights for {absent[0]}")  # the library would initialise them at random
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(
-            f"params.yaml: generate.cls.modes.controlnet.condition_model: {folder} is no {condition} model that "
-            f"transformers opens ({reason})"
+            f"params.yaml: generate.cls.modes.controlnet.condition_model: transformers cannot open {folder} as a "
+            f"{condition} model ({reason})"
         ) from None
     return processor, network.to(device).eval()

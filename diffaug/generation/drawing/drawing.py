@@ -1,4 +1,4 @@
-"""Everything that is to be drawn, cut into batches, and one batch after the other into the work cache."""
+"""Cuts all jobs into batches, and draws one batch after another into the work cache."""
 
 import itertools
 import os
@@ -23,7 +23,7 @@ from diffaug.params.generate import GenerateParams
 
 
 class Drawing:
-    """The plan's batches by number, each with its place in the cache. Raises UserError where the model does not fit."""
+    """The plan's batches by number, with their cache. Raises UserError if the model does not fit the jobs."""
 
     def __init__(self, params: GenerateParams, plan: Plan, work: Path, device: torch.device) -> None:
         self.plan = plan
@@ -39,19 +39,19 @@ class Drawing:
         return self._sources[job.part is not None][job.source_id] if job.source_id else None
 
     def path(self, job: Job) -> Path:
-        """Where the job's image stands, or will."""
+        """The path of the job's image, whether it exists or not."""
         source = self.source(job)
-        boxes = source.bbox if source and job.part else ()  # the masks are made of them
+        boxes = source.bbox if source and job.part else ()  # the masks are made from them
         return self.cache.path(job, f"{source.sha256} {boxes}" if source else None)
 
     def unfinished(self) -> dict[int, list[Job]]:
-        """Batch number to the jobs of it that are not drawn yet. Batches are cut before the cache is asked, so a run
-        that goes on draws the same batches as one that never stopped."""
+        """Batch number to its jobs that are not drawn yet. Batches are cut before the cache is checked, so a resumed
+        run draws the same batches as an uninterrupted one."""
         missing = {n: [job for job in batch if not self.path(job).exists()] for n, batch in enumerate(self.batches)}
         return {number: jobs for number, jobs in missing.items() if jobs}
 
     def draw(self, numbers: Iterable[int], report: Callable[[int], object]) -> None:
-        """Draw these batches into the cache; `report` is told how many images each has finished."""
+        """Draw these batches into the cache; `report` gets the number of finished images after each."""
         threads = max(1, min(8, (os.cpu_count() or 2) // 2)) if self.sampler.model.device.type != "cpu" else 1
         with Writer(threads) as writer:
             for number in numbers:
@@ -66,13 +66,13 @@ class Drawing:
                 report(len(missing))
 
     def encode(self, job: Job, image: Image.Image, flagged: bool | None) -> bytes:
-        """The PNG of a job: `image` as the model drew it, brought to the job's size, with what it says of itself."""
+        """The PNG of a job: `image` as the model drew it, brought to the job's size, with its text chunks."""
         sampler = self.sampler
         finished = sampler.views.finish(image, job, self.source(job))
         return encode_png(finished, text_chunks(job, image.size, sampler.model.label, sampler.model.sha256, flagged))
 
     def shared(self, job: Job) -> Provenance:
-        """How a job is drawn: what all images of its batch have in common."""
+        """How a job is drawn: the part that all images of its batch share."""
         model, settings = self.sampler.model, job.settings
         return Provenance(
             guidance_scale=settings.guidance_scale,
@@ -87,7 +87,7 @@ class Drawing:
         )
 
     def provenance(self, job: Job) -> Provenance:
-        """How a job is drawn, what is its own included."""
+        """How a job is drawn, including what only its image has."""
         return replace(
             self.shared(job),
             source_id=job.source_id,
@@ -100,13 +100,13 @@ class Drawing:
         )
 
     def waste(self) -> float:
-        """The share of drawn images that only fill batches up, 0 to 1."""
+        """The share of drawn images that only fill up batches, 0 to 1."""
         slots = len(self.batches) * self.sampler.batch_size
         return 1 - len(self.plan.drawn) / slots if slots else 0.0
 
 
 class _Lazy:
-    """A batch whose pictures are looked at when the writing threads come to them."""
+    """A batch whose images are computed only when the writing threads need them."""
 
     def __init__(self, drawing: Drawing, drawn: Drawn) -> None:
         self._drawing = drawing

@@ -1,6 +1,6 @@
-"""Who draws the batches: this process, several processes of this machine, or the actors of a Ray cluster.
+"""What draws the batches: this process, several processes on this machine, or the actors of a Ray cluster.
 
-All of them fill the same work cache, and the cut of the batches never depends on them: so do neither images nor ids.
+All engines fill the same work cache. The cut into batches, and so images and ids, do not depend on the engine.
 """
 
 import gc
@@ -26,12 +26,12 @@ from diffaug.runtime.errors import UserError
 
 _POLL_SECONDS = 1.0
 _MARK = "diffaug says: "
-_PARENT = "DIFFAUG_PARENT"  # the variable with the process that waits for this one
-_ATTEMPTS = 3  # a batch that kills its actor this often ends the run
+_PARENT = "DIFFAUG_PARENT"  # environment variable: the id of the process that waits for this one
+_ATTEMPTS = 3  # after a batch has killed its actor so many times, the run ends
 
 
 def draw_all(drawing: Drawing, params: GenerateParams, work: Path) -> int:
-    """Draw what the cache does not hold, with the engine of the params; how many images were drawn."""
+    """Draw the images that are not in the cache, with the engine of the params; returns how many were drawn."""
     unfinished = drawing.unfinished()
     missing = sum(len(jobs) for jobs in unfinished.values())
     total = len(drawing.plan.drawn)
@@ -48,8 +48,8 @@ def draw_all(drawing: Drawing, params: GenerateParams, work: Path) -> int:
 
 
 def _processes(drawing: Drawing, params: GenerateParams, work: Path, unfinished: dict, report: Callable) -> None:
-    """One process a device, with the environment that torchrun and `accelerate launch` give theirs; process r takes
-    every n-th batch. The folder is the gather, so they need no port to talk through."""
+    """One process per device, with the environment that torchrun and `accelerate launch` set; process r takes every
+    n-th batch. They exchange results only through the folder, so they need no port."""
     expected = [drawing.path(job) for jobs in unfinished.values() for job in jobs]
     _make_room(drawing)
     work.mkdir(parents=True, exist_ok=True)
@@ -76,14 +76,14 @@ def _processes(drawing: Drawing, params: GenerateParams, work: Path, unfinished:
     if finished < len(expected) or any(process.returncode for process in processes):
         said = failed[0].read_text(encoding="utf-8", errors="replace").splitlines()
         raise UserError(
-            f"one of the {count} processes ended early; what is finished is kept, run `dvc repro` to go on. It said: "
-            f"{_last_words(said)}"
+            f"one of the {count} processes ended early; finished images are kept, run `dvc repro` to continue. Its "
+            f"last message: {_last_words(said)}"
         )
 
 
 def _start(rank: int, count: int, work: Path, log: Path) -> subprocess.Popen:
     own = {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(count), _PARENT: str(os.getpid())}
-    # As many threads as alone, since their number rounds a CPU's sums; asleep, not spinning, while they wait.
+    # The same number of threads as in a single process, since it changes the rounding of a CPU's sums; passive waiting.
     threads = {"OMP_NUM_THREADS": str(torch.get_num_threads()), "OMP_WAIT_POLICY": "PASSIVE"}
     with log.open("w", encoding="utf-8") as output:
         return subprocess.Popen(
@@ -95,7 +95,7 @@ def _start(rank: int, count: int, work: Path, log: Path) -> subprocess.Popen:
 
 
 def _ray(drawing: Drawing, params: GenerateParams, work: Path, numbers: list[int], report: Callable) -> None:
-    """An actor a device; a killed one is started again and its batch with it. What comes back is a count, no pixels."""
+    """One actor per device; a killed actor is restarted with its batch. It returns a count of images, not pixels."""
     try:
         import ray
         from ray.exceptions import RayError
@@ -107,7 +107,7 @@ def _ray(drawing: Drawing, params: GenerateParams, work: Path, numbers: list[int
     _make_room(drawing)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    # RAY_ADDRESS names a cluster; without it the actors are this machine's, and nobody else can reach them.
+    # RAY_ADDRESS names a cluster; without it, the actors run on this machine, and only this process can reach them.
     alone: dict[str, Any] = {} if "RAY_ADDRESS" in os.environ else {"_node_ip_address": "127.0.0.1"}
     ray.init(include_dashboard=False, log_to_driver=False, **alone)
     resources: dict[str, Any] = {"num_gpus": 1} if device == "cuda" else {"num_cpus": 1}
@@ -127,7 +127,7 @@ def _ray(drawing: Drawing, params: GenerateParams, work: Path, numbers: list[int
             report(count)
     except RayError as error:
         reason = str(getattr(error, "cause", None) or error).strip().splitlines()
-        raise UserError(f"a Ray actor failed; what is finished is kept. It said: {_last_words(reason)}") from None
+        raise UserError(f"a Ray actor failed; finished images are kept. It said: {_last_words(reason)}") from None
     finally:
         ray.shutdown()
 
@@ -137,7 +137,7 @@ class _Actor:
 
     def __init__(self, params: GenerateParams, root: str, work: str, threads: int) -> None:
         os.chdir(root)
-        torch.set_num_threads(threads)  # as alone: their number rounds a CPU's sums
+        torch.set_num_threads(threads)  # as in a single process: their number changes the rounding of a CPU's sums
         self._drawing = Drawing(params, make_plan(params), Path(work).absolute(), choose_device())
 
     def draw(self, number: int) -> int:
@@ -147,7 +147,7 @@ class _Actor:
 
 
 def _make_room(drawing: Drawing) -> None:
-    """Give the model's memory back to those who draw."""
+    """Release the model's memory for the processes that draw."""
     drawing.sampler.release()
     gc.collect()
     if torch.cuda.is_available():
@@ -155,7 +155,7 @@ def _make_room(drawing: Drawing) -> None:
 
 
 def _end_with(parent: int) -> None:
-    """End this process when its parent is gone: no orphan goes on where the stage was killed."""
+    """End this process when its parent ends, so that no orphan continues after the stage was killed."""
 
     def watch() -> None:
         # On POSIX an orphan gets another parent at once; on Windows the number of the old one is no process any more.
@@ -167,7 +167,7 @@ def _end_with(parent: int) -> None:
 
 
 def _last_words(lines: list[str]) -> str:
-    """Our own message where there is one, else the last line that names an error."""
+    """Our own message if there is one, otherwise the last line that names an error."""
     own = [line.partition(_MARK)[2] for line in lines if _MARK in line]
     told = own or [line for line in lines if "Error" in line] or [line for line in lines if line.strip()]
     return told[-1].strip()[:600] if told else "nothing"
@@ -178,7 +178,7 @@ def _worker(params: GenerateParams, plan: Plan, work: Path) -> None:
     if torch.cuda.is_available():
         torch.cuda.set_device(local)
     drawing = Drawing(params, plan, work, choose_device())
-    # Every n-th of all batches, finished or not: the share of a rank is the same after a restart.
+    # Every n-th of all batches, finished or not, so that the share of a rank is the same after a restart.
     mine = [number for number in drawing.unfinished() if number % count == rank]
     drawing.draw(mine, lambda _: None)
 

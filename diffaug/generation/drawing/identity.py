@@ -1,4 +1,4 @@
-"""Everything beside a job that can change a pixel: it names the work cache."""
+"""Everything besides a job that can change a pixel; its hash names the work cache."""
 
 import cv2
 import diffusers
@@ -15,14 +15,14 @@ from diffaug.params.generate import GenerateParams
 from diffaug.runtime import code
 
 _LIBRARIES = (torch, diffusers, transformers, peft, np, scipy, PIL, cv2)
-# The plan has no part in this: every job is part of the name of its image.
+# The plan is not included, since every job is part of the name of its image.
 _DRAWN_BY = ("diffaug.generation.drawing.drawing", "diffaug.runtime.device")
 
 
 def fingerprint(model: Model, control: Control | None, params: GenerateParams) -> dict[str, str]:
-    """What all images of a run share, by name."""
+    """The values that all images of a run share, by name."""
     inpaint = params.cls.modes.inpaint
-    threads = torch.get_num_threads() if model.device.type == "cpu" else ""  # their number rounds a CPU's sums
+    threads = torch.get_num_threads() if model.device.type == "cpu" else ""  # their number changes a CPU's rounding
     return {
         "weights": model.sha256,
         "control": control.fingerprint() if control else "",

@@ -1,4 +1,4 @@
-"""What a PNG says of itself: the `parameters` text that Stable Diffusion WebUI's "PNG Info" reads, and our own."""
+"""The text chunks of a PNG: the `parameters` text that Stable Diffusion WebUI's "PNG Info" reads, and our own."""
 
 import io
 import json
@@ -29,7 +29,7 @@ _OWN_KEY = "diffaug"
 
 
 def parameters(job: Job, size: tuple[int, int], model: str, model_hash: str) -> str:
-    """The generation parameters as WebUI writes them. `size`: (width, height) drawn, in pixels; `model_hash`: hex."""
+    """The generation parameters in WebUI's format. `size`: (width, height) drawn, in pixels; `model_hash`: hex."""
     settings = job.settings
     sampler, spacing = _sampler(settings.scheduler)
     fields: dict[str, Any] = {
@@ -53,18 +53,18 @@ def parameters(job: Job, size: tuple[int, int], model: str, model_hash: str) -> 
 
 
 def text_chunks(job: Job, size: tuple[int, int], model: str, model_hash: str, flagged: bool | None) -> dict[str, str]:
-    """Both text chunks of a generated PNG. flagged: what the model's safety checker said, None without one."""
+    """Both text chunks of a generated PNG. flagged: the result of the model's safety checker, None without one."""
     own = own_text(job.id, job.source_id, job.mode, flagged=flagged)
     return {"parameters": parameters(job, size, model, model_hash)} | own
 
 
 def own_text(id: str, source: str | None, mode: str, **more: Any) -> dict[str, str]:
-    """The text chunk that says which image this is; more: what only some images have."""
+    """The text chunk that identifies the image; more: fields that only some images have."""
     return {_OWN_KEY: json.dumps({"id": id, "source": source, "mode": mode} | more, sort_keys=True)}
 
 
 def read_flag(data: bytes) -> bool | None:
-    """What the safety checker said of a generated PNG, None where there was none."""
+    """The safety checker's result in a generated PNG, None if there was no checker."""
     return json.loads(Image.open(io.BytesIO(data)).info.get(_OWN_KEY, "{}")).get("flagged")
 
 

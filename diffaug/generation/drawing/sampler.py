@@ -27,7 +27,7 @@ from diffaug.runtime.errors import UserError
 
 @dataclass(frozen=True)
 class Drawn:
-    """A batch as the device made it. pixels: uint8 (B, H, W, 3) on the CPU, whole once `ready` has happened."""
+    """A drawn batch. pixels: uint8 (B, H, W, 3) on the CPU, complete after the event `ready`."""
 
     jobs: tuple[Job, ...]
     pixels: torch.Tensor
@@ -41,7 +41,7 @@ class Drawn:
 
 
 class Sampler:
-    """The model with a pipeline for each mode, and how to go from a job to its image."""
+    """The model with one pipeline per mode; draws the images of jobs."""
 
     def __init__(self, model: Model, params: GenerateParams) -> None:
         self.model = model
@@ -61,17 +61,17 @@ class Sampler:
 
     @property
     def networks(self) -> list[Located]:
-        """The model and, where one is in use, the ControlNet: what the images owe their licences to."""
+        """The model and, if in use, the ControlNet: their licences apply to the images."""
         return [located for located in (self.model.located, self._control) if located]
 
     def release(self) -> None:
-        """Forget the networks; what names the images stays."""
+        """Release the networks; what is needed to name the images stays."""
         self._pipelines.clear()
         self.model = replace(self.model, pipeline=None, safety=None)
         self.control = None
 
     def other_settings(self, settings: Settings) -> dict[str, Any]:
-        """What an image was made with, beside the settings that have a column of their own."""
+        """The settings of an image that have no column of their own."""
         params, modes = self.params, self.params.cls.modes
         width, height = self.size(settings)
         guided = settings.mode == "controlnet" and modes.controlnet is not None
@@ -90,18 +90,18 @@ class Sampler:
         }
 
     def check(self, jobs: Sequence[Job], names: Sequence[str]) -> None:
-        """Raises UserError, before any work, where the model lacks a mode or an argument, a scheduler does not fit, a
-        prompt would be cut off, or the generator never saw a class of `names`."""
+        """Raises UserError, before any work, if the model lacks a mode or an argument, a scheduler does not fit, a
+        prompt would be cut off, or the generator was not trained on a class of `names`."""
         known = self.model.learned.classes
         unknown = [name for name in names if known and name not in known]
         if unknown:
             raise UserError(
-                f"params.yaml: train_gen.images: the generator has learned {', '.join(known)}, but is to "
-                f"draw {', '.join(unknown)}; let it learn from images of these classes"
+                f"params.yaml: train_gen.images: the generator was trained on {', '.join(known)}, but must "
+                f"draw {', '.join(unknown)}; train it on images of these classes"
             )
         for settings in sorted({job.settings for job in jobs}):
             self._arguments(settings)
-            self.size(settings)  # known from here on, also when the networks are given back
+            self.size(settings)  # stored here, since it is needed after the networks are released
         texts = sorted({text for job in jobs for text in (job.prompt, job.negative_prompt)})
         refuse_long_prompts(self.model.pipeline, texts, "generate.prompt")
 
@@ -114,9 +114,9 @@ class Sampler:
         return settings.width or self._native[0], settings.height or self._native[1]
 
     def draw(self, jobs: Sequence[Job], sources: Mapping[str, Record]) -> Drawn:
-        """Draw the jobs, all of the same settings, at the model's size. `sources`: the real images, by id.
+        """Draw the jobs, which must have the same settings, at the model's size. `sources`: the real images, by id.
 
-        The batch is filled up to `batch_size`, so that its shape, and with it every image's bytes, is always the same.
+        The batch is filled up to `batch_size`, so its shape, and therefore every image's bytes, are always the same.
         """
         settings = jobs[0].settings
         padded = [*jobs, *[jobs[-1]] * (self.batch_size - len(jobs))]
@@ -128,7 +128,7 @@ class Sampler:
         generators = initial_generators(padded)
         pipeline.scheduler = make_scheduler(settings.scheduler, self._own_scheduler)
         if "generator" in inspect.signature(pipeline.scheduler.step).parameters:
-            # Pipelines of flow models pass none on, and a stochastic sampler would take the global one.
+            # Pipelines of flow models do not pass on a generator, and a stochastic sampler would use the global one.
             pipeline.scheduler.step = partial(pipeline.scheduler.step, generator=generators)
         try:
             with torch.inference_mode():
@@ -140,14 +140,14 @@ class Sampler:
                 ).images
         except torch.cuda.OutOfMemoryError:
             raise UserError(
-                f"params.yaml: generate.batch_size: {self.batch_size} images do not fit the GPU's memory; lower it"
+                f"params.yaml: generate.batch_size: {self.batch_size} images do not fit in the GPU's memory; lower it"
             ) from None
         except (ValueError, TypeError, RuntimeError, NotImplementedError) as error:
             raise UserError(f"{type(pipeline).__name__} refuses {settings}: {' '.join(str(error).split())}") from None
         return _to_host(tuple(jobs), pixels)
 
     def flag(self, drawn: Drawn) -> list[bool | None]:
-        """What the model's own safety checker says of each image; None where it has none."""
+        """The result of the model's own safety checker for each image; None if it has none."""
         if self.model.safety is None:
             return [None] * len(drawn.jobs)
         checker, extractor = self.model.safety
@@ -171,7 +171,7 @@ class Sampler:
         return self._pipelines[mode, guided]
 
     def _arguments(self, settings: Settings) -> dict[str, Any]:
-        """The call's arguments that all images share. Raises UserError for one that the pipeline does not have."""
+        """The arguments of the call that all images share. Raises UserError if the pipeline lacks one."""
         pipeline = self._pipeline(settings)
         arguments: dict[str, Any] = {
             "num_inference_steps": settings.num_inference_steps,
@@ -183,8 +183,8 @@ class Sampler:
         if settings.eta >= 0:
             if not takes_eta(make_scheduler(settings.scheduler, self._own_scheduler)):
                 raise UserError(
-                    f"params.yaml: generate.eta: the scheduler {settings.scheduler!r} has no eta (ddim and tcd have "
-                    "it); set eta: null"
+                    f"params.yaml: generate.eta: the scheduler {settings.scheduler!r} has no eta (only ddim and tcd "
+                    "have it); set eta: null"
                 )
             arguments["eta"] = settings.eta
         if settings.mode == "controlnet" and self.control:
@@ -198,7 +198,7 @@ class Sampler:
         return arguments
 
     def _inputs(self, settings: Settings, jobs: Sequence[Job], sources: Mapping[str, Record]) -> dict[str, Any]:
-        """The arguments made of the source images."""
+        """The arguments made from the source images."""
         if settings.mode == "txt2img":
             return {}
         pipeline, size = self._pipeline(settings), self.size(settings)
@@ -222,17 +222,17 @@ class Sampler:
 
 
 def open_sampler(params: GenerateParams, device: torch.device) -> Sampler:
-    """A sampler with the model of the params. Raises UserError where it is missing or cannot do what is asked."""
+    """A sampler with the model of the params. Raises UserError if it is missing or lacks a requested feature."""
     return Sampler(open_model(params, device), params)
 
 
 def initial_generators(jobs: Sequence[Job]) -> list[torch.Generator]:
-    """One CPU generator an image, seeded by its job: the initial noise depends on nothing else."""
+    """One CPU generator per image, seeded by its job: the initial noise depends on nothing else."""
     return [torch.Generator("cpu").manual_seed(job.seed) for job in jobs]
 
 
 def _to_host(jobs: tuple[Job, ...], pixels: torch.Tensor) -> Drawn:
-    """Rounded on the device and copied behind the next batch's back."""
+    """Round on the device, and copy to the CPU while the next batch is drawn."""
     rounded = pixels.float().mul(255).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
     if rounded.device.type != "cuda":
         return Drawn(jobs, rounded.cpu(), None)

@@ -1,4 +1,4 @@
-"""What a job sees of its real source, and how the drawn image is put back."""
+"""Which part of its real source a job uses, and how the drawn image is put back."""
 
 import numpy as np
 from PIL import Image
@@ -11,19 +11,19 @@ from diffaug.pictures.masks import composite, find_objects, part_mask, put_back,
 
 
 class Views:
-    """The source's part, mask and place of every job, by the params of its mode."""
+    """The part, mask and place in the source for every job, from the params of its mode."""
 
     def __init__(self, params: GenerateParams) -> None:
         self._params = params
 
     def enter(self, source: Record, job: Job, size: tuple[int, int]) -> Image.Image:
-        """What the job starts from, RGB, on the model's canvas of `size` (width, height)."""
+        """The input image of the job, RGB, on the model's canvas of `size` (width, height)."""
         return self._canvas(job, size).enter(_view(source.open(), job)).convert("RGB")
 
     def enter_mask(self, source: Record, job: Job, size: tuple[int, int]) -> Image.Image:
-        """The pixels that the job draws anew, 255 in an "L" image, on the model's canvas."""
+        """The pixels that the job redraws, 255 in an "L" image, on the model's canvas."""
         mask = Image.fromarray(self._mask(source, job).astype(np.float32))
-        # A pixel of the canvas is drawn anew where any of the pixels that it stands for is.
+        # A pixel of the canvas is redrawn if any source pixel that it covers is redrawn.
         seen = np.asarray(self._canvas(job, size).enter(_view(mask, job), Image.Resampling.BOX))
         return Image.fromarray((seen > 0).astype(np.uint8) * 255)
 
@@ -41,13 +41,13 @@ class Views:
         return result
 
     def _canvas(self, job: Job, size: tuple[int, int]) -> Canvas:
-        # All of a part is seen, since its object may lie anywhere.
+        # A part is used as a whole, since its object may be anywhere in it.
         return Canvas.fit(job.size, size, "pad" if job.part else self._params.fit)
 
     @property
     def _inpaint(self) -> Inpaint:
         mode = self._params.cls.modes.inpaint
-        assert mode is not None  # without it there are no such jobs
+        assert mode is not None  # such jobs exist only with the mode
         return mode
 
     def _mask(self, source: Record, job: Job) -> np.ndarray:
@@ -55,7 +55,7 @@ class Views:
         if job.part is not None:
             return part_mask(source, job.mode, job.part.region, job.part.object, job.part.padding)
         objects = find_objects(source)
-        assert objects is not None  # the plan leaves such sources out
+        assert objects is not None  # the plan leaves out other sources
         return repaint_mask(objects, self._inpaint.repaint, self._inpaint.padding)
 
 

@@ -1,1 +1,1 @@
-"""Every image as a job, from parameters alone, before the first one is drawn."""
+"""Plans every image as a job, from the parameters, before the first one is drawn."""

@@ -1,4 +1,4 @@
-"""The plan for classification: every image that is to be drawn, as a list of jobs, before the first one is drawn."""
+"""The plan for classification: a list of jobs, one per image, made before the first one is drawn."""
 
 from diffaug.dataset.records import ImageSet, Record
 from diffaug.generation.plan.formats import common_format
@@ -11,9 +11,9 @@ from diffaug.runtime.errors import UserError
 
 
 def plan_cls(params: GenerateParams, train: ImageSet) -> list[Job]:
-    """Jobs for classification in every mode given; the k-th job of a mode is of class k mod classes, so more append.
+    """Jobs for classification in all given modes. Job k of a mode is of class k mod classes, so a larger count appends.
 
-    The l-th job of a class starts from its l-th train image, round and round; prompts and strengths take turns too.
+    Job l of a class starts from its train image l, in a cycle; prompts and strengths are used in turn too.
     """
     if not len(train):
         return []
@@ -28,7 +28,7 @@ def plan_cls(params: GenerateParams, train: ImageSet) -> list[Job]:
         for index in range(counts[name] * len(train.names)):
             label, turn = index % len(train.names), index // len(train.names)
             source = sources[label][turn % len(sources[label])] if sources else None
-            # Each list's turn passes on to the next, so that no source, prompt and strength always go together.
+            # Each list's turn is passed on to the next, so that all combinations of source, prompt and strength occur.
             place = pass_on(turn, len(sources[label]) if sources else 1)
             variant = variants[label][place % len(variants[label])]
             place = pass_on(place, len(variants[label]))
@@ -51,7 +51,7 @@ def plan_cls(params: GenerateParams, train: ImageSet) -> list[Job]:
 
 
 def _sources(train: ImageSet, name: str, mode: Mode) -> list[list[Record]]:
-    """Every class's train images that this mode can start from. Raises UserError where a class has none."""
+    """Every class's train images from which this mode can start. Raises UserError if a class has none."""
     usable = list(train)
     if isinstance(mode, Inpaint):
         usable = [record for record in train if find_objects(record) is not None]

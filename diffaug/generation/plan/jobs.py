@@ -1,4 +1,4 @@
-"""Jobs: what is to be drawn or composed, one frozen value an image."""
+"""Jobs: what is to be drawn or composed, one frozen value per image."""
 
 import hashlib
 import itertools
@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from diffaug.dataset.provenance import Part
 from diffaug.dataset.records import ImageSet
 
-AS_DRAWN = (0, 0)  # the size of a job whose image stays as large as the model draws it
+AS_DRAWN = (0, 0)  # the size of a job whose image keeps the size that the model draws
 
 
 @dataclass(frozen=True, order=True)
 class Settings:
-    """What the images of one call of the pipeline have in common.
+    """The settings that the images of one call of the pipeline share.
 
-    strength: how far the image goes from its source (0 to 1), 0 for none; scheduler: a name of schedulers.py; width,
-    height: of the model's canvas in pixels, 0 for its own; eta: -1 for none; negative: whether there is a
-    negative prompt.
+    strength: how much the source image changes (0 to 1), 0 without a source; scheduler: a name of schedulers.py; width,
+    height: of the model's canvas in pixels, 0 for its own size; eta: -1 for none; negative: whether there is a negative
+    prompt.
     """
 
     mode: str
@@ -32,7 +32,7 @@ class Settings:
 
     @property
     def pipeline(self) -> str:
-        """The kind of pipeline that draws the mode: both ways of inpainting a scene are inpainting."""
+        """The kind of pipeline that draws the mode; both modes that inpaint a scene use inpainting."""
         return self.mode.partition("_")[0]
 
 
@@ -41,7 +41,7 @@ class Job:
     """One image to draw with the diffusion pipeline.
 
     label: its class, or -1 for a whole scene; size: (width, height) of the result in pixels; color: "L" or "RGB"; seed:
-    this image's own; source_id: the real train image that it starts from, if any: a scene where `part` is given, else a
+    of this image; source_id: the real train image that it starts from, if any: a scene if `part` is given, otherwise a
     classification image.
     """
 
@@ -64,9 +64,9 @@ class Job:
 
 @dataclass(frozen=True)
 class SceneJob:
-    """One detection scene to compose on a real train scene, from parts drawn anew or objects to paste.
+    """One detection scene to compose on a real train scene, from redrawn parts or pasted objects.
 
-    items: ids of the jobs that draw them or, of objects cut from train, `object_id`; `seed` decides where they go.
+    items: ids of the jobs that draw them or, for objects cut from train, `object_id`; `seed` sets their places.
     """
 
     id: str
@@ -78,16 +78,16 @@ class SceneJob:
 
 
 def image_seed(seed: int, source: str | None, mode: str, index: int) -> int:
-    """An image's own seed below 2**63: a hash of what the image is, never of its place in a batch."""
+    """The seed of an image, below 2**63: a hash of these arguments, so it does not depend on the batch."""
     text = "\0".join([str(seed), source or "", mode, str(index)])
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
 def batches(jobs: Sequence[Job], size: int) -> list[list[Job]]:
-    """Jobs of one class and the same settings together, cut into fixed ranges of `size`.
+    """Jobs of one class with the same settings, cut into batches of `size`.
 
-    The cut comes before anything is shared out or left out, so it is the same after a restart; and a class's own, so
-    that another class's prompt never changes it.
+    The cut happens before work is divided or skipped, so it is the same after a restart. Each class has its own
+    batches, so a change of another class's prompt does not change them.
     """
 
     def group(job: Job) -> tuple[Settings, int]:

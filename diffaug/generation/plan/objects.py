@@ -1,4 +1,4 @@
-"""Real objects that stand free enough to be drawn anew, and that can be cut out to be pasted elsewhere."""
+"""Real objects that are free enough to be redrawn, and that can be cut out and pasted elsewhere."""
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -13,8 +13,8 @@ from diffaug.pictures.cutout import cut_from_box
 from diffaug.pictures.squares import square
 from diffaug.runtime.errors import UserError
 
-_CROWDED = 0.3  # an object that others cover more of would take parts of theirs with it
-_AROUND = 1.5  # the part of a photograph around an object that shows what its background looks like
+_CROWDED = 0.3  # if others cover more of an object, parts of them would be cut out with it
+_AROUND = 1.5  # the part of a photograph around an object that shows its background, as a multiple of the box
 
 
 def object_id(record: Record, number: int) -> str:
@@ -23,7 +23,7 @@ def object_id(record: Record, number: int) -> str:
 
 
 def free_objects(record: Record) -> list[int]:
-    """Numbers of the objects that others cover little of."""
+    """Numbers of the objects of which others cover only a little."""
     return [
         number
         for number, box in enumerate(record.bbox)
@@ -33,16 +33,16 @@ def free_objects(record: Record) -> list[int]:
 
 
 def cut_real(record: Record, number: int) -> Image.Image | None:
-    """An object of a photograph without its background ("LA" or "RGBA"); None where it cannot be told from it."""
+    """An object of a photograph without its background ("LA" or "RGBA"); None if they cannot be separated."""
     image, box = record.open(), record.bbox[number]
     left, top, right, bottom = square(box, image.size, _AROUND)
     return cut_from_box(image.crop((left, top, right, bottom)), (box[0] - left, box[1] - top, box[2], box[3]))
 
 
 def objects_to_paste(paste: Paste, train: ImageSet, items: Sequence[Job]) -> list[list[str]]:
-    """Every class's drawn objects or, cut from train, its first `items_per_class` that stand free and can be cut out.
+    """Every class's drawn objects or, with `train`, its first `items_per_class` free objects that can be cut out.
 
-    Raises UserError where a class has none.
+    Raises UserError if a class has none.
     """
     if paste.objects == "generated":
         return [[job.id for job in items if job.label == label] for label in range(len(train.names))]
@@ -51,7 +51,7 @@ def objects_to_paste(paste: Paste, train: ImageSet, items: Sequence[Job]) -> lis
     if empty:
         raise UserError(
             f"params.yaml: generate.det.modes.paste.objects: no object of {', '.join(empty)} in train can be cut out: "
-            "others cover each, or its colours are those of its surroundings; use objects: generated"
+            "each is covered by others, or has the colours of its surroundings; use objects: generated"
         )
     return by_class
 

@@ -1,4 +1,4 @@
-"""Everything that is to be made, before the first image is drawn."""
+"""The plan of everything to be made, before the first image is drawn."""
 
 from pathlib import Path
 

@@ -20,7 +20,7 @@ _FIELD = re.compile(r"\{(\w+)\}")
 
 @dataclass(frozen=True)
 class Variant:
-    """One prompt of a class, with what its line of the prompts file sets otherwise than the params."""
+    """One prompt of a class, and the settings that its line of the prompts file overrides."""
 
     prompt: str
     negative_prompt: str
@@ -28,7 +28,7 @@ class Variant:
 
 
 def check_classes(params: GenerateParams, names: Sequence[str]) -> None:
-    """Raises UserError where `classes` or the prompts file names a class that neither task has (`names`: of both)."""
+    """Raises UserError if `classes` or the prompts file names a class that neither task has (`names`: of both)."""
     unknown = sorted(set(params.classes) - set(names))
     if unknown:
         raise UserError(
@@ -36,13 +36,13 @@ def check_classes(params: GenerateParams, names: Sequence[str]) -> None:
         )
     for line in _read_file(Path(params.prompts_file)) if params.prompts_file else ():
         if line.name is not None and line.name not in names:
-            raise UserError(f"{line.where}: --class {line.name!r} is no class; the classes are {', '.join(names)}")
+            raise UserError(f"{line.where}: --class {line.name!r} is not a class; the classes are {', '.join(names)}")
 
 
 def class_variants(params: GenerateParams, mode: Mode | None, names: Sequence[str]) -> list[list[Variant]]:
-    """The variants of every class, in an order that mixes all attributes early and depends on the class alone.
+    """The variants of every class, in an order that mixes all attributes early and depends only on the class.
 
-    A mode's own prompt comes before a class's, a class's before the general one or the prompts file.
+    A mode's own prompt overrides a class's, which overrides the general prompt or the prompts file.
     """
     lines = None
     if params.prompts_file and not (mode and mode.prompt):
@@ -60,7 +60,7 @@ def _variants(params: GenerateParams, mode: Mode | None, name: str, lines: list[
         chosen = [line for line in lines if line.name in (None, name)]
         if not chosen:
             raise UserError(
-                f"{params.prompts_file}: no line is for the class {name!r}; add one, or one for all classes"
+                f"{params.prompts_file}: no prompt for the class {name!r}; add a line for it, or one for all classes"
             )
     else:
         chosen = [_Line(template) for template in templates or params.prompt]
@@ -76,7 +76,7 @@ def _variants(params: GenerateParams, mode: Mode | None, name: str, lines: list[
 def expand(template: str, words: Mapping[str, Sequence[str]], where: str) -> list[str]:
     """The template with every combination of words in its {fields}. Raises UserError for an unknown field.
 
-    where: the place that the template is from, for the message.
+    where: the place of the template, for the message.
     """
     fields = list(dict.fromkeys(_FIELD.findall(template)))
     for name in fields:
@@ -108,7 +108,7 @@ class _LineParser(argparse.ArgumentParser):
 
 
 def _parser() -> _LineParser:
-    # The options of Stable Diffusion WebUI's "Prompts from file or textbox" that are not pixels of its own.
+    # The options of Stable Diffusion WebUI's "Prompts from file or textbox" that do not set its own image size.
     parser = _LineParser(prog="prompts", add_help=False, allow_abbrev=False)
     parser.add_argument("--prompt", required=True)
     parser.add_argument("--negative_prompt")
@@ -122,11 +122,11 @@ def _parser() -> _LineParser:
 
 
 def _read_file(path: Path) -> list[_Line]:
-    """A prompt a line; `#` begins a comment; a line that begins with `--` is made of options, see prompts/README.md."""
+    """One prompt per line; `#` begins a comment; a line beginning with `--` has options, see prompts/README.md."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not readable ({error}); generate.prompts_file names it") from None
+        raise UserError(f"{path}: not readable ({error}); correct generate.prompts_file") from None
     lines = []
     for number, line in enumerate(text.splitlines(), 1):
         content = line.strip()
@@ -137,7 +137,7 @@ def _read_file(path: Path) -> list[_Line]:
         except ValueError as error:
             raise UserError(f"{path}: line {number}: {error}") from None
     if not lines:
-        raise UserError(f"{path}: holds no prompt; write one a line")
+        raise UserError(f"{path}: has no prompt; write one per line")
     return lines
 
 

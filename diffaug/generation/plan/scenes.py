@@ -1,4 +1,4 @@
-"""The plan for detection: scenes whose parts are drawn anew, and scenes on which objects are pasted."""
+"""The plan for detection: scenes with redrawn parts, and scenes with pasted objects."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,11 +18,11 @@ from diffaug.pictures.squares import apart, square
 from diffaug.runtime.errors import UserError
 
 IDS = {"img2img": "redraw", "inpaint_background": "background", "inpaint_object": "object", "paste": "paste"}
-_USUAL = (0.1, 0.9)  # quantiles of a class's longer sides between which another class's box may become one of it
+_USUAL = (0.1, 0.9)  # quantiles of a class's longer sides; a box of another class may become this class between them
 
 
 def plan_items(params: GenerateParams, names: Sequence[str], color: str) -> list[Job]:
-    """txt2img jobs for single objects that are to be pasted into scenes of this color mode, as large as drawn."""
+    """txt2img jobs for single objects to paste into scenes of this color mode, in the size that the model draws."""
     paste = params.det.modes.paste
     if paste is None or paste.objects != "generated" or not names:
         return []
@@ -48,7 +48,7 @@ def plan_items(params: GenerateParams, names: Sequence[str], color: str) -> list
 
 
 def plan_pasted(params: GenerateParams, train: ImageSet, items: Sequence[Job]) -> list[SceneJob]:
-    """Scenes with pasted objects: the k-th starts from train scene k mod scenes; rare classes come more often."""
+    """Scenes with pasted objects: scene k starts from train scene k mod scenes; rare classes are pasted more often."""
     paste = params.det.modes.paste
     if paste is None or not len(train):
         return []
@@ -66,9 +66,9 @@ def plan_pasted(params: GenerateParams, train: ImageSet, items: Sequence[Job]) -
 
 
 def plan_redrawn(params: GenerateParams, train: ImageSet) -> tuple[list[Job], list[SceneJob]]:
-    """Scenes of which parts are drawn anew, and the jobs that draw the parts. Scenes without an object are left out.
+    """Scenes with redrawn parts, and the jobs that draw the parts. Scenes without an object are left out.
 
-    Raises UserError where a mode finds no object to start from.
+    Raises UserError if a mode finds no object to start from.
     """
     jobs: list[Job] = []
     scenes: list[SceneJob] = []
@@ -79,7 +79,7 @@ def plan_redrawn(params: GenerateParams, train: ImageSet) -> tuple[list[Job], li
             size, color = source.size, source.color
             parts = []
             for number, target in enumerate(targets):
-                # By scene, so that strengths take turns whatever the number of patches.
+                # By scene, so that strengths are used in turn for any number of patches.
                 variant, turn = variants.take(target.name(source, train.names), index + number)
                 region = target.region or (0, 0, *size)
                 parts.append(
@@ -110,21 +110,21 @@ def plan_redrawn(params: GenerateParams, train: ImageSet) -> tuple[list[Job], li
 
 @dataclass(frozen=True)
 class _Target:
-    """An object to draw (around) as a class; no region: the whole scene."""
+    """An object to redraw, or around which to draw, as a class; without a region: the whole scene."""
 
     object: int
     label: int
     region: Region | None
 
     def name(self, source: Record, names: Sequence[str]) -> str:
-        """What {class} stands for: the object's class or, of a whole scene, the classes in it."""
+        """The text for {class}: the object's class or, for a whole scene, the classes in it."""
         if self.label >= 0:
             return names[self.label]
         return " and ".join(names[label] for label in sorted(set(source.category)))
 
 
 class _Variants:
-    """The prompts of whatever {class} stands for."""
+    """The prompts for each text of {class}."""
 
     def __init__(self, params: GenerateParams, mode: SceneMode) -> None:
         self._params = params
@@ -132,7 +132,7 @@ class _Variants:
         self._known: dict[str, list[Variant]] = {}
 
     def take(self, name: str, turn: int) -> tuple[Variant, int]:
-        """The variant whose turn it is, and the turn for the next list."""
+        """The next variant, and the turn for the next list."""
         if name not in self._known:
             self._known[name] = class_variants(self._params, self._mode, [name])[0]
         variants = self._known[name]
@@ -142,7 +142,7 @@ class _Variants:
 def _chosen(
     params: GenerateParams, name: str, mode: SceneMode, train: ImageSet
 ) -> Iterator[tuple[Record, list[_Target]]]:
-    """The source and the targets of every scene of a mode, drawn by each scene's own seed."""
+    """The source and the targets of every scene of a mode, drawn with each scene's own seed."""
     rare = isinstance(mode, InpaintObject) and mode.target_class == "rare"
     usable = {
         record.id: free_objects(record) if isinstance(mode, InpaintObject) else list(range(len(record.bbox)))
@@ -174,7 +174,7 @@ def _chosen(
 
 
 def _targets(source: Record, objects: Sequence[tuple[int, int]], mode: SceneMode) -> list[_Target]:
-    """The first objects whose squares lie apart; without patches the whole scene, for an object or for all of them."""
+    """The first objects whose squares do not overlap; without patches the whole scene, for one object or for all."""
     if mode.patches is None:
         object, label = objects[0]
         return [_Target(object, label if isinstance(mode, InpaintObject) else -1, None)]
@@ -188,24 +188,24 @@ def _targets(source: Record, objects: Sequence[tuple[int, int]], mode: SceneMode
 
 
 class _Ranges:
-    """Which classes a box is large enough, and small enough, for."""
+    """The classes that a box may have by its size."""
 
     def __init__(self, train: ImageSet) -> None:
         self._chances = rarity(train)
         self._ranges = [np.quantile(sides, _USUAL) if sides else (0.0, 0.0) for sides in longer_sides(train)]
 
     def classes(self, source: Record, number: int) -> list[int]:
-        """The object's own class, and those that usually are of its size."""
+        """The object's own class, and the classes whose objects usually have its size."""
         side, own = max(source.bbox[number][2:]), source.category[number]
         return [label for label, (low, high) in enumerate(self._ranges) if label == own or low <= side <= high]
 
     def choose(self, classes: Sequence[int], generator: np.random.Generator) -> int:
-        """One of the classes, rare ones more often."""
+        """One of the classes; rare ones are chosen more often."""
         chances = self._chances[list(classes)]
         return int(generator.choice(classes, p=chances / chances.sum()))
 
     def fitting(self, sources: Sequence[Record], usable: dict[str, list[int]]) -> list[list[tuple[Record, int]]]:
-        """Every class's objects of any class that can become one of it. A class that has none takes all."""
+        """For every class, the objects that can become this class. A class that has none gets all objects."""
         all_objects = [(record, number) for record in sources for number in usable[record.id]]
         fitting: list[list[tuple[Record, int]]] = [[] for _ in self._ranges]
         for item in all_objects:

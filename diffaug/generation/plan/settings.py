@@ -1,4 +1,4 @@
-"""The settings of a job, and the turns that lists take."""
+"""The settings of a job, and the turns of lists."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +11,7 @@ from diffaug.runtime.errors import UserError
 
 
 def shares(total: int, weights: Mapping[str, float]) -> dict[str, int]:
-    """How many of `total` images each mode makes; a larger total never takes an image away from a mode."""
+    """How many of `total` images each mode makes; with a larger total, no mode makes fewer images."""
     counts = dict.fromkeys(weights, 0)
     for _ in range(total):
         counts[min(weights, key=lambda name: (counts[name] + 1) / weights[name])] += 1
@@ -19,7 +19,7 @@ def shares(total: int, weights: Mapping[str, float]) -> dict[str, int]:
 
 
 def job_settings(params: GenerateParams, name: str, mode: Mode | None, variant: Variant, turn: int) -> Settings:
-    """The settings of one job: the variant's come before the mode's, the mode's before the general ones."""
+    """The settings of one job. Those of the variant override those of the mode, which override the general ones."""
 
     def chosen(key: str) -> Any:
         own = variant.overrides.get(key, getattr(mode, key, None))
@@ -46,5 +46,5 @@ def job_settings(params: GenerateParams, name: str, mode: Mode | None, variant: 
 
 
 def pass_on(turn: int, length: int) -> int:
-    """The turn for the next list, moved on by one whenever a list of this length has come round."""
+    """The turn for the next list, advanced by one after each full cycle of a list of this length."""
     return turn + turn // length if length > 1 else turn

@@ -107,7 +107,9 @@ def test_regions_have_the_colours_of_ade20k() -> None:
 @pytest.mark.parametrize("labels", [[[0, 150]], [[-1, 3]], [[255, 255]]])
 def test_other_classes_than_ade20ks_are_refused(labels: list[list[int]]) -> None:
     low, high = min(labels[0]), max(labels[0])
-    with pytest.raises(UserError, match=f"condition_model: it found class numbers from {low} to {high}; take a model"):
+    with pytest.raises(
+        UserError, match=f"condition_model: it predicts class numbers from {low} to {high}; take a model"
+    ):
         region_picture(np.array(labels))
 
 
@@ -158,17 +160,17 @@ def test_a_network_that_does_not_fit_is_refused(
         SegformerModel.from_pretrained(region_model).save_pretrained(folder)
     else:
         (folder / "preprocessor_config.json").unlink()
-    with pytest.raises(UserError, match=r"condition_model: .* is no segmentation model that .* opens \(") as caught:
+    with pytest.raises(UserError, match=r"condition_model: .* cannot open .* as a segmentation model \(") as caught:
         conditions("segmentation", folder)
     assert "\n" not in str(caught.value)
-    with pytest.raises(UserError, match=r"condition_model: .* is no depth model that transformers opens \("):
+    with pytest.raises(UserError, match=r"condition_model: .* cannot open .* as a depth model \("):
         conditions("depth", region_model)
 
 
 def test_a_weight_that_is_not_used_may_be_absent(depth_model: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(depth_model, tmp_path / "model"))
     weights = load_file(folder / "model.safetensors")
-    # As in Intel/dpt-large: the first fusion has no second input, so this layer of it does nothing.
+    # As in Intel/dpt-large: the first fusion has no second input, so this layer has no effect.
     used = {key: value for key, value in weights.items() if ".layers.0.residual_layer1." not in key}
     assert len(used) < len(weights)
     save_file(used, folder / "model.safetensors", metadata={"format": "pt"})

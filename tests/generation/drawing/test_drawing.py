@@ -78,7 +78,7 @@ def test_three_modes_at_once_make_labelled_rows_that_say_how(project: Path, rand
         (mode, label): 2 for mode in ("txt2img", "img2img", "inpaint") for label in (0, 1)
     }
     assert Counter(record.mode for record in det) == dict.fromkeys(DET["modes"], 2)
-    # Every scene has one object: one patch each, and four objects for pasting.
+    # Every scene has one object: one patch per scene, and four objects for pasting.
     assert count == 12 + 2 + 2 + 2 + 4
     background = next(record for record in det if record.mode == "inpaint_background")
     real = next(record for record in read_set(project / "data/real/det/train") if record.id == background.source_id)
@@ -112,7 +112,7 @@ def test_a_moved_box_draws_its_scene_again(project: Path, random_pipeline: Path)
     write_set(project / "data/real/det/train", real.names, [moved, *real.records[1:]])
     assert draw(given, project / "work", project / "again")[0] == 1
     wider = settings(random_pipeline, det={"per_real": 1.0, "modes": {"inpaint_background": mode | {"padding": 2}}})
-    assert draw(wider, project / "work", project / "wider")[0] == 2  # and no image of cls
+    assert draw(wider, project / "work", project / "wider")[0] == 2  # and no classification image
 
 
 def test_one_class_with_another_prompt_is_drawn_alone(project: Path, random_pipeline: Path) -> None:
@@ -144,8 +144,8 @@ def test_two_processes_make_what_one_makes(project: Path, random_pipeline: Path)
 @pytest.mark.slow
 def test_a_process_that_fails_is_one_line(project: Path, random_pipeline: Path) -> None:
     together = settings(random_pipeline, launch={"engine": "local", "processes": 2})
-    (project / "params.yaml").write_text("seeds: 1\n")  # what the processes will read
-    with pytest.raises(UserError, match=r"one of the 2 processes ended early; what is finished is kept.*params\.yaml"):
+    (project / "params.yaml").write_text("seeds: 1\n")  # the processes will read this
+    with pytest.raises(UserError, match=r"one of the 2 processes ended early; finished images are kept.*params\.yaml"):
         draw(together, project / "work", project / "out")
 
 
@@ -172,7 +172,7 @@ def test_a_killed_ray_actor_costs_its_batch_not_the_run(project: Path, random_pi
 
 
 def _kill_one_actor(work: Path, killed: list[int]) -> None:
-    """Kill an actor's process as soon as there is a first image."""
+    """Kill an actor's process as soon as the first image exists."""
     for _ in range(6000):  # an actor's start takes a minute on a busy machine
         time.sleep(0.05)
         if any(work.rglob("*.png")):
@@ -228,7 +228,7 @@ def test_a_sheet_has_a_picture_for_every_pair(project: Path, random_pipeline: Pa
     ]:
         with pytest.raises(UserError, match=message):
             Axis.parse(text)
-    with pytest.raises(UserError, match=r"but of modes: img2img, inpaint, txt2img; add it to generate"):
+    with pytest.raises(UserError, match=r"only modes: img2img, inpaint, txt2img; add it to generate"):
         first_job(drawing.plan, "cls", "controlnet", None)
     with pytest.raises(UserError, match=r"there is no such class"):
         first_job(drawing.plan, "cls", "img2img", "cow")
@@ -264,7 +264,7 @@ def test_writing_a_large_set_keeps_the_memory_of_a_few_images(tmp_path: Path) ->
     write_shards(tmp_path / "set", ("cat",), rows)
     grown = psutil.Process().memory_info().rss - before
     assert sum(path.stat().st_size for path in (tmp_path / "set").iterdir()) > 0
-    assert grown < 300 * 2**20, "600 MB of images went through"
+    assert grown < 300 * 2**20, "600 MB of images were written"
 
 
 def test_names_in_the_cache_say_what_an_image_is_made_of(tmp_path: Path) -> None:

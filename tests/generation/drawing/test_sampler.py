@@ -22,7 +22,7 @@ CANNY = {"condition": "canny", "canny": [150, 300], "scale": 1.0}
 
 
 def finished(sampler: Sampler, plan: list[Job], shade: int = 200) -> list[np.ndarray]:
-    """The jobs' images as they are saved."""
+    """The jobs' images, as saved."""
     real = source(shade)
     drawn = sampler.draw(plan, {"wide": real})
     start = None if plan[0].source_id is None else real
@@ -78,7 +78,7 @@ def test_every_kind_of_model_draws_in_every_mode(model_folder: Folder, name: str
     assert not np.array_equal(first, second)
     if mode != "txt2img":
         changed = finished(sampler, plan, shade=20)[0]
-        assert not np.array_equal(first, changed), "the source must show in the result"
+        assert not np.array_equal(first, changed), "the source must change the result"
 
 
 @pytest.mark.parametrize("name", ["stable_diffusion", "latent8"])
@@ -145,12 +145,12 @@ def test_eta_changes_the_image(random_pipeline: Path) -> None:
 
 def test_prompts_that_would_be_cut_off_and_unknown_classes_are_refused(random_pipeline: Path) -> None:
     sampler = open_sampler(params(random_pipeline), CPU)
-    sampler.check(jobs(2), ["cat", "dog", "anything: this folder does not say what it knows"])
+    sampler.check(jobs(2), ["cat", "dog", "anything: this folder does not state its classes"])
     long = dataclasses.replace(jobs(1)[0], prompt="zzz " * 9)
     with pytest.raises(UserError, match=r"generate\.prompt: 'zzz .* has 29 tokens, but the model reads 24"):
         sampler.check([long], [])
     sampler.model = dataclasses.replace(sampler.model, learned=Learned(("cat", "dog")))
-    with pytest.raises(UserError, match=r"the generator has learned cat, dog, but is to draw cow"):
+    with pytest.raises(UserError, match=r"the generator was trained on cat, dog, but must draw cow"):
         sampler.check(jobs(2), ["cat", "cow"])
 
 

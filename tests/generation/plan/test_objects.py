@@ -12,7 +12,7 @@ BOXES = ((5.0, 5.0, 14.0, 14.0), (40.0, 20.0, 14.0, 14.0), (44.0, 20.0, 14.0, 14
 
 
 def photo(*drawn: int) -> Record:
-    """Four labelled cats, of which the numbers in `drawn` are to be seen; the second and the third overlap."""
+    """Four labelled cats; only the numbers in `drawn` are visible; the second and the third overlap."""
     image = Image.new("RGB", (100, 60), "navy")
     for x, y, width, height in (BOXES[number] for number in drawn):
         ImageDraw.Draw(image).ellipse((x, y, x + width - 1, y + height - 1), "yellow")
@@ -38,7 +38,7 @@ def test_an_object_is_cut_along_its_outline() -> None:
 
 
 def test_what_looks_like_its_surroundings_is_not_planned() -> None:
-    """The first object's box is empty: one that is listed but cannot be cut would leave its scene as it was."""
+    """The first object's box is empty: a listed object that cannot be cut out would not change its scene."""
     record = photo(3)
     assert cut_real(record, 0) is None
     assert objects_to_paste(paste(1), ImageSet(("cat",), (record,)), []) == [["s0#3"]]
@@ -46,5 +46,5 @@ def test_what_looks_like_its_surroundings_is_not_planned() -> None:
 
 
 def test_a_class_of_which_nothing_can_be_cut_is_an_error() -> None:
-    with pytest.raises(UserError, match="no object of cat in train can be cut out: others cover each, or its colours"):
+    with pytest.raises(UserError, match="no object of cat in train can be cut out: each is covered by others, or has"):
         objects_to_paste(paste(1), ImageSet(("cat",), (photo(),)), [])

@@ -36,7 +36,7 @@ def test_classes_take_turns_and_sources_are_of_the_class() -> None:
 def test_strengths_and_prompts_take_turns_on_every_source() -> None:
     both = {"strength": [0.4, 0.8], "prompt": ["a {class}", "the {class}"]}
     jobs = [job for job in plan_cls(settings(cls=modes(img2img=both) | {"per_class": 8}), train()) if job.label == 0]
-    # Two sources of the class, two prompts, two strengths: without a shift some would never meet.
+    # Two sources of the class, two prompts, two strengths: without a shift, some combinations would never occur.
     assert [job.source_id for job in jobs] == ["t0", "t3"] * 4
     assert len({(job.source_id, job.prompt, job.settings.strength) for job in jobs}) == 8
     alone = settings(cls=modes(img2img={"strength": [0.4, 0.8]}) | {"per_class": 4})

@@ -24,7 +24,7 @@ def img2img(**own: object) -> Img2Img:
 
 @pytest.fixture
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where prompts/lines.txt of the working folder is to stand."""
+    """The path of prompts/lines.txt in the working folder."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "prompts").mkdir()
     return tmp_path / "prompts/lines.txt"
@@ -84,7 +84,7 @@ def test_a_class_that_is_not_there_is_refused() -> None:
 def test_a_line_for_a_class_that_is_not_there_is_refused(file: Path) -> None:
     file.write_text("a {class}\n--prompt a --class cat\n", encoding="utf-8")
     given = params(prompts_file="prompts/lines.txt")
-    with pytest.raises(UserError, match=r"prompts/lines\.txt: line 2: --class 'cat' is no class.*coat, bag"):
+    with pytest.raises(UserError, match=r"prompts/lines\.txt: line 2: --class 'cat' is not a class.*coat, bag"):
         check_classes(given, NAMES)
     check_classes(given, [*NAMES, "cat"])
 
@@ -106,7 +106,7 @@ def test_a_file_of_prompts(file: Path) -> None:
         '--prompt "my {class} {place}" --negative_prompt "" --steps 40 --cfg_scale 5 --sampler_name euler_a_karras\n'
         "--class coat --width 512 --height 768 --prompt '冬天的 {class}'\n"
         '--negative_prompt "too, dark" --prompt {class}\n',
-        encoding="utf-8-sig",  # as Windows' editor saves it
+        encoding="utf-8-sig",  # as saved by the editor of Windows
     )
     given = params(prompts_file="prompts/lines.txt", negative_prompt="blurry", attributes=SHORT["attributes"])
     coat, bag = class_variants(given, None, NAMES)
@@ -159,10 +159,10 @@ def test_a_bad_line_is_refused_by_its_number(file: Path, line: str, words: str) 
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (None, r"not readable \(.*No such file.*\); generate\.prompts_file names it"),
-        (b"\xff\xfe", r"not readable \(.*utf-8.*\); generate\.prompts_file names it"),
-        (b"# only a comment\n\n", "holds no prompt; write one a line"),
-        (b"--class coat --prompt a\n", "no line is for the class 'bag'; add one, or one for all classes"),
+        (None, r"not readable \(.*No such file.*\); correct generate\.prompts_file"),
+        (b"\xff\xfe", r"not readable \(.*utf-8.*\); correct generate\.prompts_file"),
+        (b"# only a comment\n\n", "has no prompt; write one per line"),
+        (b"--class coat --prompt a\n", "no prompt for the class 'bag'; add a line for it, or one for all classes"),
     ],
 )
 def test_a_file_that_gives_nothing_is_refused(file: Path, data: bytes | None, words: str) -> None:

@@ -57,7 +57,7 @@ def test_without_images_nothing_is_planned() -> None:
 def test_whole_scenes_name_the_classes_in_them() -> None:
     jobs, scenes = plan_redrawn(settings(img2img=REDRAW), train())
     assert len(scenes) == len(jobs) == 8
-    assert [one.source_id for one in scenes] == ["s0", "s1", "s2"] * 2 + ["s0", "s1"]  # nothing is drawn of no object
+    assert [one.source_id for one in scenes] == ["s0", "s1", "s2"] * 2 + ["s0", "s1"]  # no scene without an object
     assert [job.prompt for job in jobs[:2]] == ["a photo of a cat and dog", "a photo of a cat"]
     assert {(job.label, job.size, job.part and job.part.region) for job in jobs} == {(-1, (100, 60), (0, 0, 100, 60))}
     assert {(job.source_id, job.settings.strength) for job in jobs} == {
@@ -104,7 +104,7 @@ def test_rare_classes_are_redrawn_more_often_where_they_fit() -> None:
     for job in jobs:
         assert job.part is not None
         box = real[job.source_id or ""].bbox[job.part.object]
-        assert job.label == 0 or box[2] == 8  # the large cat is no dog
+        assert job.label == 0 or box[2] == 8  # the large cat is not drawn as a dog
 
 
 def test_asking_for_more_scenes_appends() -> None:
@@ -151,4 +151,4 @@ def test_pasted_objects_are_drawn_or_real_and_rare_ones_come_often() -> None:
     real = settings(20.0, paste=PASTE | {"objects": "train"})
     assert plan_items(real, NAMES, "L") == []
     used = {item for one in plan_pasted(real, train(), []) for item in one.items}
-    assert used == {"s0#0", "s0#1", "s0#2"}  # the first two cats that nothing covers, and the dog
+    assert used == {"s0#0", "s0#1", "s0#2"}  # the first two uncovered cats, and the dog
