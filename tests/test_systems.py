@@ -77,7 +77,7 @@ def steps(run: ModuleType, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> 
 def test_without_a_word_it_runs_the_pipeline(run: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     installed = steps(run, monkeypatch)[:2]
     assert [command[-1] for command in installed] == ["requirements.lock", "."]
-    again = steps(run, monkeypatch)  # set up already
+    again = steps(run, monkeypatch)  # already set up
     assert again == [("-m", "diffaug.commands.main", "check"), ("-m", "dvc", "repro"), again[-1]]
     assert again[-1] == ("-m", "diffaug.commands.main", "verdict")
 

@@ -19,7 +19,7 @@ def _listed(value: Any) -> Any:
 
 def _below_prompts(name: str) -> str:
     if not name.startswith("prompts/") or ".." in name:
-        raise ValueError("must lie in the folder prompts/, since DVC tracks only that folder")
+        raise ValueError("must be in the folder prompts/, since DVC tracks only that folder")
     return name
 
 

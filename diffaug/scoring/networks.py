@@ -97,7 +97,7 @@ def _hub(name: ModelName, device: torch.device, key: str) -> Callable[[list[Imag
         model: Any = AutoModel.from_pretrained(located.path, local_files_only=True, use_safetensors=True)
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise UserError(f"params.yaml: {key}: {located.path} is no image model of transformers ({reason})") from None
+        raise UserError(f"params.yaml: {key}: transformers cannot open {located.path} ({reason})") from None
     model = model.to(device).eval()
 
     def run(images: list[Image.Image]) -> Tensor:

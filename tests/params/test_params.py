@@ -146,7 +146,7 @@ def test_the_projects_own_params_are_fine() -> None:
         ),
         (
             lambda p: p["generate"].update(prompts_file="/etc/passwd"),
-            ["generate.prompts_file", "must lie in the folder prompts/"],
+            ["generate.prompts_file", "must be in the folder prompts/"],
         ),
         (
             lambda p: p["generate"]["det"]["modes"]["paste"].update(scale=[2.0, 1.0]),

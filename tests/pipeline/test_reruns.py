@@ -61,7 +61,7 @@ def test_a_threshold_selects_among_the_scores_that_are_there(finished: Path, tmp
     scores = {path: path.stat().st_mtime_ns for path in (project / ".work/filter").glob("*.json")}
     assert len(scores) == 4 + 4
     change(project, {"filter": {"cls": {"degenerate": {"min_std": 0.001}, "label": {"min_probability": 1e-9}}}})
-    assert repro(project, "merge") == {"filter"}  # nothing is rejected by it, so nothing follows
+    assert repro(project, "merge") == {"filter"}  # it rejects nothing, so no later stage runs
     assert {path: path.stat().st_mtime_ns for path in (project / ".work/filter").glob("*.json")} == scores
 
 
@@ -161,6 +161,6 @@ def test_a_study_is_made_of_experiments_and_goes_on(finished: Path, tmp_path: Pa
     assert "Running stage 'generate'" not in output and "Running stage 'train_cls@real-0'" not in output
     assert "| classifier accuracy | classic | 1 | 0 |" in output
     assert (project / "metrics/study.png").exists()
-    assert run(project, "git", "status", "--porcelain") == ""  # the workspace is as it was
+    assert run(project, "git", "status", "--porcelain") == ""  # the workspace is unchanged
     again = run(project, "diffaug", "study")
     assert again.count("done before") == 2 and "Running stage" not in again

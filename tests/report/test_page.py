@@ -103,7 +103,7 @@ def test_the_page_says_it_in_words(page: Path) -> None:
     assert "If both arms are near 50.0, which is chance, a line tells nothing about either" in text
     assert "the audit could judge 2 of 6 boxes" in text
     assert "200 of the real test images, corrupted" in text and "<td>+10.0 (+1.2 to +4.8)</td>" in text
-    assert ">猫</text>" in text  # not a box that stands for a letter that a font lacks
+    assert ">猫</text>" in text  # not the box that replaces a missing letter
     assert "a &lt;b&gt;licence&lt;/b&gt; forbids it" in text and "# &lt;&amp;&gt;" in text
 
 
@@ -145,7 +145,7 @@ def test_the_nearest_pairs_stand_side_by_side() -> None:
     ids = [[tile.record.id for tile in tiles] for _, tiles in sections]
     assert ids == [["s1", "r1", "s0", "r1"], ["s0", "r0", "s1", "r0"]]  # s2 was rejected
     assert sections[1][1][0].caption == "s0\n5 grey levels"
-    assert nearest_pairs(LEDGER, made, real, 5) == []  # no such score was taken
+    assert nearest_pairs(LEDGER, made, real, 5) == []  # no such score was computed
 
 
 def test_images_change_sides_both_ways() -> None:

@@ -63,7 +63,7 @@ def test_a_sheet_of_scenes_says_which_colour_is_which_class() -> None:
     legend = named.crop((0, 0, named.width, named.height - plain.height))
     assert legend.height > 0
     colors = {color for _, color in legend.getcolors(1 << 16)}
-    assert (60, 180, 75) in colors and (230, 25, 75) not in colors  # the dog's, and no cat is in the picture
+    assert (60, 180, 75) in colors and (230, 25, 75) not in colors  # the dog's colour; there is no cat in the image
     many = [picture(str(n), bbox=((2.0, 2.0, 9.0, 9.0),), category=(n,)) for n in range(60)]
     wrapped = make_sheet([("scenes", [Tile(one, "") for one in many])], names=[f"class number {n}" for n in range(60)])
     assert wrapped.width == named.width

@@ -100,7 +100,7 @@ def test_missing_a_new_box_says_nothing_of_a_class_that_it_misses_in_val() -> No
     assert (unseen.judged, unseen.iou) == (1, pytest.approx(1.0))
     unsure, sure = (found((FIRST, CAT, 0.9), (SECOND, DOG, score)) for score in (0.4, 0.6))
     assert audit(made, SOURCE, unsure, SEEN, CHECKS, [DOG]).judged == 1
-    assert audit(made, SOURCE, sure, SEEN, CHECKS, [DOG]).iou == 0.0  # it sees a dog where the label says cat
+    assert audit(made, SOURCE, sure, SEEN, CHECKS, [DOG]).iou == 0.0  # it detects a dog, but the label says cat
 
 
 def test_a_class_is_trusted_by_its_recall_in_val() -> None:
@@ -108,10 +108,10 @@ def test_a_class_is_trusted_by_its_recall_in_val() -> None:
     seen = [found((FIRST, CAT, 0.2), (SECOND, DOG, 0.9))] * 3
     once_missed = [found((FIRST, CAT, 0.2)), found((FIRST, CAT, 0.05), (SECOND, DOG, 0.2))]
     trusted = trusted_classes(val, [*seen, *once_missed], 3, CHECKS)
-    assert trusted == {CAT, DOG}  # four of five each; of the third class there is none
+    assert trusted == {CAT, DOG}  # four of five each; the third class has no objects
     stricter = CHECKS.model_copy(update={"min_recall": 0.81})
     assert trusted_classes(val, [*seen, *once_missed], 3, stricter) == frozenset()
-    assert trusted_classes(val[:4], seen + seen[:1], 3, CHECKS) == frozenset()  # four objects say too little
+    assert trusted_classes(val[:4], seen + seen[:1], 3, CHECKS) == frozenset()  # four objects are not enough
 
 
 def test_a_sure_detection_that_nothing_explains_is_a_new_object() -> None:

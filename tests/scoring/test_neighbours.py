@@ -36,7 +36,9 @@ def test_the_nearest_of_each_group_is_named(score: ModuleType, name: str, tmp_pa
     assert columns[f"{name}_heldout"][1] == 0
     assert columns[f"{name}_heldout"][2] == pytest.approx(0, abs=1.5)  # the mirror image is a copy too
     assert columns[f"{name}_nearest_generated"][0] == "" and columns[f"{name}_nearest_generated"][3] == "g1"
-    assert columns[f"{name}_generated"][3] == 0 and columns[f"{name}_generated"][1] > 5  # of two alike the first stays
+    assert (
+        columns[f"{name}_generated"][3] == 0 and columns[f"{name}_generated"][1] > 5
+    )  # the first of two similar images stays
     assert min(columns[f"{name}_train"][1:3]) > 5
 
 
@@ -53,7 +55,7 @@ def test_a_scene_and_its_photograph_are_one_family(score: ModuleType, name: str,
     scenes = [made(f"g{n}", noise(1), None, source_id=source) for n, source in enumerate(("t0", "t0", "t1"))]
     columns = score.measure(write_material(tmp_path, scenes, train=[photo, other], task="det"), CHECKS)
     assert columns[f"{name}_nearest_train"] == ["t1", "t1", "t0"]
-    assert columns[f"{name}_train"][2] == 0  # another's photograph
+    assert columns[f"{name}_train"][2] == 0  # the photograph of another scene
     assert columns[f"{name}_nearest_generated"] == ["", "", "g0"]
 
 

@@ -65,7 +65,7 @@ def test_the_best_of_every_class_stay() -> None:
     entries[3] = judge(entry("cat3", "cat", std=0.0, label_probability=0.9), CLS)
     best = Best(count=2, by="label_probability", order="highest")
     kept = [one.id for one in select_best(entries, best, "cls") if one.accepted]
-    assert kept == ["cat1", "cat2", "dog2", "dog3"]  # cat3 is blank, and fills no place
+    assert kept == ["cat1", "cat2", "dog2", "dog3"]  # cat3 is blank, so it does not count
     lowest = select_best(entries, best.model_copy(update={"order": "lowest"}), "cls")
     assert [one.id for one in lowest if one.accepted] == ["cat0", "cat1", "dog0", "dog1"]
     assert {one.reason for one in lowest if not one.accepted} == {"blank", NOT_BEST}

@@ -64,7 +64,7 @@ def test_the_numbers_are_the_same_every_time() -> None:
     torch.manual_seed(5)
     state = torch.get_rng_state()
     first = compare(train, some, 5)
-    assert torch.equal(torch.get_rng_state(), state)  # nobody else's random numbers change
+    assert torch.equal(torch.get_rng_state(), state)  # the caller's random numbers are not changed
     torch.manual_seed(6)
     assert compare(train, some, 5) == first
 

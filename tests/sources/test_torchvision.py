@@ -72,7 +72,7 @@ def dtd(tmp_path: Path) -> Path:
 
 def test_the_table_has_the_names_of_the_params() -> None:
     named = get_args(Torchvision.model_fields["name"].annotation)
-    assert tuple(sorted(SETS.keys() - {"fashion_mnist"})) == named  # which is a source of its own
+    assert tuple(sorted(SETS.keys() - {"fashion_mnist"})) == named  # it has its own source
 
 
 def test_cifar10(cifar: Path) -> None:

@@ -43,7 +43,7 @@ def test_a_class_that_is_named_like_an_addition_is_not_added() -> None:
 
 
 def test_a_set_says_its_treatment(tmp_path: Path) -> None:
-    assert treatment_of(ImageSet((), ())) == Treatment()  # real images say none
+    assert treatment_of(ImageSet((), ())) == Treatment()  # real images store no treatment
     treatment = Treatment("classic", 0, classic=True)
     write_set(tmp_path, ("a",), REAL, about={TREATMENT: asdict(treatment)})
     assert treatment_of(read_set(tmp_path)) == treatment

@@ -27,7 +27,7 @@ from diffaug.runtime.errors import UserError
 _POLL_SECONDS = 1.0
 _MARK = "diffaug says: "
 _PARENT = "DIFFAUG_PARENT"  # environment variable: the id of the process that waits for this one
-_ATTEMPTS = 3  # after a batch has killed its actor so many times, the run ends
+_ATTEMPTS = 3  # the run ends after a batch has killed its actor this many times
 
 
 def draw_all(drawing: Drawing, params: GenerateParams, work: Path) -> int:

@@ -78,7 +78,7 @@ def test_a_class_that_is_not_there_is_refused() -> None:
     given = params(classes={"cot": {"synonyms": ["bed"]}, "coat": {}})
     with pytest.raises(UserError, match=r"generate\.classes\.cot: there is no such class; the classes are coat, bag"):
         check_classes(given, NAMES)
-    check_classes(given, [*NAMES, "cot"])  # another task's
+    check_classes(given, [*NAMES, "cot"])  # the class of the other task
 
 
 def test_a_line_for_a_class_that_is_not_there_is_refused(file: Path) -> None:
