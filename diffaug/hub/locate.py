@@ -10,13 +10,7 @@ from typing import Any
 
 import yaml
 from diffusers import DiffusionPipeline
-from huggingface_hub import (
-    get_cached_repo_tree,
-    hf_hub_download,
-    metadata_load,
-    snapshot_download,
-    try_to_load_from_cache,
-)
+from huggingface_hub import RepoCard, get_cached_repo_tree, hf_hub_download, snapshot_download, try_to_load_from_cache
 from huggingface_hub.errors import CachedRepoTreeNotFoundError, HfHubHTTPError, HTTPError, OfflineModeIsEnabled
 from huggingface_hub.utils import filter_repo_objects
 from pydantic import ValidationError
@@ -261,9 +255,10 @@ def _licence(model: ModelName, folder: Path) -> str | None:
             return None
     if not card.exists():
         return None
+    text = card.read_text(encoding="utf-8-sig", errors="replace")
     try:
-        data = metadata_load(card) or {}
-    except (yaml.YAMLError, ValueError):  # a head that is not YAML, or not a mapping; a file that is not UTF-8
+        data = RepoCard(text, ignore_metadata_errors=True).data.to_dict()
+    except (yaml.YAMLError, ValueError, TypeError):  # a head that is not YAML, or not a mapping
         return None
     named = data.get("license_name") or data.get("license") or ""
     return (", ".join(map(str, named)) if isinstance(named, list) else str(named)).strip() or None

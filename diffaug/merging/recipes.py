@@ -37,7 +37,6 @@ class Recipe:
 
     additions: Callable[[Ingredients], list[Record] | None]
     kind: str = "synthetic"
-    drawn: bool = False
 
 
 def _synthetic(given: Ingredients) -> list[Record]:
@@ -87,12 +86,12 @@ def _real_more(given: Ingredients) -> list[Record] | None:
 
 
 RECIPES = {
-    "synthetic": Recipe(_synthetic, drawn=True),  # images that the filter kept
-    "unfiltered": Recipe(_unfiltered, drawn=True),  # any generated images
+    "synthetic": Recipe(_synthetic),  # images that the filter kept
+    "unfiltered": Recipe(_unfiltered),  # any generated images
     "duplicate": Recipe(_duplicate, "repeated real"),
     "classic": Recipe(lambda given: []),  # adds no image; it changes the augmentation, see training/treatment.py
     "vae_roundtrip": Recipe(_vae_roundtrip),  # real images through the VAE of the generator
-    "shuffled_labels": Recipe(_shuffled_labels, drawn=True),  # images that the filter kept, with wrong classes
+    "shuffled_labels": Recipe(_shuffled_labels),  # images that the filter kept, with wrong classes
     "real_more": Recipe(_real_more, "further real"),  # from data/pool
 }
 

@@ -1,4 +1,4 @@
-"""The sections of `merge`, `train_cls`, `train_det` and `evaluate`."""
+"""The section of `merge`, and the names of the recipes."""
 
 from typing import Annotated, Literal
 

@@ -94,8 +94,8 @@ def reliability(table: Path) -> str:
 
 
 def robustness(table: Path, metric: str, clean: str) -> str:
-    """Both arms over the severities of each corruption, with their intervals, from a table of `write_curves`; severity 0
-    is `clean`, the unchanged images."""
+    """Both arms over the severities of each corruption, with their intervals, from a table of `write_curves`.
+    Severity 0 is `clean`, the unchanged images."""
     rows = [row for row in read_table(table) if row["metric"] == metric]
     names = list(dict.fromkeys(row["corruption"] for row in rows if row["corruption"] != clean))
     across = min(5, len(names))

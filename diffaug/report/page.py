@@ -14,7 +14,7 @@ from PIL import Image
 
 from diffaug.evaluation.metrics import ALL, ARMS, CLEAN, TASKS, find_metric, headline
 from diffaug.evaluation.tables import CONFUSION, RELIABILITY, ROBUSTNESS, TABLES, TRAINING
-from diffaug.merging.recipes import RECIPES
+from diffaug.params.merge import DRAWN
 from diffaug.report import figures
 from diffaug.report.glossary import GLOSSARY
 from diffaug.report.task import TaskReport
@@ -91,16 +91,10 @@ def _sentence(task: str, metrics: dict[str, Any], rows: Mapping[Any, Sequence[st
     return {"text": text, "verdict": said}
 
 
-def _drawn(task: str, metrics: dict[str, Any]) -> bool:
-    """Whether the task's arm has generated images."""
-    recipe = RECIPES.get(metrics["recipe"][task])  # none where the recipe had nothing to add
-    return recipe is not None and recipe.drawn
-
-
 def _task(task: str, report: TaskReport, metrics: dict[str, Any]) -> dict[str, Any]:
     shown = [
         (
-            figures.funnel(report.ledger, metrics["added"][task] if _drawn(task, metrics) else None),
+            figures.funnel(report.ledger, metrics["added"][task] if metrics["recipe"][task] in DRAWN else None),
             f"Synthetic images: made, rejected (by reason), kept{_blind(report.ledger)}",
         ),
         (figures.curves(TABLES / TRAINING.format(task=task), TASKS[task].val_title), "Training, mean over the seeds"),

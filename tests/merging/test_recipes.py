@@ -11,7 +11,7 @@ from diffaug.dataset.codec import encode_png
 from diffaug.dataset.provenance import Provenance
 from diffaug.dataset.records import ImageSet, Record, make_record
 from diffaug.merging.recipes import RECIPES, Ingredients
-from diffaug.params.merge import DRAWN, MergeParams, Recipe
+from diffaug.params.merge import MergeParams, Recipe
 from diffaug.runtime.errors import UserError
 
 NAMES = ("cat", "dog", "bird")
@@ -140,4 +140,3 @@ def test_only_variants_of_real_images_replace_them() -> None:
 
 def test_params_and_recipes_name_the_same() -> None:
     assert set(RECIPES) == set(get_args(Recipe))
-    assert {name for name, recipe in RECIPES.items() if recipe.drawn} == set(DRAWN)
