@@ -37,6 +37,9 @@ def main() -> None:
             f"run.py: Python 3.11 or newer is needed, found {sys.version.split()[0]}; start it with another python"
         )
     name, *more = sys.argv[1:] or ["repro"]
+    if name in ("-h", "--help"):
+        print(__doc__)
+        return
     if name not in COMMANDS:
         sys.exit(f"run.py: found {name!r}; allowed are {', '.join(COMMANDS)}\n\n{__doc__}")
     if more and len(COMMANDS[name]) != 1:

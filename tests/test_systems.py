@@ -108,3 +108,8 @@ def test_an_unknown_command_names_those_there_are() -> None:
     done = subprocess.run([sys.executable, str(ROOT / "run.py"), "fly"], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr.startswith("run.py: found 'fly'; allowed are repro, study, test, test-quick, lint, setup")
+
+
+def test_help_is_no_error() -> None:
+    done = subprocess.run([sys.executable, str(ROOT / "run.py"), "--help"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "") and "python3 run.py test-quick" in done.stdout
