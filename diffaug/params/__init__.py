@@ -109,6 +109,11 @@ class _OneOfEachKey(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+def _yaml_problem(error: Exception) -> str:
+    text = " ".join(str(error).split()).replace(' in "<unicode string>",', " in")
+    return f"{text}; indent with spaces, not with tabs" if "'\\t'" in text else text
+
+
 def load_params(path: Path = Path("params.yaml")) -> Params:
     """Read and check the parameters. Raises UserError: one line with the key, the value found and what is allowed."""
     try:
@@ -116,7 +121,7 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
     except FileNotFoundError:
         raise UserError(f"{path}: not found; run from the repository's root") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not readable as YAML: {' '.join(str(error).split())}") from None
+        raise UserError(f"{path}: not readable as YAML: {_yaml_problem(error)}") from None
     if not isinstance(raw, dict):
         raise UserError(f"{path}: expected sections such as 'download:', found {type(raw).__name__}")
     try:

@@ -1,6 +1,8 @@
 """A failed check of params.yaml as one line."""
 
 import difflib
+import re
+from decimal import Decimal
 from pathlib import Path
 from textwrap import shorten
 from typing import Any, get_args
@@ -25,6 +27,11 @@ _ELSEWHERE = {
     "lr": "learning_rate",
     "lr0": "learning_rate",
     "epochs": "steps",
+}
+
+_PATTERNS = {
+    "train_cls.model": "allowed are torchvision's ResNets, such as resnet18, resnext50_32x4d or wide_resnet50_2",
+    "train_det.model": "give the name of a YOLO's .yaml, such as yolo11n.yaml; weights are given in train_det.weights",
 }
 
 
@@ -102,5 +109,18 @@ def _describe(problem: Any, meant: str | None, allowed: list[str]) -> str:
             found = "" if isinstance(problem["input"], dict) else f" (found {problem['input']!r})"
             place = "" if key == "the file" else f"{key}: "
             return f"{place}{problem['msg'].removeprefix('Value error, ')}{found}"
+        case "union_tag_invalid":
+            found, tags = problem["ctx"]["tag"], problem["ctx"]["expected_tags"].replace("'", "")
+            near = difflib.get_close_matches(found, tags.split(", "), n=1)
+            return f"{key}.source: found {found!r}; {f'did you mean {near[0]}?' if near else f'allowed are {tags}'}"
+        case "float_type" | "float_parsing" if _is_number(problem["input"]):
+            return f"{key}: found {problem['input']!r}, which YAML reads as text; write {Decimal(problem['input']):f}"
+        case "string_pattern_mismatch" if key in _PATTERNS:
+            return f"{key}: found {problem['input']!r}; {_PATTERNS[key]}"
         case _:
             return f"{key}: found {problem['input']!r}; {problem['msg'][0].lower()}{problem['msg'][1:]}"
+
+
+def _is_number(text: Any) -> bool:
+    """Whether it is text such as 1e-3, which other programs read as a number; YAML 1.1 needs a dot in it: 1.0e-3."""
+    return isinstance(text, str) and re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", text) is not None

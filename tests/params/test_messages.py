@@ -23,6 +23,31 @@ def message(tmp_path: Path, key: str, value: Any) -> str:
     return str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        (
+            "train_cls.learning_rate",
+            "1e-3",
+            "found '1e-3', which YAML reads as text; write 0.001",
+        ),
+        ("train_cls.learning_rate", "-5E2", "write -500"),
+        ("train_det.model", "yolo11n.pt", "train_det.model: found 'yolo11n.pt'; give the name of a YOLO's .yaml"),
+        ("train_cls.model", "vgg16", "train_cls.model: found 'vgg16'; allowed are torchvision's ResNets"),
+        ("download.cls.source", "fodler", "download.cls.source: found 'fodler'; did you mean folder?"),
+        ("download.det.source", "zzz", "download.det.source: found 'zzz'; allowed are scenes, "),
+    ],
+)
+def test_a_wrong_value_is_answered_with_what_to_write(tmp_path: Path, key: str, value: str, words: str) -> None:
+    assert words in message(tmp_path, key, value)
+
+
+def test_a_tab_is_named(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text("download:\n\tcls: null\n", encoding="utf-8")
+    with pytest.raises(UserError, match=r"line 2, column 1: .*; indent with spaces, not with tabs$"):
+        load_params(tmp_path / "params.yaml")
+
+
 @pytest.mark.parametrize("key", ["scenes", "folder", "fashion_mnist"])
 def test_a_key_named_like_a_source_is_still_named(tmp_path: Path, key: str) -> None:
     assert f"{key}: unknown key" in message(tmp_path, key, 1)
