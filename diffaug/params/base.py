@@ -21,6 +21,18 @@ def _template(text: str) -> str:
 
 Template = Annotated[str, AfterValidator(_template)]
 
+
+def matching(pattern: str, allowed: str) -> AfterValidator:
+    """A check that the whole text matches the pattern; otherwise the error says what is allowed."""
+
+    def check(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(allowed)
+        return text
+
+    return AfterValidator(check)
+
+
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 GENERATOR = "models/generator"  # the output folder of train_gen, so it is not a hub id
@@ -86,5 +98,8 @@ def check_hub_id(name: str, revision: str | None, on_hub: bool, datasets: bool =
 class Release(Section):
     """Weights to download, opened only if the SHA-256 matches: .safetensors, .pth of tensors, or .pt of Ultralytics."""
 
-    url: Annotated[str, Field(pattern=r"^https?://.+\.(pt|pth|safetensors)$")]
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    url: Annotated[
+        str,
+        matching(r"https?://.+\.(pt|pth|safetensors)", "give the http or https address of a .pt, .pth or .safetensors"),
+    ]
+    sha256: Annotated[str, matching(r"[0-9a-f]{64}", "give the file's SHA-256, 64 digits of 0-9 and a-f")]

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from diffaug.params.base import Context, Count, Fraction, ModelName, Positive, Section, Seed, Template
+from diffaug.params.base import Context, Count, Fraction, ModelName, Positive, Section, Seed, Template, matching
 from diffaug.params.sampling import Guidance, Sampling, Scheduler, Side, Steps, Strength, check_steps
 
 Weight = Annotated[float, Field(gt=0)]
@@ -234,7 +234,10 @@ class GenerateParams(Section):
     batch_size: Positive
     seed: Seed
     prompt: Templates
-    attributes: dict[Annotated[str, Field(pattern=r"^\w+$")], Annotated[list[str], Field(min_length=1)]]
+    attributes: dict[
+        Annotated[str, matching(r"\w+", "only letters, digits and _ are allowed")],
+        Annotated[list[str], Field(min_length=1)],
+    ]
     classes: dict[str, ClassPrompts]
     prompts_file: Annotated[str, AfterValidator(_below_prompts)] | None
     negative_prompt: str

@@ -29,11 +29,6 @@ _ELSEWHERE = {
     "epochs": "steps",
 }
 
-_PATTERNS = {
-    "train_cls.model": "allowed are torchvision's ResNets, such as resnet18, resnext50_32x4d or wide_resnet50_2",
-    "train_det.model": "give the name of a YOLO's .yaml, such as yolo11n.yaml; weights are given in train_det.weights",
-}
-
 
 def one_line(path: Path, error: ValidationError, model: type[BaseModel]) -> str:
     """The file, and the first problems of a value that should be a `model`."""
@@ -115,8 +110,6 @@ def _describe(problem: Any, meant: str | None, allowed: list[str]) -> str:
             return f"{key}.source: found {found!r}; {f'did you mean {near[0]}?' if near else f'allowed are {tags}'}"
         case "float_type" | "float_parsing" if _is_number(problem["input"]):
             return f"{key}: found {problem['input']!r}, which YAML reads as text; write {Decimal(problem['input']):f}"
-        case "string_pattern_mismatch" if key in _PATTERNS:
-            return f"{key}: found {problem['input']!r}; {_PATTERNS[key]}"
         case _:
             return f"{key}: found {problem['input']!r}; {problem['msg'][0].lower()}{problem['msg'][1:]}"
 

@@ -4,11 +4,17 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from diffaug.params.base import Fraction, Positive, Rate, Section
+from diffaug.params.base import Fraction, Positive, Rate, Section, matching
 
 
 class TrainClsParams(Section):
-    model: Annotated[str, Field(pattern=r"^(resnet|resnext|wide_resnet)\w+$")]
+    model: Annotated[
+        str,
+        matching(
+            r"(resnet|resnext|wide_resnet)\w+",
+            "allowed are torchvision's ResNets, such as resnet18, resnext50_32x4d or wide_resnet50_2",
+        ),
+    ]
     weights: str | None
     image_size: Annotated[int, Field(ge=16, le=1024)]
     steps: Positive

@@ -4,11 +4,13 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from diffaug.params.base import Count, Fraction, Positive, Rate, Release, Section
+from diffaug.params.base import Count, Fraction, Positive, Rate, Release, Section, matching
 
 
 class TrainDetParams(Section):
-    model: Annotated[str, Field(pattern=r"\.yaml$")]
+    model: Annotated[
+        str, matching(r".+\.yaml", "give a YOLO's .yaml, such as yolo11n.yaml; weights are given in train_det.weights")
+    ]
     weights: str | Release | None
     image_size: Annotated[int, Field(ge=32, le=2048, multiple_of=32)]
     steps: Positive

@@ -158,7 +158,7 @@ def few_shot(params: FewShot, name: str, inputs: Inputs) -> RealData:
 def open_parts(row: Row, name: str, cache: Path) -> tuple[list[Any], Any]:
     """The objects of torchvision for train and test (or None), downloaded if missing; complete or not at all.
 
-    Raises UserError if they cannot be downloaded.
+    Raises UserError if they cannot be downloaded, or are damaged.
     """
     root, partial = cache / "torchvision" / name, cache / "torchvision" / f"{name}.partial"
     arguments = [*row.train, *([] if row.test is None else [row.test])]
@@ -171,6 +171,8 @@ def open_parts(row: Row, name: str, cache: Path) -> tuple[list[Any], Any]:
             partial.replace(root)
         _check(row, root, f"remove {root} and run again")
         opened = [row.make(root, download=False, **each) for each in arguments]
+    except _Damaged:
+        raise
     except Exception as error:  # torchvision passes on all errors of its readers
         raise UserError(
             f"download: {name} cannot be loaded through torchvision ({_one_line(error)}); connect to the internet, or "
@@ -179,15 +181,15 @@ def open_parts(row: Row, name: str, cache: Path) -> tuple[list[Any], Any]:
     return opened[: len(row.train)], opened[len(row.train)] if row.test is not None else None
 
 
-class _Changed(UserError):
-    """The files are not those that were looked at."""
+class _Damaged(UserError):
+    """A file whose hash is not the expected one."""
 
 
 def _check(row: Row, folder: Path, advice: str) -> None:
     for file, sha256 in row.sha256.items():
         path = folder / file
         if not path.exists() or file_sha256(path) != sha256:
-            raise _Changed(f"download: {path} does not have the SHA-256 {sha256[:12]}...; {advice}")
+            raise _Damaged(f"download: {path} does not have the SHA-256 {sha256[:12]}...; {advice}")
 
 
 def _fetch(row: Row, arguments: Sequence[dict[str, Any]], folder: Path) -> None:

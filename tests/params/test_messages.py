@@ -32,14 +32,20 @@ def message(tmp_path: Path, key: str, value: Any) -> str:
             "found '1e-3', which YAML reads as text; write 0.001",
         ),
         ("train_cls.learning_rate", "-5E2", "write -500"),
-        ("train_det.model", "yolo11n.pt", "train_det.model: found 'yolo11n.pt'; give the name of a YOLO's .yaml"),
-        ("train_cls.model", "vgg16", "train_cls.model: found 'vgg16'; allowed are torchvision's ResNets"),
+        ("train_det.model", "yolo11n.pt", "train_det.model: give a YOLO's .yaml, such as yolo11n.yaml; weights are "),
+        ("train_cls.model", "vgg16", "train_cls.model: allowed are torchvision's ResNets, such as "),
         ("download.cls.source", "fodler", "download.cls.source: found 'fodler'; did you mean folder?"),
         ("download.det.source", "zzz", "download.det.source: found 'zzz'; allowed are scenes, "),
     ],
 )
 def test_a_wrong_value_is_answered_with_what_to_write(tmp_path: Path, key: str, value: str, words: str) -> None:
     assert words in message(tmp_path, key, value)
+
+
+def test_an_address_and_its_hash_are_checked(tmp_path: Path) -> None:
+    found = message(tmp_path, "train_det.weights", {"url": "ftp://host/a.pt", "sha256": "A" * 64})
+    assert "give the http or https address of a .pt, .pth or .safetensors (found 'ftp://host/a.pt')" in found
+    assert "64 digits of 0-9 and a-f" in found
 
 
 def test_a_tab_is_named(tmp_path: Path) -> None:
