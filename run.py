@@ -1,11 +1,12 @@
 """The project's commands on Linux, macOS and Windows, with nothing but Python's standard library.
 
-python3 run.py              set up, check params.yaml, run the pipeline, print the verdict
-python3 run.py test         set up, run all tests
-python3 run.py test-quick   the tests that train nothing
-python3 run.py study        every recipe of params.yaml, as DVC experiments
-python3 run.py lint         ruff and mypy
-python3 run.py setup        make .venv with the packages of requirements.lock (every command does it first)
+python3 run.py                  set up, check params.yaml, run the pipeline, print the verdict
+python3 run.py --preset quick   the same with presets/quick.yaml laid over params.yaml, in a folder of its own
+python3 run.py test             set up, run all tests
+python3 run.py test-quick       the tests that train nothing
+python3 run.py study            every recipe of params.yaml, as DVC experiments
+python3 run.py lint             ruff and mypy
+python3 run.py setup            make .venv with the packages of requirements.lock (every command does it first)
 """
 
 import hashlib
@@ -22,6 +23,7 @@ PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
 
 COMMANDS = {
     "repro": [["diffaug.commands.main", "check"], ["dvc", "repro"], ["diffaug.commands.main", "verdict"]],
+    "preset": [["diffaug.commands.main", "preset"]],
     "study": [["diffaug.commands.main", "study"]],
     "test": [["pytest"]],
     "test-quick": [["pytest", "-m", "not slow"]],
@@ -37,6 +39,10 @@ def main() -> None:
             f"run.py: Python 3.11 or newer is needed, found {sys.version.split()[0]}; start it with another python"
         )
     name, *more = sys.argv[1:] or ["repro"]
+    if name == "--preset":
+        if len(more) != 1:
+            sys.exit(f"run.py: --preset needs one name of presets/, such as quick; found {' '.join(more) or 'none'}")
+        name = "preset"
     if name in ("-h", "--help"):
         print(__doc__)
         return

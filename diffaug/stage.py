@@ -19,7 +19,9 @@ def run_stage(name: str, stage: Callable[[Params, Path], Mapping[str, float]]) -
     """Run a stage in its work folder and write `metrics/speed/NAME.json`; a UserError ends it with one line and exit 1.
 
     `stage` takes the parameters and the work folder and returns counts such as {"images": 1200}, from which rates per
-    second are computed. If another process (an orphan of a killed run) uses the work folder, this one waits for it.
+    second are computed; with "seconds" and "peak_memory_mib" among them, these stand in place of the measured ones (of
+    work that was done before). If another process (an orphan of a killed run) uses the work folder, this one waits for
+    it.
     """
     try:
         params = load_params()
@@ -41,6 +43,7 @@ def _write_speed(name: str, seconds: float, mebibytes: int, counts: Mapping[str,
     report: dict[str, float] = {"seconds": round(seconds, 2), "peak_memory_mib": mebibytes}
     for unit, count in counts.items():
         report[unit] = count
-        report[f"{unit}_per_second"] = round(count / seconds, 3)
+        if unit not in ("seconds", "peak_memory_mib"):
+            report[f"{unit}_per_second"] = round(count / report["seconds"], 3) if report["seconds"] else 0.0
     with atomic_path(SPEED / f"{name}.json") as temporary:
         temporary.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")

@@ -1,5 +1,6 @@
-"""Measure on real test images whether it helped: reads data/real test, the training sets of the merged arm and all
-models, writes metrics/metrics.json and metrics/tables.
+"""Measure on real test images whether it helped: reads data/real test, the training sets of the merged arm, all models
+and their curves; writes metrics/metrics.json (the few numbers to compare runs by), metrics/details.json and
+metrics/tables.
 
 Alone: python stages/evaluate.py
 """
@@ -13,12 +14,14 @@ from typing import Any
 from diffaug.dataset.provenance import models_of
 from diffaug.dataset.records import ImageSet, read_set
 from diffaug.evaluation.arms import evaluate_classifiers, evaluate_detectors
-from diffaug.evaluation.tables import METRICS_FILE, TABLES, write_training
+from diffaug.evaluation.tables import DETAILS_FILE, METRICS_FILE, TABLES, write_training
+from diffaug.evaluation.verdicts import summary
 from diffaug.hub.licence import licence_warning
 from diffaug.params import Params
 from diffaug.runtime.device import choose_device
 from diffaug.runtime.files import atomic_path
 from diffaug.stage import run_stage
+from diffaug.training.history import CURVES
 from diffaug.training.treatment import treatment_of
 
 TASKS = {"cls": evaluate_classifiers, "det": evaluate_detectors}
@@ -26,7 +29,7 @@ TASKS = {"cls": evaluate_classifiers, "det": evaluate_detectors}
 
 def evaluate(params: Params, work: Path) -> Mapping[str, float]:
     """Predict with every model of both arms, score, compare."""
-    metrics: dict[str, Any] = {
+    details: dict[str, Any] = {
         "confidence": params.evaluate.confidence,
         "seeds": len(params.seeds),
         "ratio": params.merge.ratio,
@@ -41,19 +44,24 @@ def evaluate(params: Params, work: Path) -> Mapping[str, float]:
         if not len(test):
             continue
         treatment = treatment_of(merged)
-        metrics["recipe"][task], metrics["added"][task] = treatment.recipe, treatment.added
-        metrics["test_images"][task] = len(test)
+        details["recipe"][task], details["added"][task] = treatment.recipe, treatment.added
+        details["test_images"][task] = len(test)
         found, robustness = run(test, params.evaluate, params.seeds, choose_device())
         if robustness:
-            metrics["robustness"][task] = asdict(robustness)
-        metrics["real"][task], metrics[task], metrics["delta"][task] = found.real, found.merged, found.delta
-        write_training(task, Path("models") / task, params.seeds)
+            details["robustness"][task] = asdict(robustness)
+        details["real"][task], details[task], details["delta"][task] = found.real, found.merged, found.delta
+        write_training(task, CURVES / task, params.seeds)
         warnings |= _licence_warnings(merged)
+    if len(params.seeds) == 1:
+        warnings.add(
+            "one seed per arm decides nothing: it shows how the pipeline works; a verdict needs two seeds or more"
+        )
     if warnings:
-        metrics["notes"] = sorted(warnings)
-    with atomic_path(METRICS_FILE) as temporary:
-        temporary.write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
-    return {"images": sum(metrics["test_images"].values())}
+        details["notes"] = sorted(warnings)
+    for path, content in ((METRICS_FILE, summary(details)), (DETAILS_FILE, details)):
+        with atomic_path(path) as temporary:
+            temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    return {"images": sum(details["test_images"].values())}
 
 
 def _licence_warnings(merged: ImageSet) -> set[str]:

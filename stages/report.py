@@ -1,4 +1,4 @@
-"""Make the verdict readable: reads metrics/metrics.json, metrics/tables and, only for their images, the image sets;
+"""Make the verdict readable: reads metrics/details.json, metrics/tables and, only for their images, the image sets;
 writes metrics/report.html, metrics/plots and metrics/cards. It measures nothing.
 
 Alone: python stages/report.py
@@ -13,7 +13,7 @@ from diffaug.params import Params
 from diffaug.report.cards import write_cards
 from diffaug.report.page import PAGE, write_page
 from diffaug.report.task import PLOTS, Seen, build_task_report
-from diffaug.report.verdict import read_metrics
+from diffaug.report.verdict import read_details
 from diffaug.stage import run_stage
 
 CARDS = Path("metrics/cards")
@@ -21,7 +21,7 @@ CARDS = Path("metrics/cards")
 
 def report(params: Params, work: Path) -> Mapping[str, float]:
     """Make the sheets of both tasks, then the page and the cards."""
-    metrics = read_metrics()
+    details = read_details()
     PLOTS.mkdir(parents=True, exist_ok=True)
     for stale in PLOTS.iterdir():
         stale.unlink()
@@ -30,12 +30,12 @@ def report(params: Params, work: Path) -> Mapping[str, float]:
         task: build_task_report(
             task, params.report, Seen(sizes[task], params.evaluate.robustness, params.evaluate.seed)
         )
-        for task in metrics["test_images"]
+        for task in details["test_images"]
     }
     generators = _generators(list(reports))
     for task, one in reports.items():
-        write_cards(CARDS, task, metrics, getattr(params.download, task).source, one.names, generators)
-    write_page(PAGE, metrics, reports, generators, Path("params.yaml").read_text(encoding="utf-8"))
+        write_cards(CARDS, task, details, getattr(params.download, task).source, one.names, generators)
+    write_page(PAGE, details, reports, generators, Path("params.yaml").read_text(encoding="utf-8"))
     return {"pictures": sum(len(one.sheets) for one in reports.values())}
 
 

@@ -1,44 +1,45 @@
-"""Train one ResNet classifier: reads data/ARM/cls/{train,val}, writes models/cls/ARM-SEED.
+"""Train one ResNet classifier: reads data/ARM/cls/{train,val}, writes models/cls/ARM-SEED and the curve
+metrics/curves/cls/ARM-SEED.csv.
 
 Alone: python stages/train_cls.py ARM SEED (ARM: real or merged)
 """
 
 import sys
-from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from diffaug.classifier.network import save_classifier
-from diffaug.classifier.predicting import to_tensors
-from diffaug.classifier.training import train_classifier
-from diffaug.dataset.records import read_set
 from diffaug.params import Params
-from diffaug.runtime.device import choose_device
+from diffaug.runtime.processes import is_child
 from diffaug.stage import run_stage
-from diffaug.training.history import write_history
-from diffaug.training.order import endless
-from diffaug.training.treatment import treatment_of, weights
+from diffaug.training.finished import Training
+from diffaug.training.siblings import obtain, tell_steps, train_as_child
 
 
-def train_cls(arm: str, seed: int, params: Params, work: Path) -> Mapping[str, float]:
-    """Train for the same number of steps in both arms. Without data the model's folder stays empty."""
-    folder = Path(f"models/cls/{arm}-{seed}")
-    images, val_images = (read_set(Path(f"data/{arm}/cls/{split}")) for split in ("train", "val"))
-    if not len(images):
-        folder.mkdir(parents=True, exist_ok=True)
-        return {"steps": 0}
-    names, treatment = images.names, treatment_of(images)
+def train_cls(training: Training, params: Params, folder: Path, model: Path) -> int:
+    """Train for the same number of steps in both arms; the finished model goes into the folder `model`."""
+    # Imported here, since a stage that takes a finished model needs none of it.
+    from diffaug.classifier.network import save_classifier
+    from diffaug.classifier.predicting import to_tensors
+    from diffaug.classifier.training import train_classifier
+    from diffaug.dataset.records import read_set
+    from diffaug.runtime.device import choose_device
+    from diffaug.training.order import endless
+    from diffaug.training.run import Run
+    from diffaug.training.treatment import treatment_of, weights
+
+    images, val_images = (read_set(training.data(split)) for split in ("train", "val"))
+    treatment = treatment_of(images)
     train, val = (to_tensors(one, params.train_cls.image_size, choose_device()) for one in (images, val_images))
-    label = f"train_cls: {arm}, seed {seed}"
-    indices = endless(len(images), seed, weights(images.records, treatment))
-    trained = train_classifier(train, val, len(names), params.train_cls, seed, label, indices, treatment.classic)
-    save_classifier(folder, trained.model, params.train_cls, names)
-    write_history(folder, trained.history)
-    return {"steps": params.train_cls.steps}
+    order = partial(endless, len(images), training.seed, weights(images.records, treatment))
+    run = Run(training.stage, training.seed, lambda start: order(start=start), folder, tell_steps)
+    trained = train_classifier(train, val, len(images.names), params.train_cls, run, treatment.classic)
+    save_classifier(model, trained.model, params.train_cls, images.names)
+    return params.train_cls.steps
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3 or sys.argv[1] not in ("real", "merged") or not sys.argv[2].isdigit():
-        sys.exit("usage: python stages/train_cls.py real|merged SEED")
-    name = f"train_cls-{sys.argv[1]}-{sys.argv[2]}"
-    run_stage(name, partial(train_cls, sys.argv[1], int(sys.argv[2])))
+    training = Training.of("cls", sys.argv)
+    if is_child():
+        train_as_child(training, train_cls)
+    else:
+        run_stage(training.name, partial(obtain, training))

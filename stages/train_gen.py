@@ -8,15 +8,11 @@ import hashlib
 import json
 import shutil
 from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
 
-import diffusers
-import numpy as np
-import torch
-import transformers
-
 from diffaug.dataset.records import read_set
-from diffaug.diffusion.opening import open_pipeline, resolve_dtype
+from diffaug.diffusion.opening import open_pipeline, training_dtype
 from diffaug.generator_training.captioned import Captioned, captioned
 from diffaug.generator_training.lora import train_lora
 from diffaug.generator_training.save import save_lora, save_nothing, save_pipeline
@@ -51,12 +47,8 @@ def train_gen(params: Params, work: Path) -> Mapping[str, float]:
         base = settings.lora.model
         located = locate_pipeline(base, "train_gen.lora.model")
         run = work / _key(data, settings, device.type, located.sha256)
-        # float16 would need a loss scaler: bfloat16 if the device supports it, otherwise float32
-        dtype = resolve_dtype("auto", device)
-        dtype = dtype if dtype is torch.bfloat16 else torch.float32
-        weights, losses = train_lora(
-            open_pipeline(base, located, "train_gen.lora.model", dtype), data, settings, run, device
-        )
+        pipeline = open_pipeline(base, located, "train_gen.lora.model", training_dtype(device))
+        weights, losses = train_lora(pipeline, data, settings, run, device)
         save_lora(weights, losses, base, settings.context, MODEL)
     for stale in set(work.iterdir()) - {run}:
         shutil.rmtree(stale)
@@ -66,11 +58,11 @@ def train_gen(params: Params, work: Path) -> Mapping[str, float]:
 def _key(data: Captioned, settings: TrainGenParams, device: str, base: str) -> str:
     """The name of the checkpoints: a hash of all they depend on, including code, so that a run never uses another's."""
     unused = {"scratch", "lora"} - {settings.method}
-    content = hashlib.sha256(np.ascontiguousarray(data.images).tobytes())
+    content = hashlib.sha256(data.images.contiguous().numpy().tobytes())
     content.update(
         json.dumps([data.captions, data.labels.tolist(), settings.model_dump(exclude=unused), base]).encode()
     )
-    content.update(json.dumps([device, torch.__version__, diffusers.__version__, transformers.__version__]).encode())
+    content.update(json.dumps([device, *map(version, ("torch", "diffusers", "transformers"))]).encode())
     content.update(code.fingerprint(f"diffaug.generator_training.{settings.method}", "diffaug.runtime.device").encode())
     return content.hexdigest()[:16]
 

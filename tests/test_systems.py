@@ -107,7 +107,9 @@ def test_an_environment_that_cannot_be_made_is_one_line(run: ModuleType, monkeyp
 def test_an_unknown_command_names_those_there_are() -> None:
     done = subprocess.run([sys.executable, str(ROOT / "run.py"), "fly"], capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert done.stderr.startswith("run.py: found 'fly'; allowed are repro, study, test, test-quick, lint, setup")
+    assert done.stderr.startswith(
+        "run.py: found 'fly'; allowed are repro, preset, study, test, test-quick, lint, setup"
+    )
 
 
 def test_help_is_no_error() -> None:

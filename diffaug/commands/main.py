@@ -11,6 +11,7 @@ from diffaug.runtime.errors import UserError
 
 _EXAMPLES = """examples:
   diffaug check                                  check params.yaml, and the folders it names
+  diffaug preset quick                           run presets/quick.yaml in a folder of its own
   diffaug use presets/bccd.yaml seeds=[0]        put a preset, and your own values, into params.yaml
   diffaug sheet strength=0.3,0.6,0.9 guidance_scale=1,3 --mode img2img
   diffaug regenerate img2img-000012              make a single image again
@@ -44,9 +45,9 @@ def _run(arguments: argparse.Namespace) -> None:
 
             check(load_params())
         case "verdict":
-            from diffaug.report.verdict import read_metrics, verdict_table
+            from diffaug.report.verdict import read_details, verdict_table
 
-            print(verdict_table(read_metrics()))
+            print(verdict_table(read_details()))
         case "export":
             from diffaug.commands.export import export_set
 
@@ -56,6 +57,10 @@ def _run(arguments: argparse.Namespace) -> None:
 
             changed = use_preset(arguments.preset, arguments.assignments)
             print(f"params.yaml: {len(changed)} changes: {', '.join(changed)}")
+        case "preset":
+            from diffaug.commands.preset import run_preset
+
+            print(run_preset(arguments.preset))
         case "study":
             from diffaug.commands.study import study
 
@@ -84,6 +89,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"diffaug {version('diffaug')}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("check", help="check params.yaml, and the folders it names, before any work")
+    preset = commands.add_parser(
+        "preset", help="run the pipeline with a preset, apart from params.yaml and its results"
+    )
+    preset.add_argument("preset", help="the name of a file in presets/, such as quick, or a path")
     commands.add_parser("verdict", help="print the verdict's table again")
     commands.add_parser("study", help="run every recipe and ratio of params.yaml as an experiment, and compare them")
     _add_export(commands)

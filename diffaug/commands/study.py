@@ -12,7 +12,7 @@ import yaml
 from pydantic import ValidationError
 
 from diffaug.evaluation.metrics import TASKS
-from diffaug.evaluation.tables import METRICS_FILE
+from diffaug.evaluation.tables import DETAILS_FILE
 from diffaug.params import Params
 from diffaug.params.messages import one_line
 from diffaug.report.study import Run, study_rows, study_table, worth, write_study
@@ -80,7 +80,7 @@ def run_study(runs: Sequence[Run], params: Params) -> list[tuple[Run, dict[str, 
                 )
             found = _metrics(run)
         if found is None:
-            raise UserError(f"study: {experiment(run)} wrote no {METRICS_FILE}; run `dvc exp show` to see why")
+            raise UserError(f"study: {experiment(run)} wrote no {DETAILS_FILE}; run `dvc exp show` to see why")
         results.append((run, found))
     return results
 
@@ -99,7 +99,10 @@ def _refuse_changes() -> None:
             "`dvc repro`, then `git commit -a`"
         )
     if not _git("ls-files", "dvc.lock"):
-        raise UserError("study: dvc.lock is not committed; run `dvc repro`, then commit it and metrics/metrics.json")
+        raise UserError(
+            "study: dvc.lock is not committed; run `dvc repro`, then commit it, metrics/metrics.json and "
+            "metrics/details.json"
+        )
 
 
 def _metrics(run: Run) -> dict[str, Any] | None:
@@ -109,7 +112,7 @@ def _metrics(run: Run) -> dict[str, Any] | None:
         # refs/exps/FIRST 2 DIGITS/THE OTHER 38/NAME, of the commit on which it is based
         parts = line.split("/")
         if len(parts) == 5 and parts[4] == experiment(run) and _same_pipeline(parts[2] + parts[3]):
-            return json.loads(_git("show", f"{line}:{METRICS_FILE.as_posix()}"))
+            return json.loads(_git("show", f"{line}:{DETAILS_FILE.as_posix()}"))
     return None
 
 

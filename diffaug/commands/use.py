@@ -1,6 +1,8 @@
 """Presets: values for a certain case, put into params.yaml, whose comments are kept."""
 
 import io
+from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +19,27 @@ from diffaug.runtime.files import atomic_path
 def use_preset(preset: Path, assignments: list[str], params: Path = Path("params.yaml")) -> list[str]:
     """Put the preset, then the `KEY=VALUE` assignments, into params.yaml, and return the changed keys.
 
-    A mapping with another `source` replaces the old one; others are merged key by key. The file is not changed if the
-    result is not a valid params.yaml. Raises UserError.
+    The file is not changed if the result is not a valid params.yaml. Raises UserError.
+    """
+    text, changed = lay_over(params, preset, assignments)
+    with atomic_path(params) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    return changed
+
+
+def lay_over(
+    params: Path, preset: Path, assignments: list[str], edit: Callable[[Any], object] = lambda content: None
+) -> tuple[str, list[str]]:
+    """The text of params.yaml with the preset, then the assignments, and the changed keys; comments are kept.
+
+    A mapping with another `source` replaces the old one; others are merged key by key. edit: changes the content in
+    place before it is checked. Raises UserError if the result is not a valid params.yaml.
     """
     base, over = _read(params), _read(preset)
     changed = _put(base, over, "")
     for assignment in assignments:
         changed += _put(base, _assigned(assignment), "")
+    edit(base)
     text = io.StringIO()
     _yaml().dump(base, text)
     checked = params.with_name(f".{params.name}.new")
@@ -34,9 +50,7 @@ def use_preset(preset: Path, assignments: list[str], params: Path = Path("params
         raise UserError(str(error).replace(str(checked), f"{params} with {preset}")) from None
     finally:
         checked.unlink()
-    with atomic_path(params) as temporary:
-        temporary.write_text(text.getvalue(), encoding="utf-8")
-    return changed
+    return text.getvalue(), changed
 
 
 def _yaml() -> YAML:
@@ -45,12 +59,19 @@ def _yaml() -> YAML:
     yaml.width = 4096
     yaml.indent(mapping=2, sequence=4, offset=2)
     yaml.representer.add_representer(type(None), _represent_null)
+    yaml.representer.add_representer(float, _represent_float)
     return yaml
 
 
 def _represent_null(representer: Any, _: None) -> Any:
     """Write the word null; the library would write nothing."""
     return representer.represent_scalar("tag:yaml.org,2002:null", "null")
+
+
+def _represent_float(representer: Any, value: float) -> Any:
+    """Write all digits: YAML reads 1e-05, as the library would write it, as text."""
+    digits = format(Decimal(repr(value)), "f")
+    return representer.represent_scalar("tag:yaml.org,2002:float", digits if "." in digits else f"{digits}.0")
 
 
 def _read(path: Path) -> Any:

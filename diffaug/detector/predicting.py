@@ -23,6 +23,9 @@ from diffaug.dataset.codec import to_rgb_array
 from diffaug.dataset.records import Record
 
 MIN_CONFIDENCE = 0.001
+# Ultralytics silently drops the boxes of a batch that takes longer than 2 s plus 0.05 s per image; such a batch stays
+# far below this limit.
+_BATCH = 16
 
 
 def load_detector(folder: Path) -> tuple[Model, dict[str, Any]]:
@@ -40,12 +43,30 @@ def load_detector(folder: Path) -> tuple[Model, dict[str, Any]]:
 
 def detect(yolo: Model, records: Sequence[Record], image_size: int, device: torch.device) -> list[Detections]:
     """Every image's detections down to a confidence of 0.001, at most 100 per image, in pixels of the image."""
-    bar = tqdm(records, desc="detecting", unit="image", mininterval=1.0, leave=False)
-    return [detect_batch(yolo, [to_rgb_array(record.open())], image_size, device)[0] for record in bar]
+    found: list[Detections] = []
+    with tqdm(total=len(records), desc="detecting", unit="image", mininterval=1.0, leave=False) as bar:
+        for start in range(0, len(records), _BATCH):
+            some = [to_rgb_array(record.open()) for record in records[start : start + _BATCH]]
+            found += detect_arrays(yolo, some, image_size, device)
+            bar.update(len(some))
+    return found
 
 
-def detect_batch(yolo: Model, images: Sequence[np.ndarray], image_size: int, device: torch.device) -> list[Detections]:
-    """The same for RGB pixels, uint8 (H, W, 3), all of one size, in one batch."""
+def detect_arrays(yolo: Model, images: Sequence[np.ndarray], image_size: int, device: torch.device) -> list[Detections]:
+    """The same for RGB pixels, uint8 (H, W, 3) each. A batch holds images of one size only: Ultralytics would pad
+    others to a square, and find other objects than in each image alone."""
+    by_size: dict[tuple[int, ...], list[int]] = {}
+    for place, image in enumerate(images):
+        by_size.setdefault(image.shape, []).append(place)
+    found: dict[int, Detections] = {}
+    for places in by_size.values():
+        for start in range(0, len(places), _BATCH):
+            batch = places[start : start + _BATCH]
+            found |= zip(batch, _detect_batch(yolo, [images[place] for place in batch], image_size, device))
+    return [found[place] for place in range(len(images))]
+
+
+def _detect_batch(yolo: Model, images: Sequence[np.ndarray], image_size: int, device: torch.device) -> list[Detections]:
     found = yolo.predict(
         [_bgr(one) for one in images],
         imgsz=image_size,

@@ -5,7 +5,8 @@ import os
 import shutil
 from pathlib import Path
 
-_HOME = (Path(os.environ.get("DIFFAUG_WORK", ".work")) / "ultralytics").resolve()
+# One of several trainings side by side has its own, in its folder: Ultralytics writes its settings there.
+_HOME = (Path(os.environ.get("DIFFAUG_TRAINING") or os.environ.get("DIFFAUG_WORK", ".work")) / "ultralytics").resolve()
 _HOME.mkdir(parents=True, exist_ok=True)
 os.environ["YOLO_CONFIG_DIR"] = str(_HOME)
 os.environ["YOLO_OFFLINE"] = "true"

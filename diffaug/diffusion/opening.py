@@ -62,6 +62,12 @@ class Model:
         """The usual name of the model, without its LoRAs."""
         return self.located.name
 
+    @property
+    def size(self) -> int:
+        """The bytes of all weights in memory."""
+        networks = [one for one in self.pipeline.components.values() if isinstance(one, torch.nn.Module)]
+        return sum(one.numel() * one.element_size() for network in networks for one in network.parameters())
+
 
 def open_model(params: GenerateParams, device: torch.device) -> Model:
     """The model of the params on the device. Raises UserError if it is missing, incomplete, pickled, or unsuitable."""
@@ -127,6 +133,13 @@ def resolve_dtype(name: str, device: torch.device) -> torch.dtype:
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
     return torch.float16 if device.type == "mps" else torch.float32
+
+
+def training_dtype(device: torch.device) -> torch.dtype:
+    """The data type of a model that is fine-tuned: bfloat16 if the device supports it, otherwise float32; float16 would
+    need a loss scaler."""
+    dtype = resolve_dtype("auto", device)
+    return dtype if dtype is torch.bfloat16 else torch.float32
 
 
 def load_loras(pipeline: Any, adapters: Sequence[Adapter]) -> list[str]:

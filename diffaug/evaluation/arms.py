@@ -49,7 +49,7 @@ def evaluate_classifiers(test: ImageSet, params: EvaluateParams, seeds: Sequence
         for arm in ARMS
     }
     return _compared(
-        "cls", test, measured, params, seeds, lambda trial: classify_corrupted(networks, trial, size, device)
+        "cls", test, measured, params, seeds, lambda trial: classify_corrupted(networks, runs, trial, size, device)
     )
 
 
@@ -73,7 +73,7 @@ def evaluate_detectors(test: ImageSet, params: EvaluateParams, seeds: Sequence[i
     }
     return _compared(
         *("det", test, measured, params, seeds),
-        lambda trial: detect_corrupted(networks, trial, classes, size, device),
+        lambda trial: detect_corrupted(networks, runs, trial, size, device),
     )
 
 
@@ -97,9 +97,10 @@ def _compared(
     comparison = compare(measured, params.confidence)
     if params.robustness is None:
         return comparison, None
-    records = choose_images(test.records, params.robustness, params.seed)
-    weights = image_weights(len(records), params.resamples, params.seed)
-    trial = Trial(records, list_conditions(params.robustness), weights, params.seed)
+    places = choose_images(len(test), params.robustness, params.seed)
+    weights = image_weights(len(places), params.resamples, params.seed)
+    records = [test.records[place] for place in places]
+    trial = Trial(places, records, list_conditions(params.robustness), weights, params.seed)
     runs = run(trial)
     write_curves(task, runs, trial.conditions, params.confidence)
     robustness = summarize(runs, trial, params.confidence)

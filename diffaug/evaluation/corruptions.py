@@ -34,12 +34,11 @@ def list_conditions(params: RobustnessParams) -> list[Condition]:
     ]
 
 
-def choose_images(records: Sequence[Record], params: RobustnessParams, seed: int) -> list[Record]:
-    """At most `images` of the test images, chosen at random, in their order."""
-    if len(records) <= params.images:
-        return list(records)
-    chosen = np.random.default_rng(seed).choice(len(records), params.images, replace=False)
-    return [records[index] for index in sorted(chosen)]
+def choose_images(count: int, params: RobustnessParams, seed: int) -> list[int]:
+    """The places of at most `images` of the test images, chosen at random, in their order."""
+    if count <= params.images:
+        return list(range(count))
+    return sorted(np.random.default_rng(seed).choice(count, params.images, replace=False).tolist())
 
 
 def corrupted_versions(

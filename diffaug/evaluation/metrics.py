@@ -9,7 +9,7 @@ CORRUPTED = "corrupted_"  # prefix of the names of metrics on corrupted images
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric in 0-1 of one task ("cls" or "det"), by its name in metrics.json.
+    """A metric in 0-1 of one task ("cls" or "det"), by its name in details.json.
 
     title: in the verdict; a metric without a title has no line there; short: in wide tables; headline: the main metric
     of the task; corrupted: whether it is computed on corrupted images too.
@@ -45,7 +45,7 @@ METRICS = (
 class Task:
     """What the tables and the report need to know about a task.
 
-    val: the column of history.csv by which the checkpoint is chosen, and its title; per_class: the table of single
+    val: the column of a training curve by which the checkpoint is chosen, and its title; per_class: the table of single
     classes; hub: the task's name on the Hugging Face hub; library: of its models.
     """
 

@@ -17,7 +17,7 @@ from diffaug.classifier.predicting import predict_logits
 from diffaug.dataset.codec import to_rgb_array
 from diffaug.dataset.records import Record
 from diffaug.detector.detections import Detections
-from diffaug.detector.predicting import detect_batch
+from diffaug.detector.predicting import detect_arrays
 from diffaug.evaluation.classification import ClsPredictions, resample_classification, score_classification
 from diffaug.evaluation.comparison import Comparison, Measured, compare, level
 from diffaug.evaluation.corruptions import Condition, as_seen, corrupted_versions
@@ -26,10 +26,7 @@ from diffaug.evaluation.metrics import ALL, ARMS, CLEAN, CORRUPTED, corruptible
 from diffaug.evaluation.tables import ROBUSTNESS, TABLES
 from diffaug.runtime.tables import write_table
 
-_CLS_BATCH = 256  # corrupted versions of images per batch of a classifier
-# Ultralytics silently drops the boxes of a batch that takes longer than 2 s plus 0.05 s per image; a small batch stays
-# far below this limit.
-_DET_BATCH = 8
+_AT_ONCE = 256  # corrupted versions of images in memory
 
 Models = Mapping[str, Sequence[Any]]  # by arm, the networks of all seeds
 Runs = Mapping[str, Sequence[Sequence[Measured]]]  # by arm, for every seed and condition
@@ -37,42 +34,56 @@ Runs = Mapping[str, Sequence[Sequence[Measured]]]  # by arm, for every seed and 
 
 @dataclass(frozen=True)
 class Trial:
-    """The test images, the conditions, and weights (R, N): how often each resample drew each image."""
+    """The images and their places in the test set, the conditions, of which the first is the unchanged one, and weights
+    (R, N): how often each resample drew each image."""
 
+    places: Sequence[int]
     records: Sequence[Record]
     conditions: Sequence[Condition]
     weights: np.ndarray
     seed: int
 
+    @property
+    def corruptions(self) -> Sequence[Condition]:
+        """All conditions but the unchanged one, whose predictions are known already."""
+        return self.conditions[1:]
 
-def classify_corrupted(models: Models, trial: Trial, image_size: int, device: torch.device) -> Runs:
-    """Accuracy and calibration error of every classifier under every condition."""
+
+def classify_corrupted(
+    models: Models, clean: Mapping[str, Sequence[ClsPredictions]], trial: Trial, image_size: int, device: torch.device
+) -> Runs:
+    """Accuracy and calibration error of every classifier under every condition; `clean`: its predictions on the whole
+    unchanged test set."""
     labels = torch.tensor([record.label for record in trial.records])
     found: dict[str, list[list[torch.Tensor]]] = {arm: [[] for _ in networks] for arm, networks in models.items()}
-    for some in _chunks(trial.records, max(1, _CLS_BATCH // len(trial.conditions))):
+    for some in _chunks(trial, "corrupted images"):
         versions = [one for record in some for one in _versions(record, to_rgb_array(record.open(), image_size), trial)]
         pixels = torch.from_numpy(np.stack(versions)).permute(0, 3, 1, 2).contiguous().to(device)
         for arm, networks in models.items():
             for place, network in enumerate(networks):
                 probabilities = predict_logits(network, pixels).softmax(dim=1).cpu()
-                found[arm][place].append(probabilities.reshape(len(some), len(trial.conditions), -1))
+                found[arm][place].append(probabilities.reshape(len(some), len(trial.corruptions), -1))
     return {
         arm: [
-            [_classified(ClsPredictions(one, labels), trial.weights) for one in torch.cat(chunks).unbind(dim=1)]
-            for chunks in of_seeds
+            [
+                _classified(ClsPredictions(one, labels), trial.weights)
+                for one in (of_seed.probabilities[list(trial.places)], *torch.cat(chunks).unbind(dim=1))
+            ]
+            for of_seed, chunks in zip(clean[arm], of_seeds)
         ]
         for arm, of_seeds in found.items()
     }
 
 
 def _versions(record: Record, pixels: np.ndarray, trial: Trial) -> list[np.ndarray]:
-    return corrupted_versions(record, pixels, trial.conditions, trial.seed)
+    return corrupted_versions(record, pixels, trial.corruptions, trial.seed)
 
 
-def _chunks(records: Sequence[Record], size: int) -> Iterator[Sequence[Record]]:
-    with tqdm(total=len(records), desc="corrupted images", unit="image", mininterval=1.0, leave=False) as bar:
-        for start in range(0, len(records), size):
-            some = records[start : start + size]
+def _chunks(trial: Trial, label: str) -> Iterator[Sequence[Record]]:
+    size = max(1, _AT_ONCE // len(trial.corruptions))
+    with tqdm(total=len(trial.records), desc=label, unit="image", mininterval=1.0, leave=False) as bar:
+        for start in range(0, len(trial.records), size):
+            some = trial.records[start : start + size]
             yield some
             bar.update(len(some))
 
@@ -86,23 +97,33 @@ def _kept(task: str, points: Mapping[str, float], resampled: Mapping[str, np.nda
     return Measured({name: points[name] for name in names}, {name: resampled[name] for name in names})
 
 
-def detect_corrupted(models: Models, trial: Trial, classes: int, image_size: int, device: torch.device) -> Runs:
-    """mAP50-95 of every detector under every condition."""
+def detect_corrupted(
+    models: Models, clean: Mapping[str, Sequence[DetPredictions]], trial: Trial, image_size: int, device: torch.device
+) -> Runs:
+    """mAP50-95 of every detector under every condition; `clean`: its detections on the whole unchanged test set."""
     found: dict[str, list[list[list[Detections]]]] = {arm: [[] for _ in networks] for arm, networks in models.items()}
-    for record in tqdm(trial.records, desc="corrupted scenes", unit="image", mininterval=1.0, leave=False):
-        pixels = to_rgb_array(record.open())
-        seen_as = as_seen(pixels, image_size)
-        scale = np.tile(np.divide(pixels.shape[1::-1], seen_as.shape[1::-1]), 2).astype(np.float32)
-        versions = _versions(record, seen_as, trial)
-        parts = [versions[start : start + _DET_BATCH] for start in range(0, len(versions), _DET_BATCH)]
+    for some in _chunks(trial, "corrupted scenes"):
+        versions: list[np.ndarray] = []
+        scales: list[np.ndarray] = []
+        for record in some:
+            pixels = to_rgb_array(record.open())
+            seen_as = as_seen(pixels, image_size)
+            scale = np.tile(np.divide(pixels.shape[1::-1], seen_as.shape[1::-1]), 2).astype(np.float32)
+            versions += _versions(record, seen_as, trial)
+            scales += [scale] * len(trial.corruptions)
+        count = len(trial.corruptions)
         for arm, networks in models.items():
             for place, network in enumerate(networks):
-                seen = [one for part in parts for one in detect_batch(network, part, image_size, device)]
-                found[arm][place].append([Detections(one.boxes * scale, one.scores, one.labels) for one in seen])
+                seen = detect_arrays(network, versions, image_size, device)
+                whole = [Detections(one.boxes * scale, one.scores, one.labels) for one, scale in zip(seen, scales)]
+                found[arm][place] += [whole[start : start + count] for start in range(0, len(whole), count)]
     return {
         arm: [
-            [_detected(DetPredictions(one, trial.records, classes), trial.weights) for one in zip(*of_images)]
-            for of_images in of_seeds
+            [
+                _detected(DetPredictions(one, trial.records, of_seed.classes), trial.weights)
+                for one in ([of_seed.detections[place] for place in trial.places], *zip(*of_images))
+            ]
+            for of_seed, of_images in zip(clean[arm], of_seeds)
         ]
         for arm, of_seeds in found.items()
     }

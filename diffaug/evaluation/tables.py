@@ -14,7 +14,8 @@ from diffaug.evaluation.metrics import ARMS, TASKS
 from diffaug.evaluation.statistics import changed_sides
 from diffaug.runtime.tables import read_table, write_table
 
-METRICS_FILE, TABLES = Path("metrics/metrics.json"), Path("metrics/tables")
+METRICS_FILE, DETAILS_FILE = Path("metrics/metrics.json"), Path("metrics/details.json")
+TABLES = Path("metrics/tables")
 CHANGED, RELIABILITY, CONFUSION = "cls_changed_images.csv", "cls_reliability.csv", "cls_confusion_{arm}.csv"
 TRAINING, SEEDS, ROBUSTNESS = "{task}_training.csv", "{task}_seeds.csv", "{task}_robustness.csv"
 
@@ -71,13 +72,14 @@ def write_seeds(task: str, measured: Mapping[str, Sequence[Measured]], seeds: Se
     write_table(TABLES / SEEDS.format(task=task), ["arm", "seed", *names], rows)
 
 
-def write_training(task: str, models: Path, seeds: Sequence[int]) -> None:
-    """Write step, real, merged: the metric that chooses the checkpoint, from every history.csv, averaged over seeds."""
+def write_training(task: str, curves_of: Path, seeds: Sequence[int]) -> None:
+    """Write step, real, merged: the metric that chooses the checkpoint, from the curve of every model in the folder,
+    averaged over seeds."""
     curves: dict[str, list[list[float]]] = {arm: [] for arm in ARMS}
     steps: list[int] = []
     for arm in ARMS:
         for seed in seeds:
-            rows = read_table(models / f"{arm}-{seed}" / "history.csv")
+            rows = read_table(curves_of / f"{arm}-{seed}.csv")
             steps = [int(row["step"]) for row in rows]
             curves[arm].append([float(row[TASKS[task].val]) for row in rows])
     means = [[sum(values) / len(values) for values in zip(*curves[arm])] for arm in ARMS]

@@ -5,13 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
+from diffaug.runtime.checkpoint import load_checkpoint, save_checkpoint
 from diffaug.runtime.errors import UserError
-from diffaug.runtime.files import atomic_path
 
 Loss = Callable[[torch.Generator], Tensor]
 
@@ -38,7 +37,8 @@ def fit(
     """
     optimizer = torch.optim.AdamW(network.parameters(), lr=learning_rate, weight_decay=0.01, fused=True)
     averaged = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(ema_decay))
-    losses = _restore(checkpoint, network, averaged, optimizer) if checkpoint.exists() else []
+    networks = {"network": network, "averaged": averaged}
+    losses: list[float] = load_checkpoint(checkpoint, networks, optimizer)[0]["losses"] if checkpoint.exists() else []
     generator = torch.Generator()
     network.train()
     with tqdm(total=steps, initial=len(losses), desc=f"train_gen: {name}", unit="step", mininterval=1.0) as bar:
@@ -63,7 +63,7 @@ def fit(
             losses.append(value.item())
             bar.update()
             if (step + 1) % checkpoint_every == 0 or step + 1 == steps:
-                _save(checkpoint, network, averaged, optimizer, losses)
+                save_checkpoint(checkpoint, networks, optimizer, {"losses": losses})
                 bar.set_postfix(loss=f"{sum(losses[-50:]) / len(losses[-50:]):.4f}", refresh=False)
     network.load_state_dict(averaged.module.state_dict())
     network.eval()
@@ -77,31 +77,3 @@ def schedule(step: int, steps: int) -> float:
         return (step + 1) / warmup
     progress = (step - warmup) / max(1, steps - warmup)
     return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress))
-
-
-def _save(
-    path: Path, network: nn.Module, averaged: nn.Module, optimizer: torch.optim.Optimizer, losses: list[float]
-) -> None:
-    tensors = {f"network.{key}": value for key, value in network.state_dict().items()}
-    tensors |= {f"averaged.{key}": value for key, value in averaged.state_dict().items()}
-    for number, state in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{number}.{key}": value for key, value in state.items()}
-    tensors["losses"] = torch.tensor(losses, dtype=torch.float64)
-    with atomic_path(path) as temporary:
-        save_file({key: value.contiguous().clone() for key, value in tensors.items()}, temporary)
-
-
-def _restore(path: Path, network: nn.Module, averaged: nn.Module, optimizer: torch.optim.Optimizer) -> list[float]:
-    tensors = load_file(path)
-    network.load_state_dict(_below(tensors, "network."))
-    averaged.load_state_dict(_below(tensors, "averaged."))
-    state: dict[int, dict[str, Tensor]] = {}
-    for key, value in _below(tensors, "optimizer.").items():
-        number, _, field = key.partition(".")
-        state.setdefault(int(number), {})[field] = value
-    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-    return tensors["losses"].tolist()
-
-
-def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}

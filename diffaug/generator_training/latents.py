@@ -1,10 +1,15 @@
 """Images as the input and the latents of a VAE."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKL
+from safetensors.torch import load_file, save_file
 from torch import Tensor
+
+from diffaug.runtime.files import atomic_path
 
 
 def to_model(images: Tensor, flip: Tensor | None = None) -> Tensor:
@@ -27,3 +32,14 @@ def encode_all(vae: AutoencoderKL, images: Tensor, batch_size: int = 256) -> tup
     """Mean and standard deviation of every image's latent, unscaled, (N, C, h, w) each."""
     parts = [vae.encode(to_model(batch.to(vae.device)).to(vae.dtype)).latent_dist for batch in images.split(batch_size)]
     return torch.cat([part.mean for part in parts]), torch.cat([part.std for part in parts])
+
+
+def kept(file: Path, encode: Callable[[], tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation from the file of an earlier start, which is written first if it is missing."""
+    if not file.exists():
+        mean, std = encode()
+        with atomic_path(file) as temporary:
+            save_file({"mean": mean.contiguous(), "std": std.contiguous()}, temporary)
+        return mean, std
+    found = load_file(file)
+    return found["mean"], found["std"]

@@ -21,7 +21,7 @@ from diffaug.diffusion.abilities import pipeline_for, refuse_long_prompts
 from diffaug.diffusion.opening import take_safety_checker
 from diffaug.generator_training.captioned import Captioned
 from diffaug.generator_training.fit import fit
-from diffaug.generator_training.latents import Latents, encode_all
+from diffaug.generator_training.latents import Latents, encode_all, kept
 from diffaug.params.train_gen import LoraParams, PriorParams, TrainGenParams
 from diffaug.runtime.errors import UserError
 from diffaug.runtime.files import atomic_path
@@ -47,11 +47,12 @@ def train_lora(
     refuse_long_prompts(pipeline, data.captions, "train_gen.caption")
     take_safety_checker(pipeline)
     pipeline.to(device)
-    parts = [(1.0, 0, encode_latents(pipeline, data, device))]
+    parts = [(1.0, 0, encode_latents(pipeline, data, device, work / "latents.safetensors"))]
     captions = [*data.captions]
     if lora.prior is not None:
         prior = draw_prior(pipeline, data, params, work / "prior")
-        parts.append((lora.prior.weight, len(captions), encode_latents(pipeline, prior, device)))
+        latents = encode_latents(pipeline, prior, device, work / "prior.safetensors")
+        parts.append((lora.prior.weight, len(captions), latents))
         captions += prior.captions
     pipeline.vae.to("cpu")  # it is no longer needed
     adapted = add_adapters(pipeline, lora, params.seed)
@@ -94,12 +95,12 @@ def add_adapters(pipeline: Any, lora: LoraParams, seed: int) -> dict[str, nn.Mod
     return networks
 
 
-def encode_latents(pipeline: Any, data: Captioned, device: torch.device) -> Latents:
-    """The images' posteriors, scaled as the U-Net expects them, float32."""
+def encode_latents(pipeline: Any, data: Captioned, device: torch.device, file: Path) -> Latents:
+    """The images' posteriors, scaled as the U-Net expects them, float32; kept in the file for a later start."""
     vae = pipeline.vae
     own = vae.dtype
     vae.to(torch.float32)  # SDXL's VAE overflows in half precision
-    mean, std = encode_all(vae, data.images, batch_size=8)
+    mean, std = (one.to(device) for one in kept(file, lambda: encode_all(vae, data.images, batch_size=8)))
     vae.to(own)
     shift, scale = getattr(vae.config, "shift_factor", None) or 0.0, vae.config.scaling_factor
     return Latents(((mean - shift) * scale).float(), (std * scale).float(), data.labels.to(device))

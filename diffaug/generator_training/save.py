@@ -1,10 +1,8 @@
 """Writes the output of train_gen: a diffusers folder, or LoRA weights with the name of their base model."""
 
 import json
-import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from diffusers import StableDiffusionPipeline
 from safetensors.torch import save_file
@@ -12,6 +10,7 @@ from torch import Tensor
 
 from diffaug.diffusion.opening import BASE_FILE, LEARNED_FILE, LORA_FILE
 from diffaug.params.base import ModelName
+from diffaug.runtime.files import replace_folder
 from diffaug.runtime.quiet import silence_libraries
 from diffaug.runtime.tables import write_table
 
@@ -34,7 +33,7 @@ def save_pipeline(
         _write_learned(place, classes, context)
         _write_losses(place, losses)
 
-    _replace(folder, write)
+    replace_folder(folder, write)
 
 
 def save_lora(
@@ -54,7 +53,7 @@ def save_lora(
         _write_learned(place, (), context)  # the base model knows more than these classes
         _write_losses(place, losses)
 
-    _replace(folder, write)
+    replace_folder(folder, write)
 
 
 def _write_learned(place: Path, classes: Sequence[str], context: float) -> None:
@@ -64,16 +63,7 @@ def _write_learned(place: Path, classes: Sequence[str], context: float) -> None:
 
 def save_nothing(folder: Path) -> None:
     """Make an empty `folder`: the generator is generate.model."""
-    _replace(folder, lambda place: None)
-
-
-def _replace(folder: Path, write: Callable[[Path], Any]) -> None:
-    temporary = folder.with_name(f".{folder.name}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    write(temporary)
-    shutil.rmtree(folder, ignore_errors=True)
-    temporary.replace(folder)
+    replace_folder(folder, lambda place: None)
 
 
 def _write_losses(folder: Path, losses: dict[str, list[float]]) -> None:

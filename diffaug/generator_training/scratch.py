@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from diffaug.diffusion.truncation import refuse_truncation
 from diffaug.generator_training.captioned import Captioned
 from diffaug.generator_training.fit import fit
-from diffaug.generator_training.latents import Latents, encode_all, to_model
+from diffaug.generator_training.latents import Latents, encode_all, kept, to_model
 from diffaug.generator_training.parts import (
     assemble,
     build_scheduler,
@@ -32,9 +32,10 @@ class Denoiser(nn.Module):
         self.text_encoder = text_encoder
         self.unet = unet
 
-    def forward(self, latents: Tensor, timesteps: Tensor, tokens: Tensor) -> Tensor:
-        """The noise in `latents` (B, C, h, w) at `timesteps` (B,), given caption `tokens` (B, T)."""
-        text = self.text_encoder(tokens).last_hidden_state
+    def forward(self, latents: Tensor, timesteps: Tensor, tokens: Tensor, captions: Tensor) -> Tensor:
+        """The noise in `latents` (B, C, h, w) at `timesteps` (B,), given the `tokens` (N, T) of the different captions
+        and the number of each image's caption, `captions` (B,): each caption is encoded once."""
+        text = self.text_encoder(tokens).last_hidden_state[captions]
         return self.unet(latents, timesteps, encoder_hidden_states=text).sample
 
 
@@ -57,7 +58,7 @@ def train_from_scratch(
 
     vae.to(device)
     curves = {"vae": _fit(vae, _vae_loss(vae, images, params), "vae", params, work)}
-    mean, std = encode_all(vae, images)
+    mean, std = (one.to(device) for one in kept(work / "latents.safetensors", lambda: encode_all(vae, images)))
     vae.register_to_config(scaling_factor=_scaling_factor(mean, std))
 
     tokens = tokenizer(
@@ -125,7 +126,7 @@ def _denoising_loss(
         alpha = signal[steps][:, None, None, None]
         noisy = alpha.sqrt() * clean + (1 - alpha).sqrt() * draws[1]
         labels = torch.where(dropped, unconditional, latents.labels[index])
-        predicted = denoiser(noisy, steps, tokens[labels])
+        predicted = denoiser(noisy, steps, tokens, labels)
         weight = snr[steps].clamp(max=5.0) / snr[steps]
         return (weight * F.mse_loss(predicted, draws[1], reduction="none").mean(dim=(1, 2, 3))).mean()
 

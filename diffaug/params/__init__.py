@@ -10,7 +10,7 @@ from typing import Annotated, Self
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
-from diffaug.params.base import GENERATOR, Section, Seed
+from diffaug.params.base import GENERATOR, Positive, Section, Seed
 from diffaug.params.download import DownloadParams, FewShot
 from diffaug.params.evaluate import EvaluateParams
 from diffaug.params.filter import FilterParams
@@ -26,6 +26,7 @@ from diffaug.runtime.errors import UserError
 
 class Params(Section):
     seeds: Annotated[list[Seed], Field(min_length=1)]
+    jobs: Positive | None
     download: DownloadParams
     train_gen: TrainGenParams
     generate: GenerateParams

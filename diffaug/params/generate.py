@@ -220,7 +220,7 @@ class DetGeneration(Section):
 
 class Launch(Section):
     engine: Literal["local", "ray"]
-    processes: Positive
+    processes: Positive | None
 
 
 class GenerateParams(Section):

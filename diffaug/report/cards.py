@@ -8,7 +8,7 @@ from huggingface_hub import DatasetCardData, EvalResult, ModelCardData
 
 from diffaug.evaluation.metrics import METRICS, TASKS
 from diffaug.evaluation.tables import SEEDS, TABLES
-from diffaug.report.verdict import corrupted_note, verdict_header, verdict_rows
+from diffaug.report.verdict import corrupted_note, seeds, verdict_header, verdict_rows
 from diffaug.runtime.files import atomic_path
 from diffaug.runtime.tables import read_table
 
@@ -16,7 +16,7 @@ from diffaug.runtime.tables import read_table
 def write_cards(
     folder: Path,
     task: str,
-    metrics: dict[str, Any],
+    details: dict[str, Any],
     source: str,
     names: Sequence[str],
     generators: Sequence[str],
@@ -28,8 +28,8 @@ def write_cards(
     """
     folder.mkdir(parents=True, exist_ok=True)
     texts = {
-        "model": _model_card(task, metrics, source, names),
-        "dataset": _dataset_card(task, metrics, source, names, generators),
+        "model": _model_card(task, details, source, names),
+        "dataset": _dataset_card(task, details, source, names, generators),
     }
     for kind, text in texts.items():
         with atomic_path(folder / f"{kind}-{task}.md") as temporary:
@@ -41,7 +41,7 @@ def _own(task: str) -> dict[str, str]:
     return next(row for row in read_table(TABLES / SEEDS.format(task=task)) if row["arm"] == "merged")
 
 
-def _model_card(task: str, metrics: dict[str, Any], source: str, names: Sequence[str]) -> str:
+def _model_card(task: str, details: dict[str, Any], source: str, names: Sequence[str]) -> str:
     own = _own(task)
     results = [
         EvalResult(
@@ -63,20 +63,20 @@ def _model_card(task: str, metrics: dict[str, Any], source: str, names: Sequence
         tags=["diffaug", "synthetic-data"],
         eval_results=results,
     )
-    rows = [row for (kind, _), row in verdict_rows(metrics).items() if kind == task]
+    rows = [row for (kind, _), row in verdict_rows(details).items() if kind == task]
     return _text(
         data,
-        f"A model trained by diffaug on real images ({source}) and {_added(task, metrics)}.",
+        f"A model trained by diffaug on real images ({source}) and {_added(task, details)}.",
         f"Classes: {', '.join(names)}.",
         f"The numbers in the head of this card are those of this one model (seed {own['seed']}); those below are means "
         "over all seeds.",
         "## Did they help?",
-        f"{metrics['test_images'][task]} real test images, {metrics['seeds']} seeds per arm, points of 100; real: the "
+        f"{details['test_images'][task]} real test images, {seeds(details)} per arm, points of 100; real: the "
         "same model without them. The interval is for other test images and other seeds, not for another draw of the "
         "synthetic images; p is corrected for all metrics of the run.",
-        _markdown([verdict_header(metrics), *rows]),
-        *corrupted_note(metrics, [task]),
-        *_notes(metrics),
+        _markdown([verdict_header(details), *rows]),
+        *corrupted_note(details, [task]),
+        *_notes(details),
         "## Limits",
         "The numbers are valid for test images like those, from the same source. No licence is stated here: see those "
         "of the real images, of the generator, and of the training library.",
@@ -84,12 +84,12 @@ def _model_card(task: str, metrics: dict[str, Any], source: str, names: Sequence
 
 
 def _dataset_card(
-    task: str, metrics: dict[str, Any], source: str, names: Sequence[str], generators: Sequence[str]
+    task: str, details: dict[str, Any], source: str, names: Sequence[str], generators: Sequence[str]
 ) -> str:
     data = DatasetCardData(
         task_categories=[TASKS[task].hub],
         tags=["diffaug", "synthetic"],
-        pretty_name=f"{source}, with {_added(task, metrics)}",
+        pretty_name=f"{source}, with {_added(task, details)}",
         configs=[
             {
                 "config_name": "default",
@@ -99,24 +99,24 @@ def _dataset_card(
     )
     return _text(
         data,
-        f"Real images ({source}) and {_added(task, metrics)}, merged by diffaug: `data/merged/{task}`. There is no "
+        f"Real images ({source}) and {_added(task, details)}, merged by diffaug: `data/merged/{task}`. There is no "
         "test split: test images are real, and are stored with the real images.",
         f"Classes: {', '.join(names)}.",
         "## Which rows are synthetic",
         "`origin` is real or synthetic. A synthetic row names the photograph it was made from (`source_id`), its mode, "
         "prompt, seed, all settings, and the model with revision and licence. Synthetic rows are only in train.",
         f"Models that drew images: {'; '.join(generators) or 'none'}.",
-        *_notes(metrics),
+        *_notes(details),
     )
 
 
-def _added(task: str, metrics: dict[str, Any]) -> str:
-    recipe = metrics["recipe"][task]
-    return f"{metrics['added'][task]} {'synthetic ones' if recipe == 'synthetic' else f'others ({recipe})'}"
+def _added(task: str, details: dict[str, Any]) -> str:
+    recipe = details["recipe"][task]
+    return f"{details['added'][task]} {'synthetic ones' if recipe == 'synthetic' else f'others ({recipe})'}"
 
 
-def _notes(metrics: dict[str, Any]) -> list[str]:
-    return [f"Note: {note}." for note in metrics.get("notes", [])]
+def _notes(details: dict[str, Any]) -> list[str]:
+    return [f"Note: {note}." for note in details.get("notes", [])]
 
 
 def _markdown(rows: Sequence[Sequence[str]]) -> str:

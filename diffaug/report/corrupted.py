@@ -14,7 +14,7 @@ def corrupted_sheet(test: list[Record], params: RobustnessParams, side: int, see
     """The first image that evaluate corrupts, at the network's input size `side`: one row per corruption, with the
     unchanged image first, then by severity."""
     conditions = list_conditions(params)
-    record = choose_images(test, params, seed)[0]
+    record = test[choose_images(len(test), params, seed)[0]]
     versions = corrupted_versions(record, _seen(record, side), conditions, seed)
     tiles = [
         Tile(make_record(str(place), encode_png(Image.fromarray(pixels)), "test"), f"severity {one.severity}")

@@ -18,7 +18,7 @@ from diffaug.params.merge import DRAWN
 from diffaug.report import figures
 from diffaug.report.glossary import GLOSSARY
 from diffaug.report.task import TaskReport
-from diffaug.report.verdict import verdict_header, verdict_rows
+from diffaug.report.verdict import seeds, verdict_header, verdict_rows
 from diffaug.runtime.files import atomic_path
 from diffaug.scoring.ledger import Entry
 
@@ -34,28 +34,28 @@ _CAPTIONS = {
 
 def write_page(
     path: Path,
-    metrics: dict[str, Any],
+    details: dict[str, Any],
     tasks: Mapping[str, TaskReport],
     generators: Sequence[str],
     params: str,
 ) -> None:
     """Write the page: one file that loads nothing from the network. params: the text of params.yaml."""
-    rows = verdict_rows(metrics)
+    rows = verdict_rows(details)
     intervals = [
-        (row[0], *(100 * metrics["delta"][task][name][key] for key in ("low", "mean", "high")), row[-1])
+        (row[0], *(100 * details["delta"][task][name][key] for key in ("low", "mean", "high")), row[-1])
         for (task, name), row in rows.items()
     ]
     environment = Environment(loader=PackageLoader("diffaug", "report"), autoescape=True, undefined=StrictUndefined)
     page = environment.get_template("page.html").render(
         question="Did the synthetic images help?"
-        if set(metrics["recipe"].values()) == {"synthetic"}
-        else f"Did it help? Recipe: {', '.join(sorted(set(metrics['recipe'].values())))}",
-        sentences=[_sentence(task, metrics, rows) for task in tasks],
-        notes=metrics.get("notes", []),
+        if set(details["recipe"].values()) == {"synthetic"}
+        else f"Did it help? Recipe: {', '.join(sorted(set(details['recipe'].values())))}",
+        sentences=[_sentence(task, details, rows) for task in tasks],
+        notes=details.get("notes", []),
         glossary=GLOSSARY,
-        table=[_verdict_first(row) for row in (verdict_header(metrics), *rows.values())],
+        table=[_verdict_first(row) for row in (verdict_header(details), *rows.values())],
         intervals=figures.intervals(intervals),
-        tasks=[_task(task, report, metrics) for task, report in tasks.items()],
+        tasks=[_task(task, report, details) for task, report in tasks.items()],
         generators=list(generators) or ["none"],
         versions=", ".join(
             [f"Python {platform.python_version()}", *(f"{name} {version(name)}" for name in _LIBRARIES)]
@@ -72,10 +72,10 @@ def _verdict_first(row: Sequence[str]) -> list[str]:
     return [title, said, difference, interval, real, merged, visible, p]
 
 
-def _sentence(task: str, metrics: dict[str, Any], rows: Mapping[Any, Sequence[str]]) -> dict[str, str]:
+def _sentence(task: str, details: dict[str, Any], rows: Mapping[Any, Sequence[str]]) -> dict[str, str]:
     name, title = headline(task).name, headline(task).title
-    delta, said = metrics["delta"][task][name], rows[task, name][-1]
-    recipe = metrics["recipe"][task]
+    delta, said = details["delta"][task][name], rows[task, name][-1]
+    recipe = details["recipe"][task]
     what = "synthetic images" if recipe == "synthetic" else f"images (recipe {recipe})"
     verbs = {
         "no difference": "made no difference that this test can detect",
@@ -84,17 +84,17 @@ def _sentence(task: str, metrics: dict[str, Any], rows: Mapping[Any, Sequence[st
     verb = verbs.get(said, said)
     points = [f"{100 * delta[key]:+.1f}" for key in ("mean", "low", "high")]
     text = (
-        f"{title[0].upper()}{title[1:]}: {metrics['added'][task]} {what} {verb}: {points[0]} points, "
-        f"{100 * metrics['confidence']:g} % interval {points[1]} to {points[2]}, on {metrics['test_images'][task]} "
-        f"real test images with {metrics['seeds']} seeds per arm."
+        f"{title[0].upper()}{title[1:]}: {details['added'][task]} {what} {verb}: {points[0]} points, "
+        f"{100 * details['confidence']:g} % interval {points[1]} to {points[2]}, on {details['test_images'][task]} "
+        f"real test images with {seeds(details)} per arm."
     )
     return {"text": text, "verdict": said}
 
 
-def _task(task: str, report: TaskReport, metrics: dict[str, Any]) -> dict[str, Any]:
+def _task(task: str, report: TaskReport, details: dict[str, Any]) -> dict[str, Any]:
     shown = [
         (
-            figures.funnel(report.ledger, metrics["added"][task] if metrics["recipe"][task] in DRAWN else None),
+            figures.funnel(report.ledger, details["added"][task] if details["recipe"][task] in DRAWN else None),
             f"Synthetic images: made, rejected (by reason), kept{_blind(report.ledger)}",
         ),
         (figures.curves(TABLES / TRAINING.format(task=task), TASKS[task].val_title), "Training, mean over the seeds"),
@@ -104,7 +104,7 @@ def _task(task: str, report: TaskReport, metrics: dict[str, Any]) -> dict[str, A
         ),
     ]
     if task == "cls":
-        shown.append((figures.reliability(TABLES / RELIABILITY), _confidence(metrics)))
+        shown.append((figures.reliability(TABLES / RELIABILITY), _confidence(details)))
         tables = {arm: TABLES / CONFUSION.format(arm=arm) for arm in ARMS}
         shown.append((figures.confusion(tables, report.names), "Predicted and actual classes, over all seeds"))
     return {
@@ -112,7 +112,7 @@ def _task(task: str, report: TaskReport, metrics: dict[str, Any]) -> dict[str, A
         "figures": [{"svg": svg, "caption": caption} for svg, caption in shown],
         "pictures": [{"data": _encoded(sheet), "caption": _CAPTIONS[name]} for name, sheet in report.sheets.items()],
         "quality": _quality(report.quality),
-        "robustness": _robustness(task, metrics, len(report.names)),
+        "robustness": _robustness(task, details, len(report.names)),
     }
 
 
@@ -125,10 +125,10 @@ def _blind(ledger: Sequence[Entry]) -> str:
     return f"; the audit could judge {judged} of {boxes} boxes, the others were accepted unchecked"
 
 
-def _confidence(metrics: dict[str, Any]) -> str:
+def _confidence(details: dict[str, Any]) -> str:
     means = [
         f"{arm} {100 * values['mean_confidence']:.1f} % sure and {100 * values['accuracy']:.1f} % right"
-        for arm, values in (("real", metrics["real"]["cls"]), ("merged", metrics["cls"]))
+        for arm, values in (("real", details["real"]["cls"]), ("merged", details["cls"]))
     ]
     question = (
         "Is its confidence reliable? On the line, it is right as often as its confidence says; large dots: many images"
@@ -136,8 +136,8 @@ def _confidence(metrics: dict[str, Any]) -> str:
     return f"{question}. {', '.join(means)}"
 
 
-def _robustness(task: str, metrics: dict[str, Any], classes: int) -> dict[str, Any] | None:
-    found = metrics["robustness"].get(task)
+def _robustness(task: str, details: dict[str, Any], classes: int) -> dict[str, Any] | None:
+    found = details["robustness"].get(task)
     if found is None:
         return None
     corruptions = found["corruptions"]

@@ -44,7 +44,7 @@ class Row:
 def study_rows(results: Sequence[tuple[Run, dict[str, Any]]]) -> list[Row]:
     """The headline metric of every task and run. A run whose recipe had nothing to add to a task has no row for it."""
     found: dict[tuple[str, Run], Difference] = {}
-    metrics = dict(results)
+    details = dict(results)
     for run, values in results:
         for task in TASKS:
             delta = values["delta"].get(task, {})
@@ -53,7 +53,7 @@ def study_rows(results: Sequence[tuple[Run, dict[str, Any]]]) -> list[Row]:
     corrected = holm({key: difference.p for key, difference in found.items()})
     rows = []
     for task, run in sorted(found, key=lambda key: list(TASKS).index(key[0])):
-        values, difference, p, metric = metrics[run], found[task, run], corrected[task, run], headline(task)
+        values, difference, p, metric = details[run], found[task, run], corrected[task, run], headline(task)
         said = verdict(difference, p, values["confidence"], values["seeds"], metric.lower_is_better)
         real, arm = values["real"][task][metric.name], values[task][metric.name]
         rows.append(Row(task, run, values["added"][task], real, arm, difference, p, said))

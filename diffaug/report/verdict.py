@@ -5,69 +5,71 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from diffaug.evaluation.metrics import ALL, CLEAN, METRICS
-from diffaug.evaluation.statistics import Difference, holm, verdict
-from diffaug.evaluation.tables import METRICS_FILE
+from diffaug.evaluation.metrics import ALL, CLEAN
+from diffaug.evaluation.tables import DETAILS_FILE
+from diffaug.evaluation.verdicts import judge
 from diffaug.report.style import p_value
 from diffaug.runtime.errors import UserError
 
 _HEADER = ("test metric (x 100)", "real", "merged", "difference", "visible from", "p", "verdict")
 
 
-def read_metrics(path: Path = METRICS_FILE) -> dict[str, Any]:
-    """The content of metrics.json. Raises UserError if it is missing."""
+def read_details(path: Path = DETAILS_FILE) -> dict[str, Any]:
+    """The content of details.json. Raises UserError if it is missing."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path}: not found; run `dvc repro` first") from None
 
 
-def verdict_rows(metrics: dict[str, Any]) -> dict[tuple[str, str], tuple[str, ...]]:
+def verdict_rows(details: dict[str, Any]) -> dict[tuple[str, str], tuple[str, ...]]:
     """By task and metric: title, real, merged, difference, interval, visible from, p and verdict, in points of 100."""
-    shown = [one for one in METRICS if one.title and one.name in metrics["delta"].get(one.task, {})]
-    found = {one: Difference(**metrics["delta"][one.task][one.name]) for one in shown}
-    corrected = holm({one: difference.p for one, difference in found.items()})
     return {
-        (one.task, one.name): (
-            one.title,
-            f"{100 * metrics['real'][one.task][one.name]:.1f}",
-            f"{100 * metrics[one.task][one.name]:.1f}",
-            f"{100 * difference.mean:+.1f}",
-            f"{100 * difference.low:+.1f} to {100 * difference.high:+.1f}",
-            f"{100 * difference.detectable:.1f}",
-            p_value(corrected[one]),
-            verdict(difference, corrected[one], metrics["confidence"], metrics["seeds"], one.lower_is_better),
+        (task, name): (
+            one.metric.title,
+            f"{100 * details['real'][task][name]:.1f}",
+            f"{100 * details[task][name]:.1f}",
+            f"{100 * one.difference.mean:+.1f}",
+            f"{100 * one.difference.low:+.1f} to {100 * one.difference.high:+.1f}",
+            f"{100 * one.difference.detectable:.1f}",
+            p_value(one.p),
+            one.verdict,
         )
-        for one, difference in found.items()
+        for (task, name), one in judge(details).items()
     }
 
 
-def verdict_header(metrics: dict[str, Any]) -> tuple[str, ...]:
+def verdict_header(details: dict[str, Any]) -> tuple[str, ...]:
     """The header above `verdict_rows`."""
-    return (*_HEADER[:4], f"{100 * metrics['confidence']:g} % interval", *_HEADER[4:])
+    return (*_HEADER[:4], f"{100 * details['confidence']:g} % interval", *_HEADER[4:])
 
 
-def verdict_table(metrics: dict[str, Any]) -> str:
+def verdict_table(details: dict[str, Any]) -> str:
     """The rows as text, and below them the numbers of images."""
-    rows = [verdict_header(metrics), *verdict_rows(metrics).values()]
+    rows = [verdict_header(details), *verdict_rows(details).values()]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = [
         "  ".join(_align(cell, width, column) for column, (cell, width) in enumerate(zip(row, widths))) for row in rows
     ]
     lines.insert(1, "  ".join("-" * width for width in widths))
-    sizes = " and ".join(f"{count} {task} images" for task, count in metrics["test_images"].items())
+    sizes = " and ".join(f"{count} {task} images" for task, count in details["test_images"].items())
     lines.append("")
-    recipes = metrics["recipe"]
-    added = ", ".join(f"{count} images ({recipes[task]}) to {task}" for task, count in metrics["added"].items())
-    lines.append(f"Real test images: {sizes}; {metrics['seeds']} seeds per arm. Merged adds {added}.")
-    lines += corrupted_note(metrics, list(metrics["test_images"]))
-    lines += [f"Note: {note}." for note in metrics.get("notes", [])]
+    recipes = details["recipe"]
+    added = ", ".join(f"{count} images ({recipes[task]}) to {task}" for task, count in details["added"].items())
+    lines.append(f"Real test images: {sizes}; {seeds(details)} per arm. Merged adds {added}.")
+    lines += corrupted_note(details, list(details["test_images"]))
+    lines += [f"Note: {note}." for note in details.get("notes", [])]
     return "\n".join(line.rstrip() for line in lines)
 
 
-def corrupted_note(metrics: dict[str, Any], tasks: Sequence[str]) -> list[str]:
+def seeds(details: dict[str, Any]) -> str:
+    """Their number, in words."""
+    return "1 seed" if details["seeds"] == 1 else f"{details['seeds']} seeds"
+
+
+def corrupted_note(details: dict[str, Any], tasks: Sequence[str]) -> list[str]:
     """The images and corruptions behind the corrupted lines of these tasks, if any."""
-    found = {task: one for task, one in metrics.get("robustness", {}).items() if task in tasks}
+    found = {task: one for task, one in details.get("robustness", {}).items() if task in tasks}
     if not found:
         return []
     sizes = " and ".join(f"{one['images']} {task}" for task, one in found.items())

@@ -7,10 +7,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 
+_PLUMBING = ("code", "cores", "errors", "files", "memory", "processes", "quiet", "work")
 # These modules report errors, write files completely, or divide the work. They change no byte of a result.
 _NO_EFFECT = {
-    *(f"diffaug/runtime/{name}.py" for name in ("code", "errors", "files", "memory", "quiet", "work")),
+    *(f"diffaug/runtime/{name}.py" for name in _PLUMBING),
     *("diffaug/stage.py", "diffaug/generation/drawing/engines.py"),
+    *("diffaug/training/finished.py", "diffaug/training/siblings.py"),
 }
 # A parameter's value is part of every key, so the code that checks it is not part of a fingerprint.
 _PARAMS = "diffaug/params/"

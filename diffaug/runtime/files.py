@@ -2,9 +2,13 @@
 
 import hashlib
 import os
-from collections.abc import Iterator
+import shutil
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+_TRIES, _WAIT_SECONDS = 20, 0.05
 
 
 @contextmanager
@@ -16,9 +20,30 @@ def atomic_path(path: Path) -> Iterator[Path]:
         yield temporary
         with temporary.open("rb+") as handle:
             os.fsync(handle.fileno())
-        temporary.replace(path)
+        _move(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _move(temporary: Path, path: Path) -> None:
+    """Put the file into its place. Windows refuses while another process has the old one open, so it is tried again."""
+    for _ in range(_TRIES if os.name == "nt" else 0):
+        try:
+            temporary.replace(path)
+            return
+        except PermissionError:
+            time.sleep(_WAIT_SECONDS)
+    temporary.replace(path)
+
+
+def replace_folder(folder: Path, write: Callable[[Path], object]) -> None:
+    """Replace a folder by one that `write` fills, completely or not at all."""
+    temporary = folder.with_name(f".{folder.name}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    write(temporary)
+    shutil.rmtree(folder, ignore_errors=True)
+    temporary.replace(folder)
 
 
 def file_sha256(path: Path) -> str:

@@ -59,13 +59,13 @@ def _subset(records: list[Record], count: int) -> list[Record]:
 def _compare_records(
     real: list[Record], made: list[Record], network: Features, nearest: int
 ) -> dict[str, float | int | None]:
-    if min(len(real), len(made)) <= nearest:
+    if min(len(real), len(made)) <= nearest + 1:  # prdc counts an image as its own neighbour
         return {"images": len(made)}
     return {"images": len(made), **compare(network(real), network(made), nearest)}
 
 
 def compare(real: np.ndarray, made: np.ndarray, nearest: int) -> dict[str, float | None]:
-    """Features float32 (N, D) and (M, D), both with more rows than `nearest`.
+    """Features float32 (N, D) and (M, D), both with more than `nearest` + 1 rows.
 
     kid: squared maximum mean discrepancy with a cubic kernel (Binkowski et al. 2018, arXiv:1801.01401), mean and
     deviation over subsets, 0 for the same distribution; fid (Heusel et al. 2017, arXiv:1706.08500) if both sets have

@@ -40,8 +40,8 @@ def finish(project: Path, run: Run, metrics: dict[str, Any]) -> None:
     """What a DVC experiment leaves: a commit with its metrics, and a reference below the commit it is based on."""
     head = git(project, "rev-parse", "HEAD")
     (project / "metrics").mkdir(exist_ok=True)
-    (project / "metrics/metrics.json").write_text(json.dumps(metrics))
-    git(project, "add", "-f", "metrics/metrics.json")
+    (project / "metrics/details.json").write_text(json.dumps(metrics))
+    git(project, "add", "-f", "metrics/details.json")
     tree = git(project, "write-tree")
     commit = git(project, "commit-tree", tree, "-p", head, "-m", "experiment")
     git(project, "update-ref", f"refs/exps/{head[:2]}/{head[2:]}/{experiment(run)}", commit)

@@ -29,6 +29,14 @@ def test_every_preset_gives_valid_params(path: Path, params: Path) -> None:
     assert use_preset(path, [], params) == []  # the second time changes nothing
 
 
+@pytest.mark.parametrize("value", ["0.00001", "0.5", "1.0", "0.0000025"])
+def test_small_numbers_stay_numbers(params: Path, tmp_path: Path, value: str) -> None:
+    use_preset(preset(tmp_path, f"train_det: {{learning_rate: {value}}}"), [f"train_cls.learning_rate={value}"], params)
+    found = load_params(params)
+    assert found.train_det.learning_rate == found.train_cls.learning_rate == float(value)
+    assert params.read_text().count(f"learning_rate: {value}") >= 2
+
+
 def test_only_what_the_preset_says_changes_and_comments_stay(params: Path, tmp_path: Path) -> None:
     before = params.read_text().splitlines()
     changed = use_preset(

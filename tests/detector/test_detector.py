@@ -1,4 +1,6 @@
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,11 +12,12 @@ from diffaug.dataset.codec import encode_png
 from diffaug.dataset.records import ImageSet, make_record
 from diffaug.detector.network import build, save_detector
 from diffaug.detector.predicting import detect, embed, load_detector
-from diffaug.detector.training import train_detector
+from diffaug.detector.training import _StepTrainer, train_detector
 from diffaug.export.yolo import write_data_yaml, write_yolo
 from diffaug.params.train_det import TrainDetParams
 from diffaug.runtime.errors import UserError
 from diffaug.training.order import endless
+from diffaug.training.run import Run
 
 pytestmark = pytest.mark.slow
 
@@ -36,6 +39,10 @@ def params(**changes: object) -> TrainDetParams:
         "workers": 0,
     }
     return TrainDetParams.model_validate(values | changes)
+
+
+def run(folder: Path, count: int, report: Callable[[int], object] = lambda step: None) -> Run:
+    return Run("test", 0, lambda start: endless(count, 0, start=start), folder, report)
 
 
 def scenes(count: int) -> ImageSet:
@@ -66,7 +73,7 @@ def data(folder: Path, count: int) -> Path:
 
 def test_trains_saves_and_loads_in_ultralytics(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     work = tmp_path / "work"
-    trained = train_detector(data(work, 6), NAMES, params(), 0, work, CPU, "test", endless(6, 0))
+    trained = train_detector(data(work, 6), NAMES, params(), run(work, 6), CPU)
     assert [row["step"] for row in trained.history] == [2, 4]
     assert {"train_box_loss", "val_mAP50", "val_mAP50_95"} <= set(trained.history[0])
     save_detector(tmp_path / "model", trained.model, params(), NAMES)
@@ -89,12 +96,44 @@ def test_trains_saves_and_loads_in_ultralytics(tmp_path: Path, capfd: pytest.Cap
     assert not list(tmp_path.rglob("*.pt"))
 
 
+class Stopped(Exception):
+    """Simulates a kill."""
+
+
+@pytest.mark.parametrize("model", ["yolo11n.yaml", "yolo26n.yaml"])
+def test_a_killed_training_ends_with_the_same_weights(tmp_path: Path, model: str) -> None:
+    """With mosaics, whose other images come from a buffer of those used before; yolo26 also changes its loss over the
+    epochs."""
+    chosen = params(model=model, steps=8)
+
+    def kill(step: int) -> None:
+        if step == 5:
+            raise Stopped
+
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    expected = train_detector(data(whole, 11), NAMES, chosen, run(whole, 11), CPU)
+    with pytest.raises(Stopped):
+        train_detector(data(killed, 11), NAMES, chosen, run(killed, 11, kill), CPU)
+    steps: list[int] = []
+    again = train_detector(data(killed, 11), NAMES, chosen, run(killed, 11, steps.append), CPU)
+    assert steps in ([3, 4, 5, 6, 7, 8], [5, 6, 7, 8])  # the second checkpoint may have been too soon after the first
+    assert again.history == expected.history
+    own = expected.model.state_dict()
+    assert all(torch.equal(value, own[key]) for key, value in again.model.state_dict().items())
+
+
+def test_smaller_batches_than_asked_for_stop_the_training(tmp_path: Path) -> None:
+    """Ultralytics halves them where the memory is too small, and starts the epoch again."""
+    trainer = SimpleNamespace(batch_size=2, wanted_batch_size=4, run=run(tmp_path, 3))
+    with pytest.raises(UserError, match=r"test: batches of 4 do not fit in the memory; lower train_det\.batch_size"):
+        _StepTrainer.begin_epoch(trainer)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("model", ["yolov8n.yaml", "yolo26n.yaml", "rtdetr-l.yaml"])
 def test_other_architectures_train_save_and_predict(tmp_path: Path, model: str) -> None:
     chosen = params(model=model, steps=1, eval_every=1, batch_size=2)
-    trained = train_detector(
-        data(tmp_path / "work", 3), NAMES, chosen, 0, tmp_path / "work", CPU, "test", endless(3, 0)
-    )
+    work = tmp_path / "work"
+    trained = train_detector(data(work, 3), NAMES, chosen, run(work, 3), CPU)
     save_detector(tmp_path / "model", trained.model, chosen, NAMES)
     opened, _ = load_detector(tmp_path / "model")
     own = trained.model.state_dict()
@@ -106,7 +145,7 @@ def test_other_architectures_train_save_and_predict(tmp_path: Path, model: str) 
 def test_steps_do_not_depend_on_how_many_images_there_are(tmp_path: Path) -> None:
     for count in (3, 11):
         work = tmp_path / str(count)
-        trained = train_detector(data(work, count), NAMES, params(), 0, work, CPU, "test", endless(count, 0))
+        trained = train_detector(data(work, count), NAMES, params(), run(work, count), CPU)
         assert [row["step"] for row in trained.history] == [2, 4]
 
 
@@ -115,9 +154,7 @@ def test_the_classic_augmentation_trains_otherwise(tmp_path: Path) -> None:
     losses = []
     for classic in (False, False, True):
         work = tmp_path / f"{len(losses)}"
-        trained = train_detector(
-            data(work, 6), NAMES, params(mosaic=0.0), 0, work, CPU, "test", endless(6, 0), classic=classic
-        )
+        trained = train_detector(data(work, 6), NAMES, params(mosaic=0.0), run(work, 6), CPU, classic=classic)
         losses.append([row["train_box_loss"] for row in trained.history])
     assert losses[0] == losses[1] != losses[2]
 

@@ -11,7 +11,7 @@ def test_training_curves_are_means_over_seeds(tmp_path: Path, monkeypatch: pytes
     for arm, values in {"real": [0.1, 0.2], "merged": [0.3, 0.5]}.items():
         for seed in (0, 1):
             rows = [[step, value + seed / 10] for step, value in zip((5, 10), values)]
-            write_table(tmp_path / f"{arm}-{seed}" / "history.csv", ["step", "val_accuracy"], rows)
+            write_table(tmp_path / f"{arm}-{seed}.csv", ["step", "val_accuracy"], rows)
     write_training("cls", tmp_path, [0, 1])
     assert read_table(TABLES / "cls_training.csv") == [
         {"step": "5", "real": "0.15", "merged": "0.35"},

@@ -1,5 +1,6 @@
 """A copy of the project with few images, on which the real pipeline runs in one or two minutes."""
 
+import hashlib
 import os
 import re
 import shutil
@@ -33,6 +34,7 @@ TINY: dict[str, Any] = {
     },
     "generate": {
         "batch_size": 4,
+        "launch": {"processes": 1},
         "num_inference_steps": 2,
         "cls": {
             "per_class": 8,
@@ -186,3 +188,12 @@ def copy_of(project: Path, folder: Path) -> Path:
     """A full copy of a finished project, including cache and data."""
     shutil.copytree(project, folder, symlinks=True)
     return folder
+
+
+def digest(place: Path) -> str:
+    """A hash of the names and bytes of all files in a folder, or of one file."""
+    content = hashlib.sha256()
+    assert place.exists()
+    for path in sorted(item for item in [place, *place.rglob("*")] if item.is_file()):
+        content.update(path.relative_to(place).as_posix().encode() + path.read_bytes())
+    return content.hexdigest()

@@ -11,12 +11,14 @@ from diffaug.dataset.records import Record, make_record
 from diffaug.generation.plan.jobs import Job, Settings, image_seed
 from diffaug.params.generate import GenerateParams
 
+_ALONE = {"engine": "local", "processes": 1}
+
 
 def params(model: object = "./none", **changes: Any) -> GenerateParams:
     """The repository's generate section with a small model, batches of four, and the given changes."""
     raw: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["generate"]
     named = model if isinstance(model, dict) else {"name": str(model)}
-    return GenerateParams.model_validate(raw | {"model": named, "batch_size": 4} | changes)
+    return GenerateParams.model_validate(raw | {"model": named, "batch_size": 4, "launch": _ALONE} | changes)
 
 
 def modes(**given: Any) -> dict[str, Any]:

@@ -42,7 +42,7 @@ def test_a_lora_on_ones_own_images_and_a_model_as_it_is(finished: Path, tmp_path
     assert plain.weights_sha256 != tuned.weights_sha256
     assert plain.seed == tuned.seed and plain.image != tuned.image
     repro(project)
-    notes = json.loads((project / "metrics/metrics.json").read_text())["notes"]
+    notes = json.loads((project / "metrics/details.json").read_text())["notes"]
     assert [note.partition(" is licensed under ")[::2] for note in notes] == [
         (
             "./base",

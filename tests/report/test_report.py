@@ -8,7 +8,7 @@ from diffaug.params.evaluate import RobustnessParams
 from diffaug.report.corrupted import corrupted_sheet
 from diffaug.report.sheet import COLUMNS, Tile, make_sheet, sample, task_sheet
 from diffaug.report.style import p_value
-from diffaug.report.verdict import read_metrics, verdict_table
+from diffaug.report.verdict import read_details, verdict_table
 from diffaug.runtime.errors import UserError
 from diffaug.scoring.ledger import Entry
 
@@ -28,9 +28,9 @@ def test_the_verdict_table() -> None:
     assert said in verdict_table(METRICS | {"robustness": robustness})
 
 
-def test_no_metrics_say_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"metrics\.json: not found; run `dvc repro` first"):
-        read_metrics(tmp_path / "metrics.json")
+def test_no_details_say_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"details\.json: not found; run `dvc repro` first"):
+        read_details(tmp_path / "details.json")
 
 
 def test_a_sample_is_spread_over_the_labels() -> None:

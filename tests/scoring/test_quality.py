@@ -17,7 +17,7 @@ from diffaug.params.filter import Embedding, HubNetwork, Network, Quality, Torch
 from diffaug.runtime.errors import UserError
 from diffaug.scoring.embedding import measure
 from diffaug.scoring.networks import open_network
-from diffaug.scoring.quality import compare, write_quality
+from diffaug.scoring.quality import _compare_records, compare, write_quality
 
 GENERATOR = np.random.default_rng(0)
 ANYWHERE = {"min_train": 0.0, "min_heldout": 0.0, "min_generated": 0.0}
@@ -138,3 +138,12 @@ def test_a_real_network_tells_noise_from_photographs(tmp_path: Path, monkeypatch
     assert synthetic["kid"] > reference["kid"]
     assert synthetic["fid"] is None
     assert written["synthetic"]["classes"] == {"all": synthetic, "dog": {"images": 0}}
+
+
+@pytest.mark.parametrize(("count", "known"), [(4, False), (5, True)])
+def test_too_few_images_have_no_numbers(tmp_path: Path, count: int, known: bool) -> None:
+    """With three neighbours: each image counts as its own neighbour too."""
+    features = np.random.default_rng(0).normal(size=(count, 4)).astype(np.float32)
+    records = [real(f"t{n}", noise(n), "train") for n in range(count)]
+    found = _compare_records(records, records, lambda some: features, 3)
+    assert found["images"] == count and ("precision" in found) == known

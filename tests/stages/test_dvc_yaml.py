@@ -6,15 +6,21 @@ import pytest
 import yaml
 from paths import ROOT
 
+from diffaug.runtime import code
 from diffaug.runtime.code import imported_files
 
 # These change only messages for the user, never the output of a stage.
 PLUMBING = {
     "diffaug/stage.py",
-    *(f"diffaug/runtime/{name}.py" for name in ("code", "errors", "files", "memory", "quiet", "work")),
+    *(f"diffaug/runtime/{name}.py" for name in code._PLUMBING),
 }
 # Single files, where the whole package would be too much: merge and evaluate use only the ledger, not the scores.
-FILES = {"diffaug/runtime/device.py", "diffaug/runtime/tables.py", "diffaug/scoring/ledger.py"}
+FILES = {
+    "diffaug/runtime/checkpoint.py",
+    "diffaug/runtime/device.py",
+    "diffaug/runtime/tables.py",
+    "diffaug/scoring/ledger.py",
+}
 PARAMS = "diffaug/params/"
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 

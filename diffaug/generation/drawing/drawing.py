@@ -20,6 +20,7 @@ from diffaug.generation.drawing.pnginfo import text_chunks
 from diffaug.generation.drawing.sampler import Drawn, Sampler, open_sampler
 from diffaug.generation.plan.jobs import Job, Plan, batches
 from diffaug.params.generate import GenerateParams
+from diffaug.runtime.cores import threads
 
 
 class Drawing:
@@ -27,6 +28,8 @@ class Drawing:
 
     def __init__(self, params: GenerateParams, plan: Plan, work: Path, device: torch.device) -> None:
         self.plan = plan
+        if device.type == "cpu":  # whatever number of processes draws, an image is the same
+            torch.set_num_threads(threads())
         self.sampler: Sampler = open_sampler(params, device)
         self.sampler.check(plan.drawn, [*plan.cls.names, *plan.det.names])
         self.cache = WorkCache.open(work, fingerprint(self.sampler.model, self.sampler.control, params))
@@ -52,8 +55,8 @@ class Drawing:
 
     def draw(self, numbers: Iterable[int], report: Callable[[int], object]) -> None:
         """Draw these batches into the cache; `report` gets the number of finished images after each."""
-        threads = max(1, min(8, (os.cpu_count() or 2) // 2)) if self.sampler.model.device.type != "cpu" else 1
-        with Writer(threads) as writer:
+        writers = max(1, min(8, (os.cpu_count() or 2) // 2)) if self.sampler.model.device.type != "cpu" else 1
+        with Writer(writers) as writer:
             for number in numbers:
                 batch = self.batches[number]
                 sources = {job.source_id: self.source(job) for job in batch if job.source_id}

@@ -5,15 +5,12 @@ All engines fill the same work cache. The cut into batches, and so images and id
 
 import gc
 import os
-import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import psutil
 import torch
 from tqdm import tqdm
 
@@ -21,12 +18,13 @@ from diffaug.generation.drawing.drawing import Drawing
 from diffaug.generation.plan.jobs import Plan
 from diffaug.generation.plan.plan import make_plan
 from diffaug.params.generate import GenerateParams
+from diffaug.runtime.cores import environment, side_by_side, threads
 from diffaug.runtime.device import choose_device
 from diffaug.runtime.errors import UserError
+from diffaug.runtime.processes import Child, end_with_parent, is_child, last_words, report_error
 
 _POLL_SECONDS = 1.0
-_MARK = "diffaug says: "
-_PARENT = "DIFFAUG_PARENT"  # environment variable: the id of the process that waits for this one
+_COPIES = 3  # a drawing process needs about this many times the memory of the model's weights
 _ATTEMPTS = 3  # the run ends after a batch has killed its actor this many times
 
 
@@ -40,57 +38,44 @@ def draw_all(drawing: Drawing, params: GenerateParams, work: Path) -> int:
     with tqdm(total=total, initial=total - missing, desc="generate", unit="image", mininterval=1.0) as bar:
         if params.launch.engine == "ray":
             _ray(drawing, params, work, list(unfinished), bar.update)
-        elif params.launch.processes > 1:
-            _processes(drawing, params, work, unfinished, bar.update)
+            return missing
+        count = side_by_side(params.launch.processes, _COPIES * drawing.sampler.model.size)
+        if min(count, len(unfinished)) > 1:
+            _processes(drawing, count, work, unfinished, bar.update)
         else:
             drawing.draw(unfinished, bar.update)
     return missing
 
 
-def _processes(drawing: Drawing, params: GenerateParams, work: Path, unfinished: dict, report: Callable) -> None:
-    """One process per device, with the environment that torchrun and `accelerate launch` set; process r takes every
-    n-th batch. They exchange results only through the folder, so they need no port."""
+def _processes(drawing: Drawing, count: int, work: Path, unfinished: dict, report: Callable) -> None:
+    """One process per device; process r takes every n-th batch. They exchange results only through the folder, so they
+    need no port."""
     expected = [drawing.path(job) for jobs in unfinished.values() for job in jobs]
     _make_room(drawing)
     work.mkdir(parents=True, exist_ok=True)
-    count = params.launch.processes
-    logs = [work / f"process-{rank}.log" for rank in range(count)]
-    processes = [_start(rank, count, work, log) for rank, log in enumerate(logs)]
+    command = [sys.executable, "-m", "diffaug.generation.drawing.engines", str(work)]
+    children: list[Child] = []
     finished = 0
     try:
-        while any(process.poll() is None for process in processes) or finished < len(expected):
-            ended = all(process.poll() is not None for process in processes)
+        children.extend(
+            Child(command, {"RANK": str(rank), "WORLD_SIZE": str(count), **environment(rank)}) for rank in range(count)
+        )
+        while any(child.running for child in children) or finished < len(expected):
+            ended = not any(child.running for child in children)
             now = sum(path.exists() for path in expected)
             report(now - finished)
             finished = now
             if ended:
                 break
             time.sleep(_POLL_SECONDS)
-    except BaseException:
-        for process in processes:
-            process.terminate()
-        for process in processes:
-            process.wait()
-        raise
-    failed = [log for log, process in zip(logs, processes) if process.returncode] or logs
-    if finished < len(expected) or any(process.returncode for process in processes):
-        said = failed[0].read_text(encoding="utf-8", errors="replace").splitlines()
+    finally:
+        for child in children:
+            child.stop()
+    failed = [child for child in children if child.failed]
+    if finished < len(expected) or failed:
         raise UserError(
             f"one of the {count} processes ended early; finished images are kept, run `dvc repro` to continue. Its "
-            f"last message: {_last_words(said)}"
-        )
-
-
-def _start(rank: int, count: int, work: Path, log: Path) -> subprocess.Popen:
-    own = {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(count), _PARENT: str(os.getpid())}
-    # The same number of threads as in a single process, since it changes the rounding of a CPU's sums; passive waiting.
-    threads = {"OMP_NUM_THREADS": str(torch.get_num_threads()), "OMP_WAIT_POLICY": "PASSIVE"}
-    with log.open("w", encoding="utf-8") as output:
-        return subprocess.Popen(
-            [sys.executable, "-m", "diffaug.generation.drawing.engines", str(work)],
-            env={**os.environ, **own, **threads},
-            stdout=output,
-            stderr=subprocess.STDOUT,
+            f"last message: {(failed or children)[0].last_words()}"
         )
 
 
@@ -110,24 +95,25 @@ def _ray(drawing: Drawing, params: GenerateParams, work: Path, numbers: list[int
     # RAY_ADDRESS names a cluster; without it, the actors run on this machine, and only this process can reach them.
     alone: dict[str, Any] = {} if "RAY_ADDRESS" in os.environ else {"_node_ip_address": "127.0.0.1"}
     ray.init(include_dashboard=False, log_to_driver=False, **alone)
-    resources: dict[str, Any] = {"num_gpus": 1} if device == "cuda" else {"num_cpus": 1}
+    resources: dict[str, Any] = {"num_gpus": 1} if device == "cuda" else {"num_cpus": threads()}
     actor: Any = ray.remote(max_restarts=-1, max_task_retries=_ATTEMPTS, **resources)(_Actor)
     try:
-        have = int(ray.cluster_resources().get("GPU" if device == "cuda" else "CPU", 0))
-        if have < params.launch.processes:
+        have = int(
+            ray.cluster_resources().get("GPU" if device == "cuda" else "CPU", 0) // next(iter(resources.values()))
+        )
+        if have < (params.launch.processes or 1):
             raise UserError(
-                f"params.yaml: generate.launch.processes: {params.launch.processes}, but the Ray cluster "
+                f"params.yaml: generate.launch.processes: {params.launch.processes or 1}, but the Ray cluster "
                 f"has {have}; lower it"
             )
         actors = [
-            actor.remote(params, str(Path.cwd()), str(work), torch.get_num_threads())
-            for _ in range(params.launch.processes)
+            actor.remote(params, str(Path.cwd()), str(work), threads()) for _ in range(params.launch.processes or have)
         ]
         for count in ActorPool(actors).map_unordered(lambda a, number: a.draw.remote(number), numbers):
             report(count)
     except RayError as error:
         reason = str(getattr(error, "cause", None) or error).strip().splitlines()
-        raise UserError(f"a Ray actor failed; finished images are kept. It said: {_last_words(reason)}") from None
+        raise UserError(f"a Ray actor failed; finished images are kept. It said: {last_words(reason)}") from None
     finally:
         ray.shutdown()
 
@@ -137,7 +123,9 @@ class _Actor:
 
     def __init__(self, params: GenerateParams, root: str, work: str, threads: int) -> None:
         os.chdir(root)
-        torch.set_num_threads(threads)  # as in a single process: their number changes the rounding of a CPU's sums
+        os.environ["OMP_NUM_THREADS"] = str(
+            threads
+        )  # Ray has set its own number, and it is part of an image's identity
         self._drawing = Drawing(params, make_plan(params), Path(work).absolute(), choose_device())
 
     def draw(self, number: int) -> int:
@@ -154,29 +142,8 @@ def _make_room(drawing: Drawing) -> None:
         torch.cuda.empty_cache()
 
 
-def _end_with(parent: int) -> None:
-    """End this process when its parent ends, so that no orphan continues after the stage was killed."""
-
-    def watch() -> None:
-        # On POSIX an orphan gets another parent at once; on Windows the number of the old one is no process any more.
-        while os.getppid() == parent and psutil.pid_exists(parent):
-            time.sleep(_POLL_SECONDS)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-def _last_words(lines: list[str]) -> str:
-    """Our own message if there is one, otherwise the last line that names an error."""
-    own = [line.partition(_MARK)[2] for line in lines if _MARK in line]
-    told = own or [line for line in lines if "Error" in line] or [line for line in lines if line.strip()]
-    return told[-1].strip()[:600] if told else "nothing"
-
-
 def _worker(params: GenerateParams, plan: Plan, work: Path) -> None:
-    rank, local, count = (int(os.environ[name]) for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE"))
-    if torch.cuda.is_available():
-        torch.cuda.set_device(local)
+    rank, count = (int(os.environ[name]) for name in ("RANK", "WORLD_SIZE"))
     drawing = Drawing(params, plan, work, choose_device())
     # Every n-th of all batches, finished or not, so that the share of a rank is the same after a restart.
     mine = [number for number in drawing.unfinished() if number % count == rank]
@@ -186,10 +153,10 @@ def _worker(params: GenerateParams, plan: Plan, work: Path) -> None:
 if __name__ == "__main__":
     from diffaug.params import load_params
 
-    if _PARENT in os.environ:
-        _end_with(int(os.environ[_PARENT]))
+    if is_child():
+        end_with_parent()
     try:
         settings = load_params().generate
         _worker(settings, make_plan(settings), Path(sys.argv[1]))
     except UserError as error:
-        sys.exit(f"{_MARK}{error}")
+        sys.exit(report_error(error))

@@ -1,0 +1,72 @@
+from pathlib import Path
+
+import pytest
+import yaml
+from paths import ROOT
+
+from diffaug.commands.preset import prepare
+from diffaug.commands.use import use_preset
+from diffaug.params import load_params
+from diffaug.runtime.errors import UserError
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with what the preset's folder is copied from; code is not needed here."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DIFFAUG_WORK", raising=False)
+    for name in ("diffaug", "stages", "prompts", "presets", "photos"):
+        (tmp_path / name).mkdir()
+    for name in ("dvc.yaml", ".dvcignore", "params.yaml", "presets/quick.yaml"):
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    return tmp_path
+
+
+def test_the_preset_is_laid_over_a_copy(root: Path) -> None:
+    before = (root / "params.yaml").read_bytes()
+    folder = prepare("quick")
+    assert folder == Path(".work/presets/quick")
+    assert (root / "params.yaml").read_bytes() == before
+    assert load_params(folder / "params.yaml").seeds == [0]
+    assert "# for drawing the splits" in (folder / "params.yaml").read_text()  # comments are kept
+    config = (folder / ".dvc/config").read_text()
+    assert "no_scm = true" in config and (root / ".dvc/cache").as_posix() in config
+
+
+def test_paths_of_the_users_own_files_still_lead_to_them(root: Path) -> None:
+    (root / "models").mkdir()
+    (root / "models/w.safetensors").write_bytes(b"")
+    (root / "models/generator").mkdir()
+    (root / "mine.yaml").write_text(
+        "download: {cls: {source: folder, path: ./photos, val_fraction: 0.2, test_fraction: 0.3}}\n"
+        "train_gen: {images: real/cls/train}\ntrain_cls: {weights: models/w.safetensors}\n"
+    )
+    found = yaml.safe_load((prepare("mine.yaml") / "params.yaml").read_text())
+    assert found["download"]["cls"]["path"] == (root / "photos").as_posix()
+    assert found["train_cls"]["weights"] == (root / "models/w.safetensors").as_posix()
+    assert found["train_gen"]["images"] == "real/cls/train"
+    assert found["generate"]["model"] == {"name": "models/generator"}
+
+
+def test_an_edit_of_the_code_reaches_the_copy(root: Path) -> None:
+    prepare("quick")
+    (root / "stages/new.py").write_text("1")
+    assert (prepare("quick") / "stages/new.py").exists()
+
+
+def test_an_unknown_preset_is_one_line(root: Path) -> None:
+    with pytest.raises(UserError, match=r"--preset: found 'fast'; give the path of a \.yaml file, or one of quick"):
+        prepare("fast")
+    (root / "bad.yaml").write_text("merge: {ratio: -1}")
+    with pytest.raises(UserError, match=r"params\.yaml with bad\.yaml: merge\.ratio: found -1"):
+        prepare("bad.yaml")
+
+
+def test_quick_runs_the_example_whatever_the_users_own_images_are(root: Path) -> None:
+    (root / "mine.yaml").write_text(
+        "download:\n  cls: null\n  det: {source: folder, path: photos, val_fraction: 0.2, test_fraction: 0.3}\n"
+        "train_gen: {images: real/det/train}\n"
+    )
+    use_preset(root / "mine.yaml", [])
+    found = load_params(prepare("quick") / "params.yaml").download
+    assert (found.cls.source, found.det.source) == ("fashion_mnist", "scenes")  # type: ignore[union-attr]
