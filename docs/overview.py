@@ -107,7 +107,7 @@ def draw(path: Path) -> None:
     write(page, 564, 345, f"{len(rejected):,} rejected, each with a reason", 20, RED)
     tiles(page, 564, 375, spread(rejected, 4, "reason"), names, RED)
     write(page, 1112, 50, "on real test images, without \u2192 with them", 20, GREY)
-    verdict(page, json.loads(Path("metrics/metrics.json").read_text(encoding="utf-8")), 1112, 1580)
+    verdict(page, json.loads(Path("metrics/details.json").read_text(encoding="utf-8")), 1112, 1580)
     for x, text in ((509, "generate,\nfilter"), (1053, "train,\ntest")):
         write(page, x, 226, text, 19, GREY, ha="center")
         page.add_patch(FancyArrowPatch((x - 45, 290), (x + 45, 290), mutation_scale=34, linewidth=5, color=GREY))
