@@ -42,6 +42,9 @@ def main() -> None:
     if name == "--preset":
         if len(more) != 1:
             sys.exit(f"run.py: --preset needs one name of presets/, such as quick; found {' '.join(more) or 'none'}")
+        if not more[0].endswith((".yaml", ".yml")) and not (ROOT / "presets" / f"{more[0]}.yaml").is_file():
+            known = ", ".join(sorted(path.stem for path in (ROOT / "presets").glob("*.yaml")))
+            sys.exit(f"run.py: --preset: found {more[0]!r}; allowed are {known}, or the path of a .yaml file")
         name = "preset"
     if name in ("-h", "--help"):
         print(__doc__)

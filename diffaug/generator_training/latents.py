@@ -35,11 +35,15 @@ def encode_all(vae: AutoencoderKL, images: Tensor, batch_size: int = 256) -> tup
 
 
 def kept(file: Path, encode: Callable[[], tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation from the file of an earlier start, which is written first if it is missing."""
+    """Mean and standard deviation (N, C, h, w) from the file of an earlier start, written first if it is missing.
+
+    Both have the same memory format whether they are encoded or read: it changes the rounding of what uses them.
+    """
     if not file.exists():
-        mean, std = encode()
+        encoded = dict(zip(("mean", "std"), encode()))
         with atomic_path(file) as temporary:
-            save_file({"mean": mean.contiguous(), "std": std.contiguous()}, temporary)
-        return mean, std
-    found = load_file(file)
-    return found["mean"], found["std"]
+            save_file({name: value.contiguous() for name, value in encoded.items()}, temporary)
+    else:
+        encoded = load_file(file)
+    mean, std = (encoded[name].contiguous(memory_format=torch.channels_last) for name in ("mean", "std"))
+    return mean, std
