@@ -7,6 +7,9 @@ python benchmarks/alike.py [--models 24] [--comparisons 200]
 """
 
 import argparse
+import tempfile
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +24,7 @@ from diffaug.evaluation.statistics import image_weights
 from diffaug.params import load_params
 from diffaug.runtime.device import choose_device
 from diffaug.training.order import endless
+from diffaug.training.run import Run
 
 _FIRST = 1000  # not a seed of the params
 _SEEDS = (2, 3, 5)
@@ -34,11 +38,17 @@ def measure(models: int, resamples: int) -> list[Measured]:
     weights, classes = image_weights(len(test.labels), resamples, 0), len(sets[0].names)
     found = []
     for seed in range(_FIRST, _FIRST + models):
-        label = f"control {seed - _FIRST + 1} of {models}"
-        trained = train_classifier(train, val, classes, params, seed, label, endless(len(train.labels), seed))
-        run = ClsPredictions(predict_logits(trained.model, test.images).softmax(dim=1).cpu(), test.labels.cpu())
-        found.append(Measured(score_classification(run), resample_classification(run, weights)))
+        print(f"control {seed - _FIRST + 1} of {models}", flush=True)
+        with tempfile.TemporaryDirectory() as folder:
+            run = Run(f"seed {seed}", seed, partial(_order, len(train.labels), seed), Path(folder))
+            model = train_classifier(train, val, classes, params, run).model
+        seen = ClsPredictions(predict_logits(model, test.images).softmax(dim=1).cpu(), test.labels.cpu())
+        found.append(Measured(score_classification(seen), resample_classification(seen, weights)))
     return found
+
+
+def _order(count: int, seed: int, start: int) -> Iterator[int]:
+    return endless(count, seed, start=start)
 
 
 def main() -> None:

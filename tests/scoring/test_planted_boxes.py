@@ -22,6 +22,7 @@ from diffaug.scoring.audit import audit, trusted_classes
 from diffaug.scoring.ledger import Entry
 from diffaug.scoring.policy import judge
 from diffaug.training.order import endless
+from diffaug.training.run import Run
 
 pytestmark = pytest.mark.slow
 
@@ -82,7 +83,8 @@ def teacher(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Record
     for split, some in (("train", records[:120]), ("val", records[120:])):
         write_yolo(ImageSet(NAMES, tuple(some)), folder, split)
     data = write_data_yaml(folder, NAMES, {"train": "train", "val": "val"})
-    trained = train_detector(data, NAMES, TRAINING, 0, folder, torch.device("cpu"), "teacher", endless(120, 0))
+    run = Run("teacher", 0, lambda start: endless(120, 0, start=start), folder)
+    trained = train_detector(data, NAMES, TRAINING, run, torch.device("cpu"))
     save_detector(folder / "model", trained.model, TRAINING, NAMES)
     return folder / "model", records[120:]
 

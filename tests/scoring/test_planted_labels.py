@@ -25,6 +25,7 @@ from diffaug.sources.crops import read_cls
 from diffaug.sources.labelled import to_real_data
 from diffaug.sources.real import Inputs
 from diffaug.training.order import endless
+from diffaug.training.run import Run
 
 pytestmark = pytest.mark.slow
 
@@ -52,7 +53,8 @@ def test_shuffled_labels_are_rejected_and_right_ones_stay(
         to_tensors(ImageSet(names, tuple(splits[split])), params.image_size, torch.device("cpu"))
         for split in ("train", "val")
     )
-    trained = train_classifier(train, val, len(names), params, 0, "teacher", endless(len(train.labels), 0))
+    run = Run("teacher", 0, lambda start: endless(len(train.labels), 0, start=start), tmp_path)
+    trained = train_classifier(train, val, len(names), params, run)
     save_classifier(tmp_path / "models/cls/real-0", trained.model, params, names)
 
     generator = np.random.default_rng(0)
