@@ -80,12 +80,19 @@ def set_up() -> None:
 def run(*command: str) -> None:
     """Run a command in the project, with the programs of the virtual environment first. Ends where it fails."""
     path = f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}"
-    try:
-        done = subprocess.run(command, cwd=ROOT, env={**os.environ, "PATH": path}, check=False)
-    except KeyboardInterrupt:
+    environment = {"PYTHONUTF8": "1", **os.environ, "PATH": path}  # names of files in every language
+    process, stopped = subprocess.Popen(command, cwd=ROOT, env=environment), False
+    while process.poll() is None:
+        try:
+            process.wait()
+        except (
+            KeyboardInterrupt
+        ):  # it has got Ctrl-C too, and closes what is open: killing it would leave its stage alone
+            stopped = True
+    if stopped:
         sys.exit("run.py: stopped; what is finished is kept, start it again to go on")
-    if done.returncode:
-        sys.exit(done.returncode)
+    if process.returncode:
+        sys.exit(process.returncode)
 
 
 if __name__ == "__main__":

@@ -7,12 +7,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from diffaug.params import Params, load_params
-from diffaug.runtime.errors import UserError
-from diffaug.runtime.files import atomic_path
+from diffaug.runtime.errors import UserError, in_words
+from diffaug.runtime.files import atomic_path, sweep
 from diffaug.runtime.memory import PeakMemory
+from diffaug.runtime.start import STOPPED, interruptible
 from diffaug.runtime.work import hold, work_folder
 
 SPEED = Path("metrics/speed")
+_OUTPUTS = (Path("data"), Path("models"), Path("metrics"))
 
 
 def run_stage(name: str, stage: Callable[[Params, Path], Mapping[str, float]]) -> None:
@@ -24,9 +26,12 @@ def run_stage(name: str, stage: Callable[[Params, Path], Mapping[str, float]]) -
     it.
     """
     try:
+        interruptible()
         params = load_params()
         work = work_folder(name)
         with hold(work.with_name(f"{name}.lock")):
+            for folder in (work, work_folder("checked"), *_OUTPUTS):
+                sweep(folder)
             start = time.perf_counter()
             with PeakMemory() as memory:
                 counts = stage(params, work)
@@ -34,9 +39,9 @@ def run_stage(name: str, stage: Callable[[Params, Path], Mapping[str, float]]) -
     except UserError as error:
         sys.exit(f"{name}: {error}")
     except OSError as error:
-        sys.exit(f"{name}: {error.filename or 'a file'}: {error.strerror or error}; correct this and run again")
+        sys.exit(f"{name}: {in_words(error)}")
     except KeyboardInterrupt:
-        sys.exit(f"{name}: stopped; finished work is kept, run `dvc repro` to continue")
+        sys.exit(f"{name}: {STOPPED}")
 
 
 def _write_speed(name: str, seconds: float, mebibytes: int, counts: Mapping[str, float]) -> None:

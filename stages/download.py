@@ -6,6 +6,7 @@ Alone: python stages/download.py
 from collections.abc import Mapping
 from pathlib import Path
 
+import diffaug.runtime.start  # noqa: F401 - first, so that Ctrl-C is one line while the others are imported
 from diffaug.dataset.records import SPLITS, write_set
 from diffaug.params import Params
 from diffaug.sources.real import check_classes, check_disjoint, describe

@@ -11,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import diffaug.runtime.start  # noqa: F401 - first, so that Ctrl-C is one line while the others are imported
 from diffaug.dataset.provenance import models_of
 from diffaug.dataset.records import ImageSet, read_set
 from diffaug.evaluation.arms import evaluate_classifiers, evaluate_detectors
@@ -20,6 +21,7 @@ from diffaug.hub.licence import licence_warning
 from diffaug.params import Params
 from diffaug.runtime.device import choose_device
 from diffaug.runtime.files import atomic_path
+from diffaug.runtime.seals import seal
 from diffaug.stage import run_stage
 from diffaug.training.history import CURVES
 from diffaug.training.treatment import treatment_of
@@ -52,6 +54,7 @@ def evaluate(params: Params, work: Path) -> Mapping[str, float]:
         details["real"][task], details[task], details["delta"][task] = found.real, found.merged, found.delta
         write_training(task, CURVES / task, params.seeds)
         warnings |= _licence_warnings(merged)
+    seal(TABLES)
     if len(params.seeds) == 1:
         warnings.add(
             "one seed per arm decides nothing: it shows how the pipeline works; a verdict needs two seeds or more"

@@ -7,10 +7,12 @@ Alone: python stages/filter.py
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import diffaug.runtime.start  # noqa: F401 - first, so that Ctrl-C is one line while the others are imported
 from diffaug.dataset.records import Record
 from diffaug.params import Params
 from diffaug.params.filter import ClsChecks, DetChecks
 from diffaug.runtime.errors import UserError
+from diffaug.runtime.seals import seal
 from diffaug.scoring.ledger import Entry, summarise, write_ledger
 from diffaug.scoring.material import Material
 from diffaug.scoring.policy import judge, select_best
@@ -30,14 +32,15 @@ def filter_images(params: Params, work: Path) -> Mapping[str, float]:
         ]
         entries = select_best([judge(entry, check) for entry in scored], check.best, task)
         folder = Path("data/filtered") / task
+        kept = {entry.id for entry in entries if entry.accepted}
         write_ledger(folder, entries)
-        print(summarise(entries, task))
-        _something_left(entries, task)
-        if check.quality is not None and entries:
+        if check.quality is not None and kept:
             from diffaug.scoring.quality import write_quality
 
-            kept = {entry.id for entry in entries if entry.accepted}
             write_quality(folder, material, kept, check.quality)
+        seal(folder)
+        print(summarise(entries, task))
+        _something_left(entries, task)
         count += len(entries)
     return {"images": count}
 

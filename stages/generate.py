@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
+import diffaug.runtime.start  # noqa: F401 - first, so that Ctrl-C is one line while the others are imported
 from diffaug.generation.composing.tables import write_tables
 from diffaug.generation.drawing.drawing import Drawing
 from diffaug.generation.drawing.engines import draw_all

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import diffaug.runtime.start  # noqa: F401 - first, so that Ctrl-C is one line while the others are imported
 from diffaug.dataset.provenance import Provenance
 from diffaug.dataset.records import ImageSet, Record, read_set, write_set
 from diffaug.merging.painting import paint_over
@@ -37,7 +38,8 @@ def merge(params: Params, work: Path) -> Mapping[str, float]:
     for task in ("cls", "det"):
         real = read_set(Path(f"data/real/{task}/train"))
         generated = read_set(Path(f"data/generated/{task}"))
-        accepted = {entry.id: entry for entry in read_ledger(Path(f"data/filtered/{task}")) if entry.accepted}
+        ledger = read_ledger(Path(f"data/filtered/{task}"), generated)
+        accepted = {entry.id: entry for entry in ledger if entry.accepted}
         given = Ingredients(task, real, generated, accepted, pool, params.merge, rebuild)
         added = RECIPES[params.merge.recipe].additions(given)
         unfiltered = params.merge.recipe == "unfiltered"

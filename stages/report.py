@@ -7,13 +7,16 @@ Alone: python stages/report.py
 from collections.abc import Mapping
 from pathlib import Path
 
+import diffaug.runtime.start  # noqa: F401 - first, so that Ctrl-C is one line while the others are imported
 from diffaug.dataset.provenance import models_of
 from diffaug.dataset.records import read_set
+from diffaug.evaluation.tables import TABLES
 from diffaug.params import Params
 from diffaug.report.cards import write_cards
 from diffaug.report.page import PAGE, write_page
 from diffaug.report.task import PLOTS, Seen, build_task_report
 from diffaug.report.verdict import read_details
+from diffaug.runtime.seals import check_seal, seal
 from diffaug.stage import run_stage
 
 CARDS = Path("metrics/cards")
@@ -22,6 +25,7 @@ CARDS = Path("metrics/cards")
 def report(params: Params, work: Path) -> Mapping[str, float]:
     """Make the sheets of both tasks, then the page and the cards."""
     details = read_details()
+    check_seal(TABLES)
     PLOTS.mkdir(parents=True, exist_ok=True)
     for stale in PLOTS.iterdir():
         stale.unlink()
@@ -35,6 +39,8 @@ def report(params: Params, work: Path) -> Mapping[str, float]:
     generators = _generators(list(reports))
     for task, one in reports.items():
         write_cards(CARDS, task, details, getattr(params.download, task).source, one.names, generators)
+    for folder in (PLOTS, CARDS):
+        seal(folder)
     write_page(PAGE, details, reports, generators, Path("params.yaml").read_text(encoding="utf-8"))
     return {"pictures": sum(len(one.sheets) for one in reports.values())}
 

@@ -8,6 +8,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
+import diffaug.runtime.start  # noqa: F401 - first, so that Ctrl-C is one line while the others are imported
 from diffaug.params import Params
 from diffaug.runtime.processes import is_child
 from diffaug.stage import run_stage

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 
+import diffaug.runtime.start  # noqa: F401 - first, so that Ctrl-C is one line while the others are imported
 from diffaug.dataset.records import read_set
 from diffaug.diffusion.opening import open_pipeline, training_dtype
 from diffaug.generator_training.captioned import Captioned, captioned

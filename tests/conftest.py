@@ -6,6 +6,10 @@ import pytest
 import small_models
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--kills", type=int, default=20, help="how many times test_random_kills.py kills the pipeline")
+
+
 @pytest.fixture(scope="session")
 def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """Returns a small model by the name of its function in small_models; each is made once."""

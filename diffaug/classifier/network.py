@@ -5,12 +5,20 @@ from pathlib import Path
 
 import torch
 import torchvision
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import nn
 
+from diffaug.hub.configs import shortened
+from diffaug.hub.saved import ClassifierFacts, load_saved, read_saved
 from diffaug.hub.weights import given_weights, load_matching
 from diffaug.params.train_cls import TrainClsParams
 from diffaug.runtime.errors import UserError
+from diffaug.runtime.seals import seal
+
+
+def known_models() -> list[str]:
+    """The ResNets of torchvision."""
+    return [name for name in torchvision.models.list_models(torchvision.models) if "resne" in name]
 
 
 def build(params: TrainClsParams, classes: int) -> nn.Module:
@@ -18,8 +26,8 @@ def build(params: TrainClsParams, classes: int) -> nn.Module:
 
     Raises UserError if the model or the weights are unknown.
     """
-    if params.model not in torchvision.models.list_models(torchvision.models):
-        known = ", ".join(name for name in torchvision.models.list_models(torchvision.models) if "resne" in name)
+    if params.model not in known_models():
+        known = ", ".join(known_models())
         raise UserError(f"params.yaml: train_cls.model: found {params.model!r}; allowed are {known}")
     model = torchvision.models.get_model(params.model, weights=None, num_classes=classes)
     if params.weights is not None:
@@ -36,14 +44,16 @@ def save_classifier(folder: Path, model: nn.Module, params: TrainClsParams, name
     )
     facts = {"model": params.model, "image_size": params.image_size, "names": list(names)}
     (folder / "model.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    seal(folder)
 
 
 def load_classifier(folder: Path, device: torch.device) -> tuple[nn.Module, dict]:
     """The model in eval mode and the content of `model.json`. Raises UserError if the folder has no model."""
-    try:
-        facts = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{folder}: no classifier; run `dvc repro` or `dvc pull` first") from None
-    model = torchvision.models.get_model(facts["model"], weights=None, num_classes=len(facts["names"]))
-    model.load_state_dict(load_file(folder / "model.safetensors"))
-    return model.to(device).to(memory_format=torch.channels_last).eval(), facts
+    facts = read_saved(folder, ClassifierFacts, "classifier")
+    if facts.model not in known_models():
+        raise UserError(
+            f"{folder / 'model.json'}: model: found {shortened(facts.model)}; allowed are {', '.join(known_models())}"
+        )
+    model = torchvision.models.get_model(facts.model, weights=None, num_classes=len(facts.names))
+    load_saved(model, folder)
+    return model.to(device).to(memory_format=torch.channels_last).eval(), facts.model_dump()

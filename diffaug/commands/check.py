@@ -1,75 +1,130 @@
-"""`diffaug check`: checks params.yaml, and the files and folders that it names, before any work."""
+"""`diffaug check`: checks params.yaml, and the files and folders that it names, before any work.
 
-from collections.abc import Sequence
+What takes seconds to import is imported only where params.yaml asks for it.
+"""
+
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from diffaug.classifier import network as classifier
-from diffaug.detector import network as detector
+from diffaug.commands.estimate import Images, estimate
+from diffaug.detector.architecture import read_architecture
 from diffaug.generation.plan import prompts
 from diffaug.params import Params
 from diffaug.params.base import GENERATOR, is_local
-from diffaug.params.download import Crops, Hub
+from diffaug.params.download import Crops, FashionMnist, FewShot, Hub, Scenes
 from diffaug.params.filter import TorchvisionNetwork
 from diffaug.runtime.errors import UserError
 from diffaug.runtime.work import work_folder
-from diffaug.scoring.networks import check_torchvision
-from diffaug.sources.real import check_classes, check_disjoint, describe, remarks
-from diffaug.sources.tasks import NOTHING, read_task
+
+if TYPE_CHECKING:
+    from diffaug.sources.real import RealData
+
+_RESNETS = {
+    *("resnet18", "resnet34", "resnet50", "resnet101", "resnet152"),
+    *("resnext50_32x4d", "resnext101_32x8d", "resnext101_64x4d", "wide_resnet50_2", "wide_resnet101_2"),
+}
+_USUAL_SIDE, _FASHION_SIDE = 512, 28  # pixels of images that are not on this disk
+_FASHION_CLASSES = 10
 
 
 def check(params: Params) -> None:
-    """Build the networks that the params name, read the folders as `download` would, and print what was found."""
+    """Check the networks that the params name, read the folders as `download` would, plan the synthetic images, and
+    print what was found and what the run will need. Raises UserError."""
     _check_files(params)
-    if params.download.cls is not None:
-        named = not (params.train_cls.weights or "").endswith(".safetensors")  # torchvision's own are downloaded
-        classifier.build(params.train_cls.model_copy(update={"weights": None}) if named else params.train_cls, 2)
-    if params.download.det is not None:
-        detector.build(params.train_det, ("one", "two"))
     _check_networks(params)
-    _check_images(params)
+    data = _read_images(params)
+    _check_prompts(params, {task: found.names for task, found in data.items()})
+    print(f"estimate: {estimate(params, _count(params, data))}")
     print("params.yaml: fine")
 
 
 def _check_networks(params: Params) -> None:
-    """Raises UserError if the filter names a network that torchvision does not have."""
+    """Raises UserError if the params name a network that Ultralytics or torchvision does not have, or weights that do
+    not fit."""
+    cls, det = params.train_cls, params.train_det
+    if params.download.det is not None:
+        read_architecture(det.model)
+        if det.weights is not None:
+            from diffaug.detector import network as detector
+
+            detector.build(det, ("one", "two"))
+    if params.download.cls is not None and (cls.model not in _RESNETS or cls.weights is not None):
+        from diffaug.classifier import network as classifier
+
+        named = not (cls.weights or "").endswith(".safetensors")  # torchvision's own are downloaded
+        classifier.build(cls.model_copy(update={"weights": None}) if named else cls, 2)
+        if named and cls.weights is not None:
+            from diffaug.hub.weights import named_weights
+
+            named_weights(cls.model, cls.weights, "train_cls.weights")
     for task in ("cls", "det"):
         checks = getattr(params.filter, task)
         for name, section in (("embedding", checks.embedding), ("quality", checks.quality)):
             named = section is not None and isinstance(section.network, TorchvisionNetwork)
             if named and getattr(params.download, task) is not None:
+                from diffaug.scoring.networks import check_torchvision
+
                 check_torchvision(section.network, f"filter.{task}.{name}.network")
 
 
-def _check_images(params: Params) -> None:
-    """Read what is on the disk, as `download` would. Raises UserError."""
+def _read_images(params: Params) -> Mapping[str, "RealData"]:
+    """By task, what is on the disk, read as `download` would. Raises UserError."""
     download = params.download
     cls_on_disk = download.det if isinstance(download.cls, Crops) else download.cls  # crops are cut out of det
     there = {"cls": _on_disk(cls_on_disk), "det": _on_disk(download.det)}
-    work = work_folder("download") if any(there.values()) else Path()
+    if not any(there.values()):
+        return {}
+    from diffaug.sources.real import check_classes, check_disjoint, describe, remarks
+    from diffaug.sources.tasks import NOTHING, read_task
+
+    work = work_folder("download")
     det = read_task("det", download, NOTHING, work) if there["det"] else NOTHING
     cls = read_task("cls", download, det, work) if there["cls"] else NOTHING
-    splits = []
+    found = {}
     for task, source, data in (("cls", download.cls, cls), ("det", download.det, det)):
         if not there[task]:
             continue
         check_classes(data, f"download.{task}")
-        splits += list(data.splits.items())
+        found[task] = data
         print(f"{_place(source)}: fine: {describe(data)}")
         side = (params.train_cls if task == "cls" else params.train_det).image_size
         for remark in remarks(data, side, f"train_{task}.image_size"):
             print(f"{_place(source)}: note: {remark}")
-    check_disjoint(splits)
-    _check_prompts(params, cls.names, det.names)
+    check_disjoint([split for data in found.values() for split in data.splits.items()])
+    return found
 
 
-def _check_prompts(params: Params, cls: Sequence[str], det: Sequence[str]) -> None:
+def _check_prompts(params: Params, names: Mapping[str, Sequence[str]]) -> None:
     """Raises UserError for a field or a class in the prompts of `generate` that does not exist."""
-    if cls or det:
-        prompts.check_classes(params.generate, sorted({*cls, *det}))
-    for names, modes in ((cls, params.generate.cls.modes.given()), (det, params.generate.det.modes.redrawn())):
+    if names:
+        prompts.check_classes(params.generate, sorted({name for task in names.values() for name in task}))
+    for task, modes in (("cls", params.generate.cls.modes.given()), ("det", params.generate.det.modes.redrawn())):
         for mode in modes.values():
-            prompts.class_variants(params.generate, mode, names or ["object"])
+            prompts.class_variants(params.generate, mode, names.get(task) or ["object"])
+
+
+def _count(params: Params, data: Mapping[str, "RealData"]) -> Images:
+    """How many images will be made: by the plan itself, which is also checked, where the real images are on the disk.
+    Raises UserError if the generator cannot draw what is asked, or merge.ratio asks for more than will be made."""
+    if data:
+        from diffaug.commands.planned import plan_on
+
+        planned = plan_on(params, data)
+        drawn, made, side = planned.drawn, planned.made, planned.side
+    else:
+        drawn, made, side = 0, 0, 0
+    generate, cls, det = params.generate, params.download.cls, params.download.det
+    if isinstance(cls, FewShot) and "cls" not in data:
+        drawn += generate.cls.made * _FASHION_CLASSES
+        made += generate.cls.made * _FASHION_CLASSES
+        side = max(side, _FASHION_SIDE if isinstance(cls, FashionMnist) else _USUAL_SIDE)
+    if isinstance(det, Scenes):
+        paste = generate.det.modes.paste
+        drawn += paste.items_per_class * _FASHION_CLASSES if paste and paste.objects == "generated" else 0
+        made += generate.det.made(det.train)
+        side = max(side, det.size)
+    return Images(drawn, made, side)
 
 
 def _on_disk(source: Any) -> bool:

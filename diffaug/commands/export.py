@@ -56,9 +56,8 @@ def _sets(source: Path) -> dict[str, ImageSet]:
 
 def _judged(source: Path) -> dict[str, ImageSet]:
     images = source.resolve().parents[1] / "generated" / source.name
-    generated, ledger = read_set(images), {entry.id: entry for entry in read_ledger(source)}
-    if set(ledger) != {record.id for record in generated}:
-        raise UserError(f"{source / LEDGER}: does not match {images}; run `dvc repro filter`")
+    generated = read_set(images)
+    ledger = {entry.id: entry for entry in read_ledger(source, generated)}
     reasons = {id: plain(entry.reason or KEPT) for id, entry in ledger.items()}
     found: dict[str, list[Record]] = {reason: [] for reason in [KEPT, *sorted(set(reasons.values()))]}
     for record in generated:

@@ -6,8 +6,8 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
-from diffaug.params import load_params
-from diffaug.runtime.errors import UserError
+from diffaug.runtime.errors import UserError, in_words
+from diffaug.runtime.start import STOPPED, begin, interruptible
 
 _EXAMPLES = """examples:
   diffaug check                                  check params.yaml, and the folders it names
@@ -18,14 +18,17 @@ _EXAMPLES = """examples:
   diffaug export data/merged/cls look            write a set as plain files, to look at it
   diffaug verdict                                print the table again
   diffaug study                                  run every recipe of params.yaml, as DVC experiments
+  diffaug doctor --remove                        find and remove damaged data here, in DVC's cache and on its remote
 
 The pipeline itself is run by `dvc repro`."""
 
 
 def main() -> None:
     """Run a command; a UserError gives one line and exit status 1."""
+    begin("diffaug")
     arguments = _parser().parse_args()
     try:
+        interruptible()
         _run(arguments)
         sys.stdout.flush()
     except UserError as error:
@@ -34,11 +37,15 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:
-        sys.exit(f"diffaug: {error.filename or 'a file'}: {error.strerror or error}")
+        sys.exit(f"diffaug: {in_words(error)}")
+    except KeyboardInterrupt:
+        sys.exit(f"diffaug: {STOPPED}")
 
 
 def _run(arguments: argparse.Namespace) -> None:
     """Import only what the command needs: a network takes seconds to import."""
+    from diffaug.params import load_params
+
     match arguments.command:
         case "check":
             from diffaug.commands.check import check
@@ -65,6 +72,10 @@ def _run(arguments: argparse.Namespace) -> None:
             from diffaug.commands.study import study
 
             print(study(load_params()))
+        case "doctor":
+            from diffaug.commands.doctor import doctor
+
+            sys.exit(0 if doctor(arguments.remove, arguments.remote) else 1)
         case "sheet":
             from diffaug.commands.sheet import Axis, write_sheet
 
@@ -95,6 +106,7 @@ def _parser() -> argparse.ArgumentParser:
     preset.add_argument("preset", help="the name of a file in presets/, such as quick, or a path")
     commands.add_parser("verdict", help="print the verdict's table again")
     commands.add_parser("study", help="run every recipe and ratio of params.yaml as an experiment, and compare them")
+    _add_doctor(commands)
     _add_export(commands)
     _add_sheet(commands)
     again = commands.add_parser("regenerate", help="make a single generated image again, and compare it")
@@ -104,6 +116,18 @@ def _parser() -> argparse.ArgumentParser:
     use.add_argument("preset", type=Path, help="a YAML file with the values to change in params.yaml")
     use.add_argument("assignments", nargs="*", metavar="KEY=VALUE", help="such as train_det.steps=200")
     return parser
+
+
+def _add_doctor(commands: argparse._SubParsersAction) -> None:
+    doctor = commands.add_parser(
+        "doctor", help="compare all data with dvc.lock, byte by byte: here, in DVC's cache and on its remote"
+    )
+    doctor.add_argument(
+        "--remove",
+        action="store_true",
+        help="remove damaged copies, so that DVC brings or makes good ones (default: only say what is wrong)",
+    )
+    doctor.add_argument("--remote", metavar="NAME", help="a remote of .dvc/config (default: its core.remote)")
 
 
 def _add_export(commands: argparse._SubParsersAction) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from diffaug.commands.use import lay_over
 from diffaug.runtime.errors import UserError
+from diffaug.runtime.processes import run_to_its_end
 from diffaug.runtime.work import work_folder
 
 _COPIED = ("diffaug", "stages", "prompts", "dvc.yaml", ".dvcignore")
@@ -47,9 +48,8 @@ def run_preset(name: str) -> str:
     folder = prepare(name)
     diffaug = [sys.executable, "-m", "diffaug.commands.main"]
     for command in ([*diffaug, "check"], [sys.executable, "-m", "dvc", "repro"], [*diffaug, "verdict"]):
-        done = subprocess.run(command, cwd=folder, env={**os.environ, **environment(folder)}, check=False)
-        if done.returncode:
-            sys.exit(done.returncode)
+        if status := run_to_its_end(command, environment(folder), folder):
+            sys.exit(status)
     return f"{folder / 'metrics/report.html'}: the page of this run; params.yaml and its results are as they were"
 
 

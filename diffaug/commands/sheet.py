@@ -20,6 +20,7 @@ from diffaug.pictures.grid import Cell, make_grid
 from diffaug.report.sheet import save_png
 from diffaug.runtime.device import choose_device
 from diffaug.runtime.errors import UserError
+from diffaug.runtime.yaml_files import parse_yaml
 
 _JOB_KEYS = ("prompt", "negative_prompt", "seed")
 _WORDS = ("prompt", "negative_prompt", "scheduler")
@@ -43,7 +44,7 @@ class Axis:
         chosen: list[Any] = []
         for value in values.split("|" if "prompt" in name else ","):
             try:
-                read = value.strip() if name in _WORDS else yaml.safe_load(value)
+                read = value.strip() if name in _WORDS else parse_yaml(value)
                 chosen.append(checked(OneImage, {name: read})[name])
             except (ValueError, yaml.YAMLError) as error:
                 raise UserError(f"{text!r}: {error}") from None

@@ -17,6 +17,8 @@ from diffaug.params import Params
 from diffaug.params.messages import one_line
 from diffaug.report.study import Run, study_rows, study_table, worth, write_study
 from diffaug.runtime.errors import UserError
+from diffaug.runtime.processes import run_to_its_end
+from diffaug.runtime.yaml_files import parse_yaml
 
 _PIPELINE = ("dvc.yaml", "dvc.lock", "diffaug", "stages", "prompts")  # and params.yaml
 
@@ -73,7 +75,7 @@ def run_study(runs: Sequence[Run], params: Params) -> list[tuple[Run, dict[str, 
             command += [argument for path in _weights(params) for argument in ("--copy-paths", path)]
             # The stages of dvc.yaml call `python`, which must be the interpreter that runs this.
             path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-            if subprocess.run(command, env={**os.environ, "PATH": path}, check=False).returncode:
+            if run_to_its_end(command, {"PATH": path}):
                 raise UserError(
                     f"study: {experiment(run)} failed, see above; finished runs are kept: correct the error and run "
                     "`diffaug study` again"
@@ -119,7 +121,10 @@ def _metrics(run: Run) -> dict[str, Any] | None:
 def _same_pipeline(commit: str) -> bool:
     if _git("diff", "--name-only", commit, "HEAD", "--", *_PIPELINE):
         return False
-    then, now = (yaml.safe_load(_git("show", f"{one}:params.yaml")) for one in (commit, "HEAD"))
+    try:
+        then, now = (parse_yaml(_git("show", f"{one}:params.yaml")) for one in (commit, "HEAD"))
+    except (yaml.YAMLError, ValueError):
+        return False
     return all(then.get(key) == now.get(key) for key in then.keys() | now.keys() if key != "study")
 
 

@@ -10,10 +10,12 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import CommentMark, YAMLError
 from ruamel.yaml.tokens import CommentToken
+from yaml import YAMLError as PyYAMLError
 
 from diffaug.params import load_params
 from diffaug.runtime.errors import UserError
 from diffaug.runtime.files import atomic_path
+from diffaug.runtime.yaml_files import parse_yaml, read_yaml
 
 
 def use_preset(preset: Path, assignments: list[str], params: Path = Path("params.yaml")) -> list[str]:
@@ -75,6 +77,7 @@ def _represent_float(representer: Any, value: float) -> Any:
 
 
 def _read(path: Path) -> Any:
+    read_yaml(path)  # this reader has no limits
     try:
         content = _yaml().load(path.read_text(encoding="utf-8"))
     except (YAMLError, UnicodeDecodeError) as error:
@@ -90,8 +93,9 @@ def _assigned(assignment: str) -> dict[str, Any]:
     if not equals or not key:
         raise UserError(f"{assignment!r} is not KEY=VALUE, such as train_det.steps=200")
     try:
+        parse_yaml(text)
         content: Any = _yaml().load(text)
-    except YAMLError as error:
+    except (YAMLError, PyYAMLError, ValueError) as error:
         raise UserError(f"{assignment!r} is not readable as YAML: {' '.join(str(error).split())}") from None
     for part in reversed(key.split(".")):
         content = {part: content}

@@ -2,15 +2,21 @@
 
 import io
 import struct
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
-from diffaug.runtime.errors import UserError
+from diffaug.runtime.errors import UserError, in_words
 
+# Pillow warns in two lines before `decode` refuses such an image in one.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+# Pillow knows many more, and hands some of them, such as PostScript, to other programs.
+_FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "PPM")  # GTSRB's images are PPM
+_MANY_PIXELS = 64_000_000  # of one image; with transparency, 1 GB of memory while it is decoded
 _PNG_LEVEL = 6  # fixed, since the level changes the bytes, and so the hash of every image
 _KEPT_MODES = ("L", "RGB")
 _ORIENTATION = 0x0112
@@ -40,8 +46,16 @@ def encode_png(image: Image.Image, text: Mapping[str, str] | None = None) -> byt
 
 def size_and_mode(data: bytes) -> tuple[tuple[int, int], str]:
     """(width, height) in pixels and colour mode ("L" or "RGB") of stored bytes, from only the header."""
-    with Image.open(io.BytesIO(data)) as image:
+    with open_image(data) as image:
         return image.size, image.mode
+
+
+def open_image(data: bytes) -> Image.Image:
+    """The image with only its header read, in one of the formats PNG, JPEG, BMP, TIFF, WEBP and PPM.
+
+    Raises an error of Pillow for other formats; of what it does not refuse, `decode` refuses large and animated images.
+    """
+    return Image.open(io.BytesIO(data), formats=_FORMATS)
 
 
 def canonical(data: bytes, name: str) -> bytes:
@@ -50,7 +64,7 @@ def canonical(data: bytes, name: str) -> bytes:
     Raises UserError with `name` if the file is not a readable image.
     """
     image = decode(data, name)
-    opened = Image.open(io.BytesIO(data))
+    opened = open_image(data)
     plain = opened.format == "JPEG" and opened.mode in _KEPT_MODES and opened.getexif().get(_ORIENTATION, 1) == 1
     return data if plain else encode_png(image)
 
@@ -59,15 +73,18 @@ def decode(data: bytes, name: str) -> Image.Image:
     """The image as "L" or "RGB", uint8, turned upright. `name`: for the message of the UserError.
 
     Grey stays grey; 16-bit grey is scaled to 8 bits; CMYK, palettes and others become RGB; transparency is put on a
-    white background; an EXIF rotation is applied.
+    white background; an EXIF rotation is applied. Refused are more than 64 million pixels, and several frames or pages,
+    of which only the user knows which one the label means.
     """
     try:
-        image: Image.Image = Image.open(io.BytesIO(data))
+        image: Image.Image = open_image(data)
+        _refuse_large_and_moving(image, name)
         image.load()
         turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
     except _UNREADABLE as error:
-        # If Pillow does not know the format, Ultralytics' wrapper asks for a package of HEIF images.
-        reason = "not in a format of Pillow" if isinstance(error, ImportError) else error
+        # If no format fits, Pillow prints the buffer's address, and Ultralytics' wrapper asks for a package of HEIF.
+        other = isinstance(error, (ImportError, UnidentifiedImageError))
+        reason = f"none of the formats {', '.join(_FORMATS)}" if other else error
         raise UserError(f"{name}: not a readable image ({reason}); replace or remove the file") from None
     if turn is not None:
         image = image.transpose(turn)
@@ -81,14 +98,26 @@ def decode(data: bytes, name: str) -> Image.Image:
     return image if image.mode in _KEPT_MODES else image.convert("RGB")
 
 
+def _refuse_large_and_moving(image: Image.Image, name: str) -> None:
+    width, height = image.size
+    if width * height > _MANY_PIXELS:
+        raise UserError(
+            f"{name}: {width} x {height} pixels, but at most {_MANY_PIXELS // 1_000_000} million are read; scale "
+            "the image down"
+        )
+    frames = getattr(image, "n_frames", 1)
+    if frames > 1 and image.format != "MPO":  # what phones write as .jpg: a JPEG with previews behind it
+        raise UserError(f"{name}: has {frames} frames or pages; save the one that is meant as a file of its own")
+
+
 def _eight_bits(image: Image.Image, name: str) -> Image.Image:
-    pixels = np.asarray(image, dtype=np.float64)
+    pixels = np.asarray(image)
     if image.mode.startswith("F") or pixels.min() < 0 or pixels.max() > 65535:
         raise UserError(
             f"{name}: {image.mode} pixels from {pixels.min():g} to {pixels.max():g} have no defined white level; "
             "save the image with 8 or 16 bits per channel"
         )
-    return Image.fromarray(np.round(pixels / 257).astype(np.uint8))
+    return Image.fromarray(((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8))  # rounded; 257 * 255 = 65535
 
 
 def read_file(path: Path) -> bytes:
@@ -96,7 +125,7 @@ def read_file(path: Path) -> bytes:
     try:
         return canonical(path.read_bytes(), str(path))
     except OSError as error:
-        raise UserError(f"{path}: {error.strerror}; replace or remove the file") from None
+        raise UserError(in_words(error)) from None
 
 
 def to_rgb_array(image: Image.Image, size: int | None = None) -> np.ndarray:

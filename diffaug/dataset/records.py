@@ -6,17 +6,20 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from datasets import ClassLabel, Features, Image, List, Value
 from PIL import Image as PilImage
 
 from diffaug.dataset.codec import decode, size_and_mode
 from diffaug.dataset.provenance import Lineage
 from diffaug.runtime.errors import UserError
 from diffaug.runtime.files import atomic_path
+from diffaug.runtime.seals import check_seal, seal
+
+if TYPE_CHECKING:  # it takes seconds to import, and records need not be written
+    from datasets import Features
 
 SHARD_ROWS = 1000
 _ROW_GROUP = 100
@@ -81,8 +84,10 @@ class ImageSet:
         return iter(self.records)
 
 
-def features(names: Sequence[str]) -> Features:
+def features(names: Sequence[str]) -> "Features":
     """The columns of the table, for these class names."""
+    from datasets import ClassLabel, Features, Image, List, Value
+
     label = ClassLabel(names=list(names)) if names else Value("int64")
     provenance = {
         column: Value({"str": "string", "int": "int64", "float": "float64", "bool": "bool"}[_plain(column)])
@@ -159,6 +164,7 @@ def write_shards(
         written.add(path)
     for stale in set(folder.iterdir()) - written:
         stale.unlink()
+    seal(folder)
 
 
 def _row(record: Record) -> dict[str, Any]:
@@ -169,14 +175,17 @@ def _row(record: Record) -> dict[str, Any]:
 
 
 def read_set(folder: Path) -> ImageSet:
-    """The set, sorted by id, every image checked against its hash.
+    """The set, sorted by id, its files checked against the folder's seal and every image against its hash.
 
     Raises UserError if the folder has no table, a file or an image is damaged, a row is in another split's folder, or a
     synthetic row is outside train.
     """
+    from datasets import ClassLabel, Features
+
     files = sorted(folder.glob("part-*.parquet"))
     if not files:
         raise UserError(f"{folder}: no part-*.parquet found; run `dvc repro` or `dvc pull` first")
+    check_seal(folder)
     records: list[Record] = []
     names: tuple[str, ...] = ()
     about: dict[str, Any] = {}
@@ -185,9 +194,9 @@ def read_set(folder: Path) -> ImageSet:
             table = pq.read_table(file, page_checksum_verification=True)
             label = Features.from_arrow_schema(table.schema)["label"]
             about = json.loads((table.schema.metadata or {}).get(_ABOUT, "{}"))
-        except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
+        except (pa.ArrowException, KeyError, TypeError, ValueError) as error:
             raise UserError(
-                f"{file}: damaged ({str(error).partition(chr(10))[0]}); delete it and run `dvc checkout`"
+                f"{file}: not a table of diffaug ({str(error).partition(chr(10))[0]}); run `dvc repro`"
             ) from None
         names = tuple(label.names) if isinstance(label, ClassLabel) else ()
         records += [_record(row, file) for row in table.to_pylist()]
@@ -197,7 +206,7 @@ def read_set(folder: Path) -> ImageSet:
 def _record(row: dict[str, Any], file: Path) -> Record:
     data = row.pop("image")["bytes"]
     if hashlib.sha256(data).hexdigest() != row["sha256"]:
-        raise UserError(f"{file}: image {row['id']!r} does not match its sha256; delete the file and run `dvc pull`")
+        raise UserError(f"{file}: image {row['id']!r} does not match its sha256; run `dvc repro`")
     objects = row.pop("objects")
     expected = file.parent.name if file.parent.name in SPLITS else row["split"]
     if row["split"] != expected or (row["origin"] != "real" and row["split"] != "train"):

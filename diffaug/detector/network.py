@@ -8,11 +8,15 @@ import json
 from pathlib import Path
 from typing import Any
 
-import yaml
-from safetensors.torch import load_file, save_file
-from ultralytics.nn.tasks import DetectionModel, RTDETRDetectionModel, yaml_model_load
+from safetensors.torch import save_file
+from ultralytics.nn.modules import Conv
+from ultralytics.nn.tasks import DetectionModel, RTDETRDetectionModel
 
+from diffaug.detector.architecture import check_architecture, read_architecture
+from diffaug.detector.size import refuse_large
+from diffaug.hub.saved import DetectorFacts, load_saved, read_saved
 from diffaug.runtime.errors import UserError
+from diffaug.runtime.seals import seal
 from diffaug.params.base import Release
 from diffaug.params.train_det import TrainDetParams
 from diffaug.hub.weights import fetch_release, load_matching, read_weights
@@ -21,9 +25,9 @@ from diffaug.hub.weights import fetch_release, load_matching, read_weights
 def build(params: TrainDetParams, names: tuple[str, ...]) -> DetectionModel:
     """The network with random weights or, matched by name and shape, those of a .safetensors file or a release.
 
-    Raises UserError if Ultralytics knows no such model, or no tensor fits.
+    Raises UserError if Ultralytics knows no such detector, or no tensor fits.
     """
-    model = network(params.model, names)
+    model = network(read_architecture(params.model), names, f"params.yaml: train_det.model: {params.model}")
     key = "train_det.weights"
     match params.weights:
         case str() as path:
@@ -33,24 +37,24 @@ def build(params: TrainDetParams, names: tuple[str, ...]) -> DetectionModel:
     return model
 
 
-def network(architecture: str | dict[str, Any], names: tuple[str, ...]) -> DetectionModel:
-    """A YOLO or RT-DETR for these classes with random weights; `architecture`: a name, a path or model.json's content.
+def network(architecture: dict[str, Any], names: tuple[str, ...], where: str) -> DetectionModel:
+    """A YOLO or RT-DETR for these classes with random weights; `architecture`: a checked one; `where`: for messages.
 
-    Raises UserError if Ultralytics knows no such detector.
+    Raises UserError if its layers do not fit each other, or it would be too large.
     """
+    layers = copy.deepcopy(architecture) | {"nc": len(names)}
+    kind = RTDETRDetectionModel if layers["head"][-1][2] == "RTDETRDecoder" else DetectionModel
+    activation = Conv.default_act  # of the whole process; Ultralytics does not restore it when building fails
     try:
-        layers = yaml_model_load(architecture) if isinstance(architecture, str) else architecture
-        kind = RTDETRDetectionModel if layers["head"][-1][2] == "RTDETRDecoder" else DetectionModel
-        model = kind(copy.deepcopy(architecture), ch=3, nc=len(names), verbose=False)
-    except (FileNotFoundError, KeyError, ValueError, TypeError, IndexError, yaml.YAMLError) as error:
-        raise UserError(
-            f"params.yaml: train_det.model: found {architecture!r}, which Ultralytics does not know ({error}); "
-            "allowed are its architectures, such as yolo11n.yaml, yolov8s.yaml or rtdetr-l.yaml, or a .yaml file's path"
-        ) from None
-    if not type(model.model[-1]).__name__.endswith(("Detect", "RTDETRDecoder")):
-        raise UserError(
-            f"params.yaml: train_det.model: {architecture!r} is not a detector; give one, such as yolo11n.yaml"
-        )
+        refuse_large(layers, where)
+        model = kind(layers, ch=3, nc=len(names), verbose=False)
+    except UserError:
+        raise
+    except Exception as error:  # a layer raises whatever wrong arguments lead to
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"{where}: its layers do not fit each other ({reason}); take another architecture") from None
+    finally:
+        Conv.default_act = activation
     model.names = dict(enumerate(names))
     return model
 
@@ -62,14 +66,13 @@ def save_detector(folder: Path, model: DetectionModel, params: TrainDetParams, n
     architecture = {key: value for key, value in model.yaml.items() if key != "yaml_file"}
     facts = {"model": params.model, "image_size": params.image_size, "names": list(names), "architecture": architecture}
     (folder / "model.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    seal(folder)
 
 
 def open_detector(folder: Path) -> tuple[DetectionModel, dict[str, Any]]:
     """The saved network and the content of `model.json`. Raises UserError if the folder has no model."""
-    try:
-        facts = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{folder}: no detector; run `dvc repro` or `dvc pull` first") from None
-    model = network(facts["architecture"], tuple(facts["names"]))
-    model.load_state_dict(load_file(folder / "model.safetensors"))
-    return model.eval(), facts
+    facts = read_saved(folder, DetectorFacts, "detector")
+    where = f"{folder / 'model.json'}: architecture"
+    model = network(check_architecture(facts.architecture, where), tuple(facts.names), where)
+    load_saved(model, folder)
+    return model.eval(), facts.model_dump()

@@ -1,29 +1,40 @@
 """Opening a model: pipeline folder, hub id or single file, with LoRA, embeddings and a tiny VAE, without watermark."""
 
 import hashlib
-import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import diffusers
 import torch
 from diffusers import DiffusionPipeline
+from pydantic import BaseModel, ConfigDict
 from safetensors.torch import load_file
 
+from diffaug.hub.configs import read_facts
 from diffaug.hub.locate import Located, locate_network, locate_pipeline
 from diffaug.hub.locate import config_folder as single_file_config
-from diffaug.params.base import GENERATOR, ModelName
+from diffaug.hub.opening import opening
+from diffaug.hub.parts import CONFIG, INDEX, empty_parts, network_class, pipeline_class
+from diffaug.hub.weights import refuse_not_finite
+from diffaug.params.base import GENERATOR, Context, ModelName
 from diffaug.params.generate import Adapter, Embedding, GenerateParams
 from diffaug.runtime.errors import UserError
 from diffaug.runtime.files import file_sha256
 from diffaug.runtime.quiet import silence_libraries
+from diffaug.runtime.seals import check_seal
 
 LORA_FILE = "pytorch_lora_weights.safetensors"
 LEARNED_FILE = "learned.json"  # stored with a generator trained here: what it can draw
 BASE_FILE = "base.json"  # stored with a LoRA: the model on which it was trained
+
+
+class _LearnedFacts(BaseModel):
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
+
+    classes: list[str]
+    context: Context
 
 
 @dataclass(frozen=True)
@@ -38,11 +49,11 @@ class Learned:
 
     @classmethod
     def read(cls, folder: Path) -> "Learned":
-        """What the model in the folder states."""
+        """What the model in the folder states. Raises UserError if the file is damaged."""
         if not (folder / LEARNED_FILE).exists():
             return cls()
-        content = json.loads((folder / LEARNED_FILE).read_text(encoding="utf-8"))
-        return cls(tuple(content["classes"]), content["context"])
+        facts = read_facts(folder / LEARNED_FILE, _LearnedFacts)
+        return cls(tuple(facts.classes), facts.context)
 
 
 @dataclass(frozen=True)
@@ -74,16 +85,20 @@ def open_model(params: GenerateParams, device: torch.device) -> Model:
     silence_libraries()
     dtype = resolve_dtype(params.dtype, device)
     name, adapters = params.model, list(params.loras)
+    if name.name == GENERATOR and Path(GENERATOR).is_dir():
+        check_seal(Path(GENERATOR))
     learned = Learned.read(Path(GENERATOR)) if name.name == GENERATOR else Learned()
     if name.name == GENERATOR and (Path(GENERATOR) / BASE_FILE).exists():
-        name = ModelName.model_validate_json((Path(GENERATOR) / BASE_FILE).read_text(encoding="utf-8"))
+        base = read_facts(Path(GENERATOR) / BASE_FILE, ModelName)
+        # A folder that came from elsewhere cannot allow itself to run code: only the params can.
+        name = base.model_copy(update={"allow_pickle": name.allow_pickle})
         adapters = [Adapter(path=GENERATOR, scale=1.0), *adapters]
     located = locate_pipeline(name, "generate.model")
     pipeline = open_pipeline(name, located, "generate.model", dtype)
     parts = [located.sha256, *load_embeddings(pipeline, params.embeddings), *load_loras(pipeline, adapters)]
     if params.tiny_vae is not None:
         tiny = locate_network(params.tiny_vae, "generate.tiny_vae")
-        pipeline.register_modules(vae=_network(tiny.path, dtype, params.tiny_vae.variant))
+        pipeline.register_modules(vae=_network(tiny.path, "generate.tiny_vae", dtype, params.tiny_vae.variant))
         parts.append(tiny.sha256)
     safety = take_safety_checker(pipeline)
     if safety is not None:
@@ -101,29 +116,33 @@ def open_model(params: GenerateParams, device: torch.device) -> Model:
 
 def open_pipeline(model: ModelName, located: Located, key: str, dtype: torch.dtype) -> Any:
     """The pipeline of located files, on the CPU. Raises UserError if the library cannot open them."""
-    safetensors = None if model.allow_pickle else True
-    with _fitting(key, str(located.path), "what its configuration says"):
-        if not model.is_file:
-            index = json.loads((located.path / "model_index.json").read_text(encoding="utf-8"))
-            return DiffusionPipeline.from_pretrained(
-                located.path,
-                **{part: None for part, kind in index.items() if kind == [None, None]},
-                dtype=dtype,
-                variant=model.variant,
-                use_safetensors=safetensors,
-                local_files_only=True,
-            )
-        config = single_file_config(model, key)
-        kind = json.loads((config / "model_index.json").read_text(encoding="utf-8"))["_class_name"]
-        return getattr(diffusers, kind).from_single_file(
-            str(located.path), config=str(config), dtype=dtype, local_files_only=True
+    with _fitting(key, located.path, "what its configuration says"):
+        pipeline = _pipeline(model, located.path, key, dtype)
+        for name, part in pipeline.components.items():
+            if isinstance(part, torch.nn.Module):
+                refuse_not_finite(part.state_dict(), f"params.yaml: {key}: {located.path}: {name}")
+    return pipeline
+
+
+def _pipeline(model: ModelName, path: Path, key: str, dtype: torch.dtype) -> Any:
+    if not model.is_file:
+        return DiffusionPipeline.from_pretrained(
+            path,
+            **dict.fromkeys(empty_parts(path / INDEX)),
+            dtype=dtype,
+            variant=model.variant,
+            use_safetensors=None if model.allow_pickle else True,
+            local_files_only=True,
         )
+    config = single_file_config(model, key)
+    kind = pipeline_class(config / INDEX)
+    return kind.from_single_file(str(path), config=str(config), dtype=dtype, local_files_only=True)
 
 
 def open_network(model: ModelName, key: str, dtype: torch.dtype) -> tuple[Any, Located]:
     """A network of diffusers, such as a ControlNet, on the CPU; its config.json names the class."""
     located = locate_network(model, key)
-    return _network(located.path, dtype, model.variant), located
+    return _network(located.path, key, dtype, model.variant), located
 
 
 def resolve_dtype(name: str, device: torch.device) -> torch.dtype:
@@ -150,8 +169,9 @@ def load_loras(pipeline: Any, adapters: Sequence[Adapter]) -> list[str]:
         raise UserError(f"params.yaml: generate.loras: {type(pipeline).__name__} does not support LoRA; remove it")
     files = [_weights_file(adapter.path, LORA_FILE, "generate.loras") for adapter in adapters]
     names = [f"lora{number}" for number in range(len(adapters))]
-    with _fitting("generate.loras", " and ".join(str(file) for file in files), type(pipeline).__name__):
+    with _fitting("generate.loras", " and ".join(map(str, files)), type(pipeline).__name__):
         for name, file in zip(names, files):
+            refuse_not_finite(load_file(file), f"params.yaml: generate.loras: {file}")
             pipeline.load_lora_weights(
                 str(file.parent), weight_name=file.name, adapter_name=name, local_files_only=True
             )
@@ -172,7 +192,9 @@ def load_embeddings(pipeline: Any, embeddings: Sequence[Embedding]) -> list[str]
     for embedding in embeddings:
         file = _weights_file(embedding.path, "learned_embeds.safetensors", "generate.embeddings")
         with _fitting("generate.embeddings", str(file), type(pipeline).__name__):
-            _teach(pipeline, load_file(file), embedding.token)
+            state = load_file(file)
+            refuse_not_finite(state, f"params.yaml: generate.embeddings: {file}")
+            _teach(pipeline, state, embedding.token)
         hashes.append(f"{file_sha256(file)} {embedding.token}")
     return hashes
 
@@ -186,16 +208,9 @@ def _teach(pipeline: Any, state: dict[str, torch.Tensor], token: str) -> None:
         pipeline.load_textual_inversion(state[part], token=token, text_encoder=encoder, tokenizer=tokenizer)
 
 
-@contextmanager
-def _fitting(key: str, what: str, kind: str) -> Iterator[None]:
-    """Turns every error of the library for files that do not fit (a dozen types) into one line."""
-    try:
-        yield
-    except UserError:
-        raise
-    except Exception as error:
-        reason = " ".join(str(error).split())[:300]
-        raise UserError(f"params.yaml: {key}: {what} does not fit {kind}, or is damaged ({reason})") from None
+def _fitting(key: str, what: Path | str, kind: str) -> AbstractContextManager[None]:
+    """For opening files that may not fit: one line for every error of the library."""
+    return opening(f"params.yaml: {key}: {what} does not fit {kind}, or is damaged", Path(what))
 
 
 def take_safety_checker(pipeline: Any) -> Any | None:
@@ -207,14 +222,21 @@ def take_safety_checker(pipeline: Any) -> Any | None:
     return (checker, pipeline.feature_extractor) if checker is not None else None
 
 
-def _network(folder: Path, dtype: torch.dtype, variant: str | None) -> Any:
-    kind = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("_class_name", "")
-    if not hasattr(diffusers, kind):
-        raise UserError(f"{folder / 'config.json'}: _class_name {kind!r} is not a network of diffusers")
-    with _fitting("generate", str(folder), kind):
-        return getattr(diffusers, kind).from_pretrained(
-            folder, dtype=dtype, variant=variant, use_safetensors=True, local_files_only=True
+def _network(folder: Path, key: str, dtype: torch.dtype, variant: str | None) -> Any:
+    kind = network_class(folder / CONFIG)
+    with _fitting(key, folder, kind.__name__):
+        network, report = kind.from_pretrained(
+            folder,
+            dtype=dtype,
+            variant=variant,
+            use_safetensors=True,
+            local_files_only=True,
+            output_loading_info=True,
         )
+        if report["missing_keys"]:
+            raise ValueError(f"it has no weights for {report['missing_keys'][0]}")  # the library made them at random
+        refuse_not_finite(network.state_dict(), f"params.yaml: {key}: {folder}")
+    return network
 
 
 def _weights_file(path: str, default: str, key: str) -> Path:

@@ -12,6 +12,7 @@ from diffaug.evaluation.classification import ClsPredictions, per_class_accuracy
 from diffaug.evaluation.comparison import Measured
 from diffaug.evaluation.metrics import ARMS, TASKS
 from diffaug.evaluation.statistics import changed_sides
+from diffaug.runtime.errors import UserError
 from diffaug.runtime.tables import read_table, write_table
 
 METRICS_FILE, DETAILS_FILE = Path("metrics/metrics.json"), Path("metrics/details.json")
@@ -79,8 +80,12 @@ def write_training(task: str, curves_of: Path, seeds: Sequence[int]) -> None:
     steps: list[int] = []
     for arm in ARMS:
         for seed in seeds:
-            rows = read_table(curves_of / f"{arm}-{seed}.csv")
-            steps = [int(row["step"]) for row in rows]
-            curves[arm].append([float(row[TASKS[task].val]) for row in rows])
+            file = curves_of / f"{arm}-{seed}.csv"
+            try:
+                rows = [(int(row["step"]), float(row[TASKS[task].val])) for row in read_table(file)]
+            except (KeyError, ValueError) as error:
+                raise UserError(f"{file}: not a training curve ({error}); run `dvc repro`") from None
+            steps = [step for step, _ in rows]
+            curves[arm].append([value for _, value in rows])
     means = [[sum(values) / len(values) for values in zip(*curves[arm])] for arm in ARMS]
     write_table(TABLES / TRAINING.format(task=task), ["step", *ARMS], [list(row) for row in zip(steps, *means)])

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from diffaug.dataset.codec import encode_png
+from diffaug.dataset.codec import encode_png, open_image
 from diffaug.diffusion.abilities import pipeline_for, refuse_long_prompts
 from diffaug.diffusion.opening import take_safety_checker
 from diffaug.generator_training.captioned import Captioned
@@ -120,7 +120,7 @@ def draw_prior(pipeline: Any, data: Captioned, params: TrainGenParams, folder: P
             image = _draw_one(drawer, captions[label], file.name, prior, params)
             with atomic_path(file) as temporary:
                 temporary.write_bytes(encode_png(image))
-    arrays = [np.asarray(Image.open(file).convert("RGB")) for _, file in files]
+    arrays = [np.asarray(open_image(file.read_bytes()).convert("RGB")) for _, file in files]
     return Captioned(
         torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).contiguous(),
         torch.tensor([label for label, _ in files]),

@@ -12,6 +12,7 @@ from diffaug.diffusion.opening import BASE_FILE, LEARNED_FILE, LORA_FILE
 from diffaug.params.base import ModelName
 from diffaug.runtime.files import replace_folder
 from diffaug.runtime.quiet import silence_libraries
+from diffaug.runtime.seals import seal
 from diffaug.runtime.tables import write_table
 
 LOSS_POINTS = 200
@@ -32,6 +33,7 @@ def save_pipeline(
         pipeline.save_pretrained(place, safe_serialization=True)
         _write_learned(place, classes, context)
         _write_losses(place, losses)
+        seal(place)
 
     replace_folder(folder, write)
 
@@ -52,6 +54,7 @@ def save_lora(
         (place / BASE_FILE).write_text(base.model_dump_json(exclude_none=True) + "\n", encoding="utf-8")
         _write_learned(place, (), context)  # the base model knows more than these classes
         _write_losses(place, losses)
+        seal(place)
 
     replace_folder(folder, write)
 
@@ -63,7 +66,7 @@ def _write_learned(place: Path, classes: Sequence[str], context: float) -> None:
 
 def save_nothing(folder: Path) -> None:
     """Make an empty `folder`: the generator is generate.model."""
-    replace_folder(folder, lambda place: None)
+    replace_folder(folder, seal)
 
 
 def _write_losses(folder: Path, losses: dict[str, list[float]]) -> None:

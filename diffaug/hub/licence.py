@@ -1,5 +1,13 @@
 """What licences say about training on a model's images. This is a hint for the user, not legal advice."""
 
+import codecs
+import re
+from pathlib import Path
+
+import yaml
+
+from diffaug.runtime.yaml_files import parse_yaml
+
 # By the license or license_name of the model card; a summary of its terms for outputs and use.
 _LIMITS = {
     "flux-1-dev-non-commercial-license": (
@@ -20,6 +28,31 @@ _LIMITS = {
     "cc-by-nc-4.0": "non-commercial use only",
     "cc-by-nc-sa-4.0": "non-commercial use only",
 }
+
+
+_MAX_BYTES = 2**20  # of a model card
+_MAX_HEAD = 50_000  # characters of its head, which has the licence and usually a few hundred
+_HEAD = re.compile(r"\s*---[ \t]*\r?\n(.*?)\r?\n---[ \t]*(\r?\n|$)", re.DOTALL)
+_LINE = re.compile(r"^(license|license_name):[ \t]*['\"]?([\w.-]+)", re.MULTILINE)
+
+
+def card_licence(card: Path) -> str | None:
+    """From a model card: `license_name` if given, otherwise `license`; None if neither is given."""
+    with card.open("rb") as handle:
+        content = handle.read(_MAX_BYTES)
+    wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    text = content.decode("utf-16" if wide else "utf-8-sig", errors="replace")
+    head = _HEAD.match(text)
+    if head is None:
+        return None
+    try:
+        data = parse_yaml(head[1][:_MAX_HEAD])
+        named = data.get("license_name") or data.get("license")
+    except (yaml.YAMLError, ValueError, AttributeError):  # not YAML, or not a mapping: the licence is not lost by it
+        found = dict(_LINE.findall(head[1]))
+        named = found.get("license_name") or found.get("license")
+    several = named if isinstance(named, list) else list(named.values()) if isinstance(named, dict) else [named]
+    return ", ".join(str(one).strip() for one in several if isinstance(one, str | int | float)) or None
 
 
 def licence_warning(model: str, licence: str | None) -> str | None:

@@ -1,28 +1,26 @@
 """From a model's name in the params to its files on this disk: checked, complete, and without pickles."""
 
 import hashlib
-import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import yaml
 from diffusers import DiffusionPipeline
-from huggingface_hub import RepoCard, get_cached_repo_tree, hf_hub_download, snapshot_download, try_to_load_from_cache
+from huggingface_hub import get_cached_repo_tree, hf_hub_download, snapshot_download, try_to_load_from_cache
 from huggingface_hub.errors import CachedRepoTreeNotFoundError, HfHubHTTPError, HTTPError, OfflineModeIsEnabled
 from huggingface_hub.utils import filter_repo_objects
 from pydantic import ValidationError
 
+from diffaug.hub.configs import SMALL_FILES, check_small_files
+from diffaug.hub.licence import card_licence
+from diffaug.hub.parts import CONFIG, INDEX, PICKLES, check_parts, convert, is_network, missing, parts, refuse_pickles
 from diffaug.params.base import GENERATOR, ModelName
 from diffaug.runtime.errors import UserError
 from diffaug.runtime.files import file_sha256
 
 _FILES = ["*.json", "*.txt", "*.model", "*.safetensors"]
 _WEIGHTS = re.compile(r"(?P<stem>[a-z_]+?)(-\d+-of-\d+)?(\.(?P<variant>\w+?))?(-\d+-of-\d+)?\.safetensors")
-_INDICES = ("model_index.json", "config.json")  # of a pipeline, of a single network
-_PICKLES = (".bin", ".ckpt", ".pt", ".pth")
 # All reasons why a download fails: no network, no such repository, gated access, a server error.
 _UNREACHABLE = (HfHubHTTPError, OfflineModeIsEnabled, HTTPError, OSError, ValueError)
 
@@ -43,19 +41,20 @@ def locate_pipeline(model: ModelName, key: str) -> Located:
     if model.is_file:
         return _single_file(model, key)
     folder = _download(model, key, _pipeline_download) if model.on_hub else _local_folder(model, key)
-    if not (folder / "model_index.json").exists():
+    if not (folder / INDEX).exists():
         made_by = "run `dvc repro train_gen`" if model.name == GENERATOR else "it is not in the hub's pipeline layout"
         raise UserError(f"params.yaml: {key}: {folder} has no model_index.json; {made_by}")
-    components = _components(folder)
+    components = parts(folder)
     _refuse_missing(model, key, folder, components)
+    check_parts(folder, components)
     if not model.allow_pickle:
-        _refuse_pickles(model, key, folder, components)
+        refuse_pickles(model, key, folder, components)
     files = [path for name in components for path in _loaded_files(folder / name, model.variant)]
     return Located(
         name=model.name,
         revision=model.revision,
         path=folder,
-        sha256=files_sha256(folder, [folder / "model_index.json", *files]),
+        sha256=files_sha256(folder, [folder / INDEX, *files]),
         licence=_licence(model, folder),
     )
 
@@ -63,8 +62,9 @@ def locate_pipeline(model: ModelName, key: str) -> Located:
 def locate_network(model: ModelName, key: str) -> Located:
     """A single network's files: a ControlNet, a tiny VAE, a depth or segmentation model."""
     folder = _download(model, key, _snapshot_download) if model.on_hub else _local_folder(model, key)
-    if not (folder / "config.json").exists():
+    if not (folder / CONFIG).exists():
         raise UserError(f"params.yaml: {key}: {folder} has no config.json, so it is not a network in the hub's layout")
+    check_small_files(folder)
     files = _loaded_files(folder, model.variant)
     if not any(path.suffix == ".safetensors" for path in files):
         raise UserError(f"params.yaml: {key}: {folder} has no .safetensors weights; take a release that has")
@@ -80,15 +80,18 @@ def config_folder(model: ModelName, key: str) -> Path:
     name, _, revision = text.partition("@")
     if not revision:
         folder = Path(text).expanduser()
-        if not (folder / "model_index.json").exists():
+        if not (folder / INDEX).exists():
             raise UserError(f"params.yaml: {key}.config: {text!r} is not a folder with a model_index.json")
+        check_parts(folder, parts(folder))
         return folder
     try:
         pinned = ModelName(name=name, revision=revision)
     except ValidationError as error:
         reason = error.errors()[0]["msg"].removeprefix("Value error, ")
         raise UserError(f"params.yaml: {key}.config: {text!r}: {reason}") from None
-    return _download(pinned, f"{key}.config", _config_download)
+    folder = _download(pinned, f"{key}.config", _config_download)
+    check_parts(folder, parts(folder))
+    return folder
 
 
 def files_sha256(folder: Path, files: list[Path]) -> str:
@@ -104,14 +107,14 @@ def _single_file(model: ModelName, key: str) -> Located:
     if not path.is_file():
         raise UserError(f"params.yaml: {key}: {path} is not a file; give the path of a checkpoint")
     if path.suffix != ".safetensors" and not model.allow_pickle:
-        raise UserError(f"params.yaml: {key}: {path} is pickled, and opening it can run any code; {_convert(model)}")
+        raise UserError(f"params.yaml: {key}: {path} is pickled, and opening it can run any code; {convert(model)}")
     if model.config is None:
         raise UserError(
             f"params.yaml: {key}: {path} has only weights; add config: a folder or owner/model@commit of the same "
             "architecture, such as stable-diffusion-v1-5/stable-diffusion-v1-5@COMMIT"
         )
     config = config_folder(model, key)  # it sets the noise schedule and the scales, so it belongs to the model
-    small = [item for item in config.rglob("*") if item.is_file() and item.suffix in (".json", ".txt", ".model")]
+    small = [item for item in config.rglob("*") if item.is_file() and item.suffix in SMALL_FILES]
     content = f"{file_sha256(path)} {files_sha256(config, small)}"
     return Located(path.name, None, path, hashlib.sha256(content.encode()).hexdigest(), None)
 
@@ -133,10 +136,10 @@ def _download(model: ModelName, key: str, fetch: Callable[[ModelName], str]) -> 
             # An error of diffusers: the hub was reached, but does not have these weights.
             raise UserError(
                 f"params.yaml: {key}: {model.name} at {model.revision} has no such weights ({reason}); check the "
-                f"variant, {_convert(model)}"
+                f"variant, {convert(model)}"
             ) from None
         command = f"`hf download {model.name} --revision {model.revision}`"
-        found = [try_to_load_from_cache(model.name, file, revision=model.revision) for file in _INDICES]
+        found = [try_to_load_from_cache(model.name, file, revision=model.revision) for file in (INDEX, CONFIG)]
         folder = next((Path(index).parent for index in found if isinstance(index, str)), None)
         absent = _absent(model, folder) if folder else ["all files"]
         if folder and not absent:
@@ -148,6 +151,7 @@ def _download(model: ModelName, key: str, fetch: Callable[[ModelName], str]) -> 
 
 
 def _pipeline_download(model: ModelName) -> str:
+    parts(Path(hf_hub_download(model.name, INDEX, revision=model.revision)).parent)  # before the library reads it
     return DiffusionPipeline.download(
         model.name,
         revision=model.revision,
@@ -164,46 +168,16 @@ def _config_download(model: ModelName) -> str:
     return snapshot_download(model.name, revision=model.revision, allow_patterns=["*.json", "*.txt", "*.model"])
 
 
-def _components(folder: Path) -> dict[str, str]:
-    """Folder to class name, for every part of the pipeline."""
-    try:
-        index: dict[str, Any] = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{folder / 'model_index.json'}: not readable ({error}); fetch the model again") from None
-    parts = {name: value[1] for name, value in index.items() if isinstance(value, list) and not name.startswith("_")}
-    return {name: kind for name, kind in parts.items() if kind}
-
-
-def _is_network(kind: str) -> bool:
-    return not any(word in kind for word in ("Scheduler", "Tokenizer", "Processor", "Extractor"))
-
-
-def _missing(folder: Path, components: dict[str, str]) -> list[str]:
-    absent = []
-    for name, kind in components.items():
-        part = folder / name
-        if not _is_network(kind):
-            absent += [] if part.is_dir() and any(part.iterdir()) else [f"{name}/*"]
-            continue
-        absent += [] if (part / "config.json").exists() else [f"{name}/config.json"]
-        weights = [path for path in part.glob("*") if path.suffix in (".safetensors", *_PICKLES)]
-        absent += [] if weights else [f"{name}/*.safetensors"]
-        for index in part.glob("*.safetensors.index*.json"):
-            shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
-            absent += [f"{name}/{shard}" for shard in sorted(shards) if not (part / shard).exists()]
-    return absent
-
-
 def _absent(model: ModelName, folder: Path) -> list[str]:
     """What the cache lacks: parts of the pipeline and, if the hub's list of files is known, their small files."""
     listed = _listed(model)
     components: dict[str, str] = {}
-    if (folder / "model_index.json").exists():
-        components = _components(folder)
-        small = {name for name, kind in components.items() if not _is_network(kind)}
+    if (folder / INDEX).exists():
+        components = parts(folder)
+        small = {name for name, kind in components.items() if not is_network(kind)}
         listed = [file for file in listed if file.partition("/")[0] in small]
     wanted = filter_repo_objects(listed, allow_patterns=_FILES)
-    return _missing(folder, components) + [file for file in wanted if not (folder / file).exists()]
+    return missing(folder, components) + [file for file in wanted if not (folder / file).exists()]
 
 
 def _listed(model: ModelName) -> list[str]:
@@ -214,24 +188,11 @@ def _listed(model: ModelName) -> list[str]:
         return []
 
 
-def _refuse_missing(model: ModelName, key: str, folder: Path, components: dict[str, str]) -> None:
-    absent = _missing(folder, components)
+def _refuse_missing(model: ModelName, key: str, folder: Path, found: dict[str, str]) -> None:
+    absent = missing(folder, found)
     if absent:
         fetch = f"; `hf download {model.name} --revision {model.revision}` fetches them" if model.on_hub else ""
         raise UserError(f"params.yaml: {key}: {folder} is not complete; absent: {', '.join(absent)}{fetch}")
-
-
-def _refuse_pickles(model: ModelName, key: str, folder: Path, components: dict[str, str]) -> None:
-    for name, kind in components.items():
-        if _is_network(kind) and not any((folder / name).glob("*.safetensors")):
-            raise UserError(
-                f"params.yaml: {key}: {name} of {model.name} has only pickled weights, and opening them can run any "
-                f"code; {_convert(model)}"
-            )
-
-
-def _convert(model: ModelName) -> str:
-    return f"take a .safetensors release of {model.name}, or set allow_pickle: true if you trust its author"
 
 
 def _loaded_files(part: Path, variant: str | None) -> list[Path]:
@@ -240,9 +201,9 @@ def _loaded_files(part: Path, variant: str | None) -> list[Path]:
     variants = {match["variant"] if match else None for match in weights.values()}
     wanted = variant if variant in variants else None
     chosen = [path for path, match in weights.items() if (match["variant"] if match else None) == wanted]
-    small = [path for path in part.glob("*") if path.suffix in (".json", ".txt", ".model")]
+    small = [path for path in part.glob("*") if path.suffix in SMALL_FILES]
     small = [path for path in small if ".index." not in path.name and path.name != "generation_config.json"]
-    return small + (chosen or list(weights) or [path for path in part.glob("*") if path.suffix in _PICKLES])
+    return small + (chosen or list(weights) or [path for path in part.glob("*") if path.suffix in PICKLES])
 
 
 def _licence(model: ModelName, folder: Path) -> str | None:
@@ -253,12 +214,4 @@ def _licence(model: ModelName, folder: Path) -> str | None:
             card = Path(hf_hub_download(model.name, "README.md", revision=model.revision))
         except _UNREACHABLE:
             return None
-    if not card.exists():
-        return None
-    text = card.read_text(encoding="utf-8-sig", errors="replace")
-    try:
-        data = RepoCard(text, ignore_metadata_errors=True).data.to_dict()
-    except (yaml.YAMLError, ValueError, TypeError):  # a head that is not YAML, or not a mapping
-        return None
-    named = data.get("license_name") or data.get("license") or ""
-    return (", ".join(map(str, named)) if isinstance(named, list) else str(named)).strip() or None
+    return card_licence(card) if card.is_file() else None

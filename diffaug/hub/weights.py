@@ -1,6 +1,7 @@
-"""Initial weights from a file or a release, loaded by name and shape."""
+"""Initial weights from a file or a release, loaded by name and shape, and the check that weights are numbers."""
 
 import pickle
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -8,6 +9,7 @@ import torchvision
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
+from torchvision.models import WeightsEnum
 
 from diffaug.hub.downloads import download
 from diffaug.runtime.errors import UserError
@@ -30,6 +32,26 @@ def read_weights(path: str, key: str) -> dict[str, Tensor]:
         raise UserError(f"params.yaml: {key}: {path} is damaged ({error})") from None
 
 
+def refuse_not_finite(weights: Mapping[str, Tensor], source: str) -> None:
+    """Raises UserError with the name of the first tensor that holds NaN or infinity, or that no file filled."""
+    for name, value in weights.items():
+        if value.is_meta:
+            raise UserError(f"{source}: {name} has no weights in the files; take other weights")
+        if value.is_floating_point() and value.numel():
+            wide = value if value.element_size() > 1 else value.float()  # no arithmetic in 8 bits
+            if not torch.stack(wide.detach().aminmax()).isfinite().all():
+                raise UserError(f"{source}: {name} has weights that are not finite numbers; take other weights")
+
+
+def named_weights(model: str, weights: str, key: str) -> WeightsEnum:
+    """Torchvision's own weights of this name, not yet downloaded. Raises UserError if there are none."""
+    choices = torchvision.models.get_model_weights(model)
+    if weights not in choices.__members__:
+        known = ", ".join(choices.__members__)
+        raise UserError(f"params.yaml: {key}: found {weights!r}; allowed are null, a .safetensors path, {known}")
+    return choices[weights]
+
+
 def given_weights(model: str, weights: str, key: str) -> dict[str, Tensor]:
     """Weights for a network of torchvision: from a .safetensors file, or torchvision's own by name (a download).
 
@@ -37,12 +59,8 @@ def given_weights(model: str, weights: str, key: str) -> dict[str, Tensor]:
     """
     if weights.endswith(".safetensors"):
         return read_weights(weights, key)
-    choices = torchvision.models.get_model_weights(model)
-    if weights not in choices.__members__:
-        known = ", ".join(choices.__members__)
-        raise UserError(f"params.yaml: {key}: found {weights!r}; allowed are null, a .safetensors path, {known}")
     try:
-        return choices[weights].get_state_dict(progress=False, check_hash=True)
+        return named_weights(model, weights, key).get_state_dict(progress=False, check_hash=True)
     except OSError as error:
         raise UserError(
             f"params.yaml: {key}: {weights} cannot be downloaded ({error}); give a .safetensors path"
@@ -85,4 +103,5 @@ def load_matching(model: nn.Module, given: dict[str, Tensor], source: str, key: 
     print(f"{key}: {len(matching)} of {len(own)} tensors from {Path(source).name}")
     if not matching:
         raise UserError(f"params.yaml: {key}: no tensor of {source} fits the model by name and shape")
+    refuse_not_finite(matching, f"params.yaml: {key}: {source}")
     model.load_state_dict(own | matching)

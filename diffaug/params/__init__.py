@@ -7,7 +7,6 @@ so this package alone never changes the output of a stage.
 from pathlib import Path
 from typing import Annotated, Self
 
-import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from diffaug.params.base import GENERATOR, Positive, Section, Seed
@@ -22,6 +21,7 @@ from diffaug.params.train_cls import TrainClsParams
 from diffaug.params.train_det import TrainDetParams
 from diffaug.params.train_gen import TrainGenParams
 from diffaug.runtime.errors import UserError
+from diffaug.runtime.yaml_files import read_yaml
 
 
 class Params(Section):
@@ -95,34 +95,12 @@ class Params(Section):
             )
 
 
-class _OneOfEachKey(yaml.SafeLoader):
-    """YAML that refuses a mapping with the same key twice; PyYAML would silently take the last one."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
-        lines: dict[str, int] = {}
-        for key, _ in node.value:
-            line = key.start_mark.line + 1
-            if key.value in lines:
-                raise yaml.YAMLError(
-                    f"the key {key.value!r} occurs twice, in lines {lines[key.value]} and {line}; remove one"
-                )
-            lines[str(key.value)] = line
-        return super().construct_mapping(node, deep)
-
-
-def _yaml_problem(error: Exception) -> str:
-    text = " ".join(str(error).split()).replace(' in "<unicode string>",', " in")
-    return f"{text}; indent with spaces, not with tabs" if "'\\t'" in text else text
-
-
 def load_params(path: Path = Path("params.yaml")) -> Params:
     """Read and check the parameters. Raises UserError: one line with the key, the value found and what is allowed."""
     try:
-        raw = yaml.load(path.read_text(encoding="utf-8"), Loader=_OneOfEachKey)
+        raw = read_yaml(path)
     except FileNotFoundError:
         raise UserError(f"{path}: not found; run from the repository's root") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not readable as YAML: {_yaml_problem(error)}") from None
     if not isinstance(raw, dict):
         raise UserError(f"{path}: expected sections such as 'download:', found {type(raw).__name__}")
     try:

@@ -5,12 +5,26 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-Count = Annotated[int, Field(ge=0)]
-Positive = Annotated[int, Field(gt=0)]
+from diffaug.runtime.text import unseen
+
+_MANY = 10_000_000  # of images, steps or anything else; more is a slip of the keyboard
+Count = Annotated[int, Field(ge=0, le=_MANY)]
+Positive = Annotated[int, Field(gt=0, le=_MANY)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Rate = Annotated[float, Field(gt=0, le=1)]
 Context = Annotated[float, Field(ge=1, le=8)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
+
+
+def visible(text: str) -> str:
+    """The text. Raises ValueError if it has control characters, which no picture's text and no table can hold."""
+    sign = unseen(text.replace("\n", " ").replace("\t", " "))
+    if sign is not None:
+        raise ValueError(f"has the character {sign}; remove it")
+    return text
+
+
+Text = Annotated[str, AfterValidator(visible)]
 
 
 def _template(text: str) -> str:
@@ -19,7 +33,7 @@ def _template(text: str) -> str:
     return text
 
 
-Template = Annotated[str, AfterValidator(_template)]
+Template = Annotated[Text, AfterValidator(_template)]
 
 
 def matching(pattern: str, allowed: str) -> AfterValidator:

@@ -40,11 +40,11 @@ class RobustnessParams(Section):
 
     corruptions: Annotated[list[Corruption], Field(min_length=1), AfterValidator(_once)]
     severities: Annotated[list[Annotated[int, Field(ge=1, le=5)]], Field(min_length=1), AfterValidator(_once)]
-    images: Annotated[int, Field(ge=50)]
+    images: Annotated[int, Field(ge=50, le=10_000_000)]
 
 
 class EvaluateParams(Section):
-    resamples: Annotated[int, Field(ge=100)]
+    resamples: Annotated[int, Field(ge=100, le=1_000_000)]
     confidence: Annotated[float, Field(gt=0.5, lt=1)]
     seed: Seed
     robustness: RobustnessParams | None = None

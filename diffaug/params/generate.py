@@ -4,10 +4,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from diffaug.params.base import Context, Count, Fraction, ModelName, Positive, Section, Seed, Template, matching
+from diffaug.params.base import Context, Count, Fraction, ModelName, Positive, Section, Seed, Template, Text, matching
 from diffaug.params.sampling import Guidance, Sampling, Scheduler, Side, Steps, Strength, check_steps
 
-Weight = Annotated[float, Field(gt=0)]
+Weight = Annotated[float, Field(gt=0, le=1000)]
 Pixels = Annotated[int, Field(ge=0, le=512)]
 Oversample = Annotated[float, Field(ge=1, le=20)]
 Range = Annotated[list[Annotated[float, Field(gt=0, le=8)]], Field(min_length=2, max_length=2)]
@@ -30,7 +30,7 @@ def _without_class(texts: list[str]) -> list[str]:
 
 
 Templates = Annotated[list[Template], BeforeValidator(_listed), Field(min_length=1)]
-Texts = Annotated[list[str], BeforeValidator(_listed), Field(min_length=1)]
+Texts = Annotated[list[Text], BeforeValidator(_listed), Field(min_length=1)]
 Strengths = Annotated[list[Strength], BeforeValidator(_listed), Field(min_length=1)]
 
 
@@ -60,8 +60,8 @@ class ClassPrompts(Section):
     """Settings of a single class."""
 
     prompt: Texts | None = None
-    synonyms: Annotated[list[str], Field(min_length=1)] | None = None
-    negative_prompt: str | None = None
+    synonyms: Annotated[list[Text], Field(min_length=1)] | None = None
+    negative_prompt: Text | None = None
 
 
 class Mode(Sampling):
@@ -69,7 +69,7 @@ class Mode(Sampling):
 
     weight: Weight
     prompt: Texts | None = None
-    negative_prompt: str | None = None
+    negative_prompt: Text | None = None
 
 
 class Txt2Img(Mode):
@@ -209,7 +209,7 @@ class DetModes(Section):
 
 
 class DetGeneration(Section):
-    per_real: Annotated[float, Field(ge=0)]
+    per_real: Annotated[float, Field(ge=0, le=1000)]
     oversample: Oversample | None = None
     modes: DetModes
 
@@ -236,11 +236,11 @@ class GenerateParams(Section):
     prompt: Templates
     attributes: dict[
         Annotated[str, matching(r"\w+", "only letters, digits and _ are allowed")],
-        Annotated[list[str], Field(min_length=1)],
+        Annotated[list[Text], Field(min_length=1)],
     ]
     classes: dict[str, ClassPrompts]
     prompts_file: Annotated[str, AfterValidator(_below_prompts)] | None
-    negative_prompt: str
+    negative_prompt: Text
     scheduler: Scheduler
     num_inference_steps: Steps
     guidance_scale: Guidance

@@ -8,7 +8,7 @@ from diffaug.params.base import Section, Seed
 
 Recipe = Literal["synthetic", "unfiltered", "duplicate", "classic", "vae_roundtrip", "shuffled_labels", "real_more"]
 DRAWN = ("synthetic", "unfiltered", "shuffled_labels")  # the recipes that add generated images
-Ratio = Annotated[float, Field(ge=0)]
+Ratio = Annotated[float, Field(ge=0, le=1000)]
 
 
 class MergeParams(Section):

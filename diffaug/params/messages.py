@@ -4,7 +4,6 @@ import difflib
 import re
 from decimal import Decimal
 from pathlib import Path
-from textwrap import shorten
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -96,12 +95,11 @@ def _describe(problem: Any, meant: str | None, allowed: list[str]) -> str:
     match problem["type"]:
         case "extra_forbidden":
             advice = f"did you mean {meant}?" if meant else f"allowed are {', '.join(allowed)}"
-            value = shorten(repr(problem["input"]), _LONGEST, placeholder=" ...")
-            return f"{key}: unknown key (value {value}); {advice}"
+            return f"{key}: unknown key (value {_shown(problem['input'])}); {advice}"
         case "missing":
             return f"{key}: missing; every key must be given, see the params.yaml that came with the project"
         case "value_error":
-            found = "" if isinstance(problem["input"], dict) else f" (found {problem['input']!r})"
+            found = "" if isinstance(problem["input"], dict) else f" (found {_shown(problem['input'])})"
             place = "" if key == "the file" else f"{key}: "
             return f"{place}{problem['msg'].removeprefix('Value error, ')}{found}"
         case "union_tag_invalid":
@@ -111,7 +109,17 @@ def _describe(problem: Any, meant: str | None, allowed: list[str]) -> str:
         case "float_type" | "float_parsing" if _is_number(problem["input"]):
             return f"{key}: found {problem['input']!r}, which YAML reads as text; write {Decimal(problem['input']):f}"
         case _:
-            return f"{key}: found {problem['input']!r}; {problem['msg'][0].lower()}{problem['msg'][1:]}"
+            return f"{key}: found {_shown(problem['input'])}; {problem['msg'][0].lower()}{problem['msg'][1:]}"
+
+
+def _shown(value: Any) -> str:
+    """The value as in the file, shortened; not as Python's name of a section."""
+    plain = value.model_dump(exclude_none=True) if isinstance(value, BaseModel) else value
+    try:
+        text = repr(plain)
+    except ValueError:  # an integer of more digits than Python prints
+        return "a number of thousands of digits"
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 4]} ..."
 
 
 def _is_number(text: Any) -> bool:

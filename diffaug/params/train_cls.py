@@ -18,7 +18,7 @@ class TrainClsParams(Section):
     weights: str | None
     image_size: Annotated[int, Field(ge=16, le=1024)]
     steps: Positive
-    batch_size: Annotated[int, Field(ge=2)]
+    batch_size: Annotated[int, Field(ge=2, le=100_000)]
     learning_rate: Rate
     weight_decay: Fraction
     schedule: Literal["cosine", "one_cycle"]

@@ -12,6 +12,8 @@ from diffaug.report.verdict import corrupted_note, seeds, verdict_header, verdic
 from diffaug.runtime.files import atomic_path
 from diffaug.runtime.tables import read_table
 
+_MARKS = r"\`*_[]<>#|~&$"  # of Markdown, and of HTML and formulas inside it
+
 
 def write_cards(
     folder: Path,
@@ -67,7 +69,7 @@ def _model_card(task: str, details: dict[str, Any], source: str, names: Sequence
     return _text(
         data,
         f"A model trained by diffaug on real images ({source}) and {_added(task, details)}.",
-        f"Classes: {', '.join(names)}.",
+        f"Classes: {', '.join(map(_plain, names))}.",
         f"The numbers in the head of this card are those of this one model (seed {own['seed']}); those below are means "
         "over all seeds.",
         "## Did they help?",
@@ -101,11 +103,11 @@ def _dataset_card(
         data,
         f"Real images ({source}) and {_added(task, details)}, merged by diffaug: `data/merged/{task}`. There is no "
         "test split: test images are real, and are stored with the real images.",
-        f"Classes: {', '.join(names)}.",
+        f"Classes: {', '.join(map(_plain, names))}.",
         "## Which rows are synthetic",
         "`origin` is real or synthetic. A synthetic row names the photograph it was made from (`source_id`), its mode, "
         "prompt, seed, all settings, and the model with revision and licence. Synthetic rows are only in train.",
-        f"Models that drew images: {'; '.join(generators) or 'none'}.",
+        f"Models that drew images: {'; '.join(map(_plain, generators)) or 'none'}.",
         *_notes(details),
     )
 
@@ -116,7 +118,12 @@ def _added(task: str, details: dict[str, Any]) -> str:
 
 
 def _notes(details: dict[str, Any]) -> list[str]:
-    return [f"Note: {note}." for note in details.get("notes", [])]
+    return [f"Note: {_plain(note)}." for note in details.get("notes", [])]
+
+
+def _plain(text: str) -> str:
+    """The text with its marks as letters: a class named <b> or [x](y) is no markup."""
+    return "".join(f"\\{letter}" if letter in _MARKS else letter for letter in text)
 
 
 def _markdown(rows: Sequence[Sequence[str]]) -> str:

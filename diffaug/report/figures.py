@@ -19,6 +19,8 @@ from diffaug.runtime.tables import read_table
 from diffaug.scoring.ledger import Entry
 
 _LABELS = 30  # largest number of classes whose names fit
+_LONGEST = 24  # characters of a class name that fit
+matplotlib.rcParams["text.parse_math"] = False  # a $ in the name of a class is no formula
 
 
 def intervals(rows: Sequence[tuple[str, float, float, float, str]]) -> str:
@@ -67,8 +69,8 @@ def confusion(tables: Mapping[str, Path], names: Sequence[str]) -> str:
         axes.set_title(arm)
         axes.set_xlabel("predicted")
         if len(names) <= _LABELS:
-            axes.set_xticks(range(len(names)), names, rotation=90)
-            axes.set_yticks(range(len(names)), names)
+            axes.set_xticks(range(len(names)), list(map(_short, names)), rotation=90)
+            axes.set_yticks(range(len(names)), list(map(_short, names)))
     return _svg(figure)
 
 
@@ -134,7 +136,7 @@ def per_class(table: Path) -> str:
         axes.plot([float(row[arm]) for arm in ARMS], [place, place], color="#cccccc", linewidth=2, zorder=1)
     for arm in ARMS:
         axes.scatter([float(row[arm]) for row in rows], range(len(rows)), color=COLORS[arm], label=arm, zorder=2)
-    axes.set_yticks(range(len(rows)), [row["class"] for row in rows])
+    axes.set_yticks(range(len(rows)), [_short(row["class"]) for row in rows])
     axes.legend()
     axes.grid(axis="x", alpha=0.3)
     return _svg(figure)
@@ -158,6 +160,10 @@ def funnel(entries: Sequence[Entry], used: int | None) -> str:
     axes.set_yticks(range(len(bars)), [title for title, *_ in reversed(bars)])
     axes.set_xlim(0, 1.1 * max(1, len(entries)))
     return _svg(figure)
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
 
 
 def _svg(figure: Any) -> str:

@@ -46,7 +46,7 @@ def build_task_report(task: str, params: ReportParams, seen: Seen) -> TaskReport
     if the sets of the task or its ledger are missing."""
     real = {split: read_set(Path(f"data/real/{task}/{split}")) for split in SPLITS}
     made, folder = read_set(Path(f"data/generated/{task}")).records, Path(f"data/filtered/{task}")
-    names, ledger = real["train"].names, read_ledger(folder)
+    names, ledger = real["train"].names, read_ledger(folder, made)
     test = list(real["test"])
     sheets = {"sheet": task_sheet(real["train"].records, made, ledger, names, params.sheet_rows, seen.seed)}
     columns = COLUMNS if task == "cls" else SCENE_COLUMNS + 1  # an even number, so that pairs stay together

@@ -15,11 +15,16 @@ _HEADER = ("test metric (x 100)", "real", "merged", "difference", "visible from"
 
 
 def read_details(path: Path = DETAILS_FILE) -> dict[str, Any]:
-    """The content of details.json. Raises UserError if it is missing."""
+    """The content of details.json. Raises UserError if it is missing, or is not what `evaluate` writes."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        details = json.loads(path.read_text(encoding="utf-8"))
+        verdict_table(details)
     except FileNotFoundError:
         raise UserError(f"{path}: not found; run `dvc repro` first") from None
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        reason = f"no {error}" if isinstance(error, KeyError) else error
+        raise UserError(f"{path}: not what `evaluate` writes ({reason}); run `dvc repro`") from None
+    return details
 
 
 def verdict_rows(details: dict[str, Any]) -> dict[tuple[str, str], tuple[str, ...]]:

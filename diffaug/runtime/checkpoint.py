@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from diffaug.runtime.errors import UserError
 from diffaug.runtime.files import atomic_path
 
 _FACTS = "facts"  # the only key of the metadata: safetensors writes several in random order
@@ -38,10 +39,15 @@ def save_checkpoint(
 def load_checkpoint(
     path: Path, networks: Mapping[str, nn.Module], optimizer: torch.optim.Optimizer
 ) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Put the networks and the optimiser into the saved state; the facts and the other tensors."""
-    with safe_open(path, framework="pt") as file:
-        facts = json.loads(file.metadata()[_FACTS])
-        content = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - it is no dict
+    """Put the networks and the optimiser into the saved state; the facts and the other tensors. Raises UserError if the
+    file is damaged."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            facts = json.loads(file.metadata()[_FACTS])
+            content = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - it is no dict
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"{path}: damaged ({reason}); delete it and run again: the training begins anew") from None
     for name, network in networks.items():
         network.load_state_dict(_below(content, f"{name}."))
     parameters = [one for group in optimizer.param_groups for one in group["params"]]

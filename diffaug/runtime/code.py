@@ -7,7 +7,20 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 
-_PLUMBING = ("code", "cores", "errors", "files", "memory", "processes", "quiet", "work")
+_PLUMBING = (
+    "code",
+    "cores",
+    "errors",
+    "files",
+    "memory",
+    "processes",
+    "quiet",
+    "seals",
+    "start",
+    "text",
+    "work",
+    "yaml_files",
+)
 # These modules report errors, write files completely, or divide the work. They change no byte of a result.
 _NO_EFFECT = {
     *(f"diffaug/runtime/{name}.py" for name in _PLUMBING),

@@ -2,13 +2,17 @@
 
 import contextlib
 import os
+import signal
 import subprocess
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import psutil
+
+from diffaug.runtime.errors import in_words
 
 _MARK = "diffaug says: "
 _PARENT = "DIFFAUG_PARENT"  # environment variable: the id of the process that waits for this one
@@ -24,7 +28,7 @@ class Child:
     ) -> None:
         self._process = subprocess.Popen(
             command,
-            env={**os.environ, **environment, _PARENT: str(os.getpid()), "PYTHONIOENCODING": "utf-8"},
+            env={**os.environ, **environment, _PARENT: str(os.getpid()), "PYTHONUTF8": "1"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -74,6 +78,21 @@ class Child:
         return last_words(lines)
 
 
+def run_to_its_end(command: Sequence[str], environment: Mapping[str, str], folder: Path = Path()) -> int:
+    """The exit status of a command that may run stages. Raises KeyboardInterrupt after it has ended: Ctrl-C reaches it
+    too, and it closes what is open; subprocess.run would kill it after a moment, and leave its stage alone."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # which reaches this process alone: it need not wait
+    process, stopped = subprocess.Popen(command, cwd=folder, env={**os.environ, **environment}), False
+    while process.poll() is None:
+        try:
+            process.wait()
+        except KeyboardInterrupt:
+            stopped = True
+    if stopped:
+        raise KeyboardInterrupt
+    return process.returncode
+
+
 def last_words(lines: Sequence[str]) -> str:
     """Our own message if there is one, otherwise the last line that names an error."""
     own = [line.partition(_MARK)[2] for line in lines if _MARK in line]
@@ -88,7 +107,7 @@ def is_child() -> bool:
 
 def report_error(error: Exception) -> str:
     """The line with which a child ends so that `last_words` finds its message."""
-    return f"{_MARK}{error}"
+    return f"{_MARK}{in_words(error) if isinstance(error, OSError) else error}"
 
 
 def end_with_parent() -> None:

@@ -1,13 +1,14 @@
 """The aesthetic score of an image: LAION's predictor v2 on CLIP ViT-L/14 (github.com/christophschuhmann/
 improved-aesthetic-predictor)."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from diffaug.hub.weights import fetch_release, read_weights
+from diffaug.hub.weights import fetch_release, read_weights, refuse_not_finite
 from diffaug.params.base import Release
 from diffaug.params.filter import Aesthetic
 from diffaug.runtime.errors import UserError
@@ -47,13 +48,25 @@ def failures(row: Mapping[str, Any], params: Aesthetic) -> Iterator[tuple[str, b
 def build_head(weights: Mapping[str, Tensor], key: str) -> nn.Sequential:
     """The linear layers of the file, `layers.N.weight` and `.bias` in the order of N; between them, the predictor has
     only dropout, which is off. Raises UserError if the file has no such layers."""
-    numbers = sorted(int(name.split(".")[1]) for name in weights if name.startswith("layers.") and "weight" in name)
-    if not numbers or weights[f"layers.{numbers[-1]}.weight"].shape[0] != 1:
+    refuse_not_finite(weights, f"params.yaml: {key}")
+    try:
+        layers = _layers(weights)
+    except (IndexError, KeyError, ValueError, RuntimeError):
+        raise UserError(
+            f"params.yaml: {key}: not a predictor's head: no layers.N.weight and layers.N.bias that follow each other"
+        ) from None
+    if not layers or layers[-1].out_features != 1:
         raise UserError(f"params.yaml: {key}: not a predictor's head: no layers.N.weight that end in one number")
-    layers = []
-    for number in numbers:
+    return nn.Sequential(*layers).eval()
+
+
+def _layers(weights: Mapping[str, Tensor]) -> list[nn.Linear]:
+    layers: list[nn.Linear] = []
+    for number in sorted(int(name.split(".")[1]) for name in weights if re.fullmatch(r"layers\.\d+\.weight", name)):
         weight, bias = weights[f"layers.{number}.weight"], weights[f"layers.{number}.bias"]
+        if layers and weight.shape[1] != layers[-1].out_features:
+            raise ValueError
         layer = nn.Linear(weight.shape[1], weight.shape[0])
         layer.load_state_dict({"weight": weight.float(), "bias": bias.float()})
         layers.append(layer)
-    return nn.Sequential(*layers).eval()
+    return layers

@@ -11,8 +11,9 @@ from transformers import AutoProcessor, CLIPModel
 
 from diffaug.dataset.records import Record
 from diffaug.hub.locate import locate_network
+from diffaug.hub.opening import opening
+from diffaug.hub.weights import refuse_not_finite
 from diffaug.params.base import ModelName
-from diffaug.runtime.errors import UserError
 from diffaug.scoring.material import Material
 
 _BATCH = 64
@@ -51,12 +52,10 @@ class Clip:
 def open_clip(name: ModelName, device: torch.device, key: str) -> Clip:
     """The model that the parameter `key` names. Raises UserError if it is not a CLIP model."""
     located = locate_network(name, key)
-    try:
-        processor = AutoProcessor.from_pretrained(located.path, local_files_only=True)
+    with opening(f"params.yaml: {key}: transformers cannot open {located.path} as a CLIP", located.path):
+        processor = AutoProcessor.from_pretrained(located.path, local_files_only=True, trust_remote_code=False)
         model = CLIPModel.from_pretrained(located.path, local_files_only=True, use_safetensors=True)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise UserError(f"params.yaml: {key}: transformers cannot open {located.path} as a CLIP ({reason})") from None
+        refuse_not_finite(model.state_dict(), f"params.yaml: {key}: {located.path}")
     return Clip(model, processor, device)
 
 

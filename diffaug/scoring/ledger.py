@@ -2,17 +2,20 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from diffaug.dataset.records import Record
 from diffaug.pictures.boxes import XYWH
 from diffaug.runtime.errors import UserError
+from diffaug.runtime.seals import check_seal
 from diffaug.runtime.tables import read_table, write_table
 
 LEDGER, QUALITY = "ledger.csv", "quality.json"
 _OWN = ("id", "label", "accepted", "reason", "ignored")
+_ACCEPTED = {True: "yes", False: "no"}
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ def write_ledger(folder: Path, entries: Sequence[Entry]) -> None:
     columns = list(entries[0].scores) if entries else []
     rows = [
         [
-            *(entry.id, entry.label, *entry.scores.values(), "yes" if entry.accepted else "no", entry.reason),
+            *(entry.id, entry.label, *entry.scores.values(), _ACCEPTED[entry.accepted], entry.reason),
             json.dumps(entry.ignored) if entry.ignored else "",
         ]
         for entry in sorted(entries, key=lambda entry: entry.id)
@@ -45,18 +48,39 @@ def write_ledger(folder: Path, entries: Sequence[Entry]) -> None:
     write_table(folder / LEDGER, ["id", "label", *columns, "accepted", "reason", "ignored"], rows)
 
 
-def read_ledger(folder: Path) -> list[Entry]:
-    """The rows of the ledger. Raises UserError if there is none."""
-    try:
-        return [_entry(row) for row in read_table(folder / LEDGER)]
-    except FileNotFoundError:
-        raise UserError(f"{folder / LEDGER}: not found; run `dvc repro filter`") from None
+def read_ledger(folder: Path, generated: Iterable[Record]) -> list[Entry]:
+    """The rows of the ledger of these generated images. Raises UserError if there is none, if it is not as `filter`
+    wrote it, or if it is the ledger of other images."""
+    file = folder / LEDGER
+    if not file.exists():
+        raise UserError(f"{file}: not found; run `dvc repro filter`")
+    check_seal(folder)
+    entries = []
+    for line, row in enumerate(read_table(file), 2):
+        try:
+            entries.append(_entry(row))
+        except (KeyError, TypeError, ValueError) as error:
+            reason = f"no column {error}" if isinstance(error, KeyError) else error
+            raise UserError(f"{file}: line {line}: {reason}; run `dvc repro filter`") from None
+    ids, made = Counter(entry.id for entry in entries), Counter(record.id for record in generated)
+    if odd := sorted((ids - made) + (made - ids)):
+        where = "has a row for" if ids[odd[0]] > made[odd[0]] else "has no row for"
+        raise UserError(
+            f"{file}: {where} {odd[0]}, unlike data/generated/{folder.name} ({len(odd)} such images); run `dvc repro "
+            "filter`"
+        )
+    return entries
 
 
 def _entry(row: Mapping[str, str]) -> Entry:
-    scores = {name: _value(name, text) for name, text in row.items() if name not in _OWN}
-    ignored = tuple((x, y, width, height) for x, y, width, height in json.loads(row["ignored"] or "[]"))
-    return Entry(row["id"], row["label"], scores, row["reason"], ignored)
+    """Raises KeyError, TypeError or ValueError if it is not a row of a ledger."""
+    own = {name: row[name] for name in _OWN}
+    scores = {name: _value(name, text) for name, text in row.items() if name not in own}
+    ignored = tuple((x, y, width, height) for x, y, width, height in json.loads(own["ignored"] or "[]"))
+    entry = Entry(own["id"], own["label"], scores, own["reason"], ignored)
+    if own["accepted"] != _ACCEPTED[entry.accepted]:
+        raise ValueError(f"accepted is {own['accepted']!r}, but the reason of rejection is {entry.reason!r}")
+    return entry
 
 
 def _value(column: str, text: str) -> float | str:

@@ -1,7 +1,6 @@
 """Networks that turn images into features: the control's own, one of torchvision, or one of the hub."""
 
 import difflib
-import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -17,8 +16,11 @@ from diffaug.classifier.predicting import normalize
 from diffaug.dataset.codec import to_rgb_array
 from diffaug.dataset.records import Record
 from diffaug.detector.predicting import embed, load_detector
+from diffaug.hub.configs import read_mapping
 from diffaug.hub.locate import locate_network
-from diffaug.hub.weights import given_weights, load_matching
+from diffaug.hub.opening import opening
+from diffaug.hub.parts import CONFIG
+from diffaug.hub.weights import given_weights, load_matching, refuse_not_finite
 from diffaug.params.base import ModelName
 from diffaug.params.filter import HubNetwork, Network, TorchvisionNetwork
 from diffaug.runtime.errors import UserError
@@ -89,15 +91,14 @@ def _torchvision(params: TorchvisionNetwork, device: torch.device, key: str) -> 
 
 def _hub(name: ModelName, device: torch.device, key: str) -> Callable[[list[Image.Image]], Tensor]:
     located = locate_network(name, key)
-    try:
-        config = json.loads((located.path / "config.json").read_text(encoding="utf-8"))
-        if config.get("model_type") == "clip":
-            return open_clip(name, device, key).images
-        processor = AutoImageProcessor.from_pretrained(located.path, local_files_only=True)
-        model: Any = AutoModel.from_pretrained(located.path, local_files_only=True, use_safetensors=True)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise UserError(f"params.yaml: {key}: transformers cannot open {located.path} ({reason})") from None
+    if read_mapping(located.path / CONFIG).get("model_type") == "clip":
+        return open_clip(name, device, key).images
+    with opening(f"params.yaml: {key}: transformers cannot open {located.path}", located.path):
+        processor = AutoImageProcessor.from_pretrained(located.path, local_files_only=True, trust_remote_code=False)
+        model: Any = AutoModel.from_pretrained(
+            located.path, local_files_only=True, use_safetensors=True, trust_remote_code=False
+        )
+        refuse_not_finite(model.state_dict(), f"params.yaml: {key}: {located.path}")
     model = model.to(device).eval()
 
     def run(images: list[Image.Image]) -> Tensor:

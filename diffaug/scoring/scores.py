@@ -1,5 +1,6 @@
 """The scores, named like their sections in the params; computed once and kept until their input changes."""
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
@@ -54,9 +55,10 @@ def measured(name: str, section: Section | None, material: Material, work: Path)
     key = hashlib.sha256(json.dumps(inputs).encode()).hexdigest()
     path = work / f"{material.task}-{name}.json"
     if path.exists():
-        kept = json.loads(path.read_text(encoding="utf-8"))
-        if kept["key"] == key:
-            return kept["columns"]
+        with contextlib.suppress(ValueError, KeyError, TypeError):  # a damaged file: it is measured again
+            kept = json.loads(path.read_text(encoding="utf-8"))
+            if kept["key"] == key:
+                return kept["columns"]
     columns = score.measure(material, section)
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps({"key": key, "columns": columns}), encoding="utf-8")

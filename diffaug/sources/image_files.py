@@ -20,8 +20,8 @@ def existing(path: Path, key: str) -> Path:
 
 
 def visible(path: Path) -> bool:
-    """Whether the name does not begin with a dot."""
-    return not path.name.startswith(".")
+    """Whether it is not a file that a desktop leaves behind: its name begins with a dot, or is one of Windows'."""
+    return not path.name.startswith(".") and path.name.lower() not in ("thumbs.db", "desktop.ini")
 
 
 def is_image(path: Path) -> bool:
@@ -36,8 +36,10 @@ def split_folder(root: Path, split: str) -> Path | None:
 
 def images_below(folder: Path) -> list[Path]:
     """All images below the folder. Raises UserError on any other file: nothing is dropped silently."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and visible(path))
+    files = sorted(path for path in folder.rglob("*") if not path.is_dir() and visible(path))
     for path in files:
+        if not path.is_file():
+            raise UserError(f"{path}: no file, but a link that leads nowhere, or a pipe; mend or remove it")
         if not is_image(path):
             raise UserError(f"{path}: not an image ({', '.join(sorted(SUFFIXES))} are); move or convert the file")
     return files
@@ -47,6 +49,10 @@ def file_item(path: Path, split: str, root: Path, where: str | None = None, **la
     """An image file as an item. Its path below root is the id, so that messages and exports refer to the file."""
     full, base = path.resolve(), root.resolve()
     name = full.relative_to(base) if full.is_relative_to(base) else path
+    try:
+        str(name).encode()
+    except UnicodeEncodeError:
+        raise UserError(f"{path}: its name is not valid UTF-8; rename the file") from None
     return Item(name.as_posix().lstrip("/"), split, partial(read_file, path), where or str(path), **labels)
 
 

@@ -11,10 +11,12 @@ from PIL import Image
 
 from diffaug.dataset.records import Record
 from diffaug.runtime.errors import UserError
+from diffaug.runtime.text import unseen
 from diffaug.sources.faults import Dropped
 
 _NOTHING_DROPPED = Dropped()
 _LOOKED_AT, _MUCH, _FEW_TESTS = 100, 4, 200
+_LONGEST_NAME = 100  # characters of a class name
 _KEPT_FIRST = ("test", "val", "train", "pool")
 
 
@@ -65,7 +67,10 @@ def remarks(data: RealData, side: int, key: str) -> Iterator[str]:
 
 
 def check_classes(data: RealData, where: str) -> None:
-    """Raises UserError if a class has no image (or no box) in train, val or test."""
+    """Raises UserError if a class has a name that no table or figure can show, or no image (or no box) in train, val or
+    test."""
+    for name in data.names:
+        _check_name(name, where)
     for split in ("train", "val", "test"):
         records = data.splits[split]
         seen = {record.label for record in records} | {number for record in records for number in record.category}
@@ -74,6 +79,16 @@ def check_classes(data: RealData, where: str) -> None:
                 raise UserError(
                     f"{where}: class {name!r} has no image in {split}; add some, or remove the class from the data"
                 )
+
+
+def _check_name(name: str, where: str) -> None:
+    sign = "<" if "<" in name else unseen(name)  # in the page of `dvc plots`, it would begin a tag
+    if sign is not None or not name.strip() or len(name) > _LONGEST_NAME:
+        found = f"has the character {sign}" if sign else f"has {len(name)} characters" if name.strip() else "is empty"
+        raise UserError(
+            f"{where}: class {name[:40]!r} {found}; allowed are 1 to {_LONGEST_NAME} characters without <, "
+            "control characters, line ends and marks of direction: rename it in the data"
+        )
 
 
 def check_disjoint(sets: Iterable[tuple[str, Sequence[Record]]]) -> None:

@@ -3,10 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from diffaug.dataset.records import SPLITS
 from diffaug.runtime.errors import UserError
+from diffaug.runtime.yaml_files import read_yaml
 from diffaug.sources.faults import Fault, Kind
 from diffaug.sources.image_files import SPLIT_NAMES, file_item, images_below, text_lines
 from diffaug.sources.labelled import Item, Labelled, Object
@@ -44,10 +43,7 @@ def read_yolo(config_file: Path) -> Labelled:
 
 
 def _load_config(path: Path) -> dict[str, Any]:
-    try:
-        config = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not readable as YAML: {' '.join(str(error).split())}") from None
+    config = read_yaml(path)
     if not isinstance(config, dict):
         raise UserError(f"{path}: expected keys such as 'train' and 'names', found {type(config).__name__}")
     return config

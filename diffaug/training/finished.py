@@ -17,6 +17,7 @@ from diffaug.params import Params
 from diffaug.runtime import code, cores
 from diffaug.runtime.errors import UserError
 from diffaug.runtime.files import atomic_path, file_sha256, replace_folder
+from diffaug.runtime.seals import is_sealed
 from diffaug.runtime.work import work_folder
 from diffaug.training.history import CURVES, HISTORY
 
@@ -67,8 +68,8 @@ class Training:
 
 @dataclass(frozen=True)
 class Finished:
-    """The folder of a training in the work cache, with its curve. `model` exists once it has ended; `speed.json` holds
-    its seconds and its memory. Before that the folder holds the checkpoint."""
+    """The folder of a training in the work cache, with its curve. Once it has ended, `model` exists, whole, and
+    `speed.json` holds its seconds and its memory. Before that the folder holds the checkpoint."""
 
     folder: Path
 
@@ -83,7 +84,7 @@ class Finished:
 
     @property
     def exists(self) -> bool:
-        return self.model.is_dir()
+        return is_sealed(self.model)
 
     def lock(self) -> FileLock:
         """Held by the process that trains, or removes, the model."""

@@ -19,8 +19,9 @@ from tqdm import tqdm
 from diffaug.params import Params
 from diffaug.runtime import cores, processes
 from diffaug.runtime.errors import UserError
-from diffaug.runtime.files import atomic_path, replace_folder
+from diffaug.runtime.files import atomic_path, replace_folder, sweep
 from diffaug.runtime.memory import PeakMemory
+from diffaug.runtime.seals import seal
 from diffaug.runtime.tables import write_table
 from diffaug.training.finished import Finished, Training
 
@@ -34,7 +35,7 @@ def obtain(training: Training, params: Params, work: Path) -> Mapping[str, float
     work cache. Returns what the last run of its training took. Raises UserError if it fails; a sibling that fails says
     so in its own stage."""
     if getattr(params.download, training.task) is None:
-        replace_folder(training.target, lambda place: None)
+        replace_folder(training.target, seal)
         write_table(training.curve, ["step"], [])
         return {"steps": 0}
     finished = Finished.of(training, params)
@@ -146,6 +147,7 @@ def train_as_child(training: Training, train: Callable[[Training, Params, Path, 
         if finished.exists:  # another run has trained it meanwhile
             finished.clear()
             return
+        sweep(finished.folder)
         params = Params.model_validate_json((finished.folder / "params.json").read_text(encoding="utf-8"))
 
         def write(model: Path) -> None:
@@ -157,6 +159,6 @@ def train_as_child(training: Training, train: Callable[[Training, Params, Path, 
 
         try:
             replace_folder(finished.model, write)
-        except UserError as error:
+        except (UserError, OSError) as error:
             sys.exit(processes.report_error(error))
         finished.clear()

@@ -9,10 +9,9 @@ from paths import ROOT
 from photos import NAMES, WRITERS, read, two_hundred
 from PIL import Image
 
-from diffaug.classifier import network as classifier
-from diffaug.commands.check import check
+from diffaug.classifier.network import known_models
+from diffaug.commands.check import _RESNETS, check
 from diffaug.dataset.records import write_set
-from diffaug.detector import network as detector
 from diffaug.params import Params, load_params
 from diffaug.params.generate import GenerateParams
 from diffaug.runtime.errors import UserError
@@ -21,16 +20,14 @@ FRACTIONS = {"val_fraction": 0.2, "test_fraction": 0.2}
 
 
 @pytest.fixture(autouse=True)
-def no_networks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Other tests build the networks."""
-    monkeypatch.setattr(classifier, "build", lambda *_: None)
-    monkeypatch.setattr(detector, "build", lambda *_: None)
+def own_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DIFFAUG_WORK", str(tmp_path / "work"))
 
 
 def params(tmp_path: Path, cls: dict[str, Any] | None, det: dict[str, Any] | None) -> Params:
     raw = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     raw["download"] |= {"cls": cls, "det": det}
+    raw["merge"]["ratio"] = 1.0
     raw["train_gen"]["images"] = "real/det/train" if det else "real/cls/train"
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(raw), encoding="utf-8")
     return load_params(tmp_path / "params.yaml")
@@ -70,6 +67,10 @@ def _valid(given: Params, change: dict[str, Any]) -> dict[str, Any]:
     return {key: getattr(GenerateParams.model_validate(raw), key) for key in change}
 
 
+def test_the_networks_that_need_no_look_are_those_of_torchvision() -> None:
+    assert set(known_models()) == _RESNETS
+
+
 def test_a_folder_in_the_hubs_layout(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = WRITERS["coco"](tmp_path / "photos", two_hundred())
     for split, records in read(root).splits.items():
@@ -82,7 +83,8 @@ def test_a_folder_in_the_hubs_layout(tmp_path: Path, capsys: pytest.CaptureFixtu
 
 def test_what_is_downloaded_is_not_looked_at(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     check(params(tmp_path, {"source": "crops", "context": 1.0, "min_side": 8}, {"source": "bccd"}))
-    assert capsys.readouterr().out == "params.yaml: fine\n"
+    estimate, fine = capsys.readouterr().out.splitlines()
+    assert estimate.startswith("estimate: about ") and fine == "params.yaml: fine"
     assert not (tmp_path / "work").exists()
 
 

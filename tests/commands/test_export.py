@@ -15,6 +15,7 @@ from diffaug.export.coco import write_coco
 from diffaug.export.folders import write_image_folder
 from diffaug.export.yolo import write_data_yaml, write_yolo
 from diffaug.runtime.errors import UserError
+from diffaug.runtime.seals import seal
 from diffaug.scoring.ledger import Entry, write_ledger
 
 PIXELS = [encode_png(Image.new("L", (40, 20), shade)) for shade in range(4)]
@@ -146,8 +147,10 @@ def test_what_the_filter_judged_stands_apart(tmp_path: Path, monkeypatch: pytest
         Path(f"data/generated/{task}"), ("cat",), [make_record(id, PIXELS[0], "train", **columns) for id in "abc"]
     )
     reasons = {"a": "", "b": "too blurred", "c": ""}
-    write_ledger(Path(f"data/filtered/{task}"), [Entry(id, "cat", {}, reason) for id, reason in reasons.items()])
-    export_set(Path(f"data/filtered/{task}"), tmp_path / "out")
+    judged = Path(f"data/filtered/{task}")
+    write_ledger(judged, [Entry(id, "cat", {}, reason) for id, reason in reasons.items()])
+    seal(judged)
+    export_set(judged, tmp_path / "out")
     found = sorted(path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.png"))
     expected = ["kept/cat/000000-a.png", "kept/cat/000001-c.png", "too blurred/cat/000000-b.png"]
     if task == "det":
@@ -159,13 +162,15 @@ def test_what_the_filter_judged_stands_apart(tmp_path: Path, monkeypatch: pytest
     hostile = [Entry("a", "cat", {}, str(tmp_path / "mine")), Entry("b", "cat", {}, "../.."), Entry("c", "cat", {}, "")]
     hostile[2] = replace(hostile[2], ignored=((10.0, 10.0, 5.0, 5.0),))
     (tmp_path / "mine").mkdir()
-    write_ledger(Path(f"data/filtered/{task}"), hostile)
-    export_set(Path(f"data/filtered/{task}"), tmp_path / "safe")
+    write_ledger(judged, hostile)
+    seal(judged)
+    export_set(judged, tmp_path / "safe")
     assert (tmp_path / "mine").is_dir()
     assert sum(1 for _ in (tmp_path / "safe").rglob("*.png")) == 3
     (kept,) = (tmp_path / "safe").rglob("*-c.png")
     assert Image.open(kept).getpixel((12, 12)) != Image.open(kept).getpixel((30, 5))
 
-    write_ledger(Path(f"data/filtered/{task}"), [Entry("a", "cat", {}, "")])
-    with pytest.raises(UserError, match=r"ledger\.csv: does not match .*data/generated/"):
-        export_set(Path(f"data/filtered/{task}"), tmp_path / "other")
+    write_ledger(judged, [Entry("a", "cat", {}, "")])
+    seal(judged)
+    with pytest.raises(UserError, match=r"ledger\.csv: has no row for b, unlike data/generated/"):
+        export_set(judged, tmp_path / "other")

@@ -72,16 +72,13 @@ def test_what_is_done_stays_done_and_the_rest_is_run(project: Path, monkeypatch:
     done, left = Run("duplicate", 4.0), Run("classic", 4.0)
     finish(project, done, {"ratio": 4.0})
     started: list[list[str]] = []
-    real_run = subprocess.run
 
-    def run(command: list[str], **options: Any) -> Any:
-        if "dvc" not in command:
-            return real_run(command, **options)
+    def run(command: list[str], environment: dict[str, str]) -> int:
         started.append(command[command.index("--name") :])
         finish(project, left, {"ratio": 5.0})
-        return subprocess.CompletedProcess(command, 0)
+        return 0
 
-    monkeypatch.setattr(study.subprocess, "run", run)
+    monkeypatch.setattr(study, "run_to_its_end", run)
     assert run_study([done, left], PARAMS) == [(done, {"ratio": 4.0}), (left, {"ratio": 5.0})]
     assert started == [
         ["--name", experiment(left), "-S", f"merge.recipe={left.recipe}", "-S", f"merge.ratio={left.ratio:g}"]
@@ -122,12 +119,7 @@ def test_weights_below_the_project_come_along(project: Path) -> None:
 
 
 def test_a_failed_experiment_ends_it_with_one_line(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real_run = subprocess.run
-
-    def run(command: list[str], **options: Any) -> Any:
-        return subprocess.CompletedProcess(command, 1) if "dvc" in command else real_run(command, **options)
-
-    monkeypatch.setattr(study.subprocess, "run", run)
+    monkeypatch.setattr(study, "run_to_its_end", lambda command, environment: 1)
     with pytest.raises(UserError, match="study: study-classic-4 failed, see above; finished runs are kept"):
         run_study([Run("classic", 4.0)], PARAMS)
 

@@ -96,3 +96,42 @@ def test_png_bytes_are_the_same_and_hold_no_metadata() -> None:
 def test_to_rgb_array_scales_to_a_square() -> None:
     assert to_rgb_array(gradient("L"), 16).shape == (16, 16, 3)
     assert to_rgb_array(gradient("L")).shape == (10, 12, 3)
+
+
+def test_a_postscript_file_named_png_is_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[object] = []
+    drawn = Image.new("L", (9, 9)).im
+    monkeypatch.setattr("PIL.EpsImagePlugin.Ghostscript", lambda *arguments: ran.append(arguments) or drawn)
+    postscript = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n"
+    with pytest.raises(UserError) as error:
+        decode(postscript, "x.png")
+    assert str(error.value) == (
+        "x.png: not a readable image (none of the formats PNG, JPEG, BMP, TIFF, WEBP, PPM); replace or remove the file"
+    )
+    Image.open(io.BytesIO(postscript)).load()  # Pillow alone would run it
+    assert ran
+
+
+@pytest.mark.parametrize("format", ["GIF", "PCX", "TGA", "ICO", "SGI", "JPEG2000"])
+def test_other_formats_are_refused_whatever_their_name(format: str) -> None:
+    with pytest.raises(UserError, match="none of the formats PNG, JPEG"):
+        decode(encoded(gradient(), format), "x.png")
+
+
+def test_a_huge_image_is_refused_before_it_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = encoded(Image.new("1", (13000, 13000)), "PNG")
+    monkeypatch.setattr(Image.Image, "load", lambda self: pytest.fail("it was decoded"))
+    with pytest.raises(UserError, match=r"x\.png: 13000 x 13000 pixels, but at most 64 million are read; scale"):
+        decode(data, "x.png")
+
+
+@pytest.mark.parametrize("format", ["PNG", "TIFF", "WEBP"])
+def test_several_frames_are_refused(format: str) -> None:
+    data = encoded(gradient(), format, save_all=True, append_images=[gradient().rotate(180)])
+    with pytest.raises(UserError, match=r"x: has 2 frames or pages; save the one that is meant as a file of its own"):
+        decode(data, "x")
+
+
+def test_the_previews_in_a_phones_jpeg_are_left_out() -> None:
+    image = decode(encoded(gradient(), "MPO", save_all=True, append_images=[gradient().resize((3, 3))]), "x.jpg")
+    assert image.size == gradient().size

@@ -1,4 +1,5 @@
 import dataclasses
+import random
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -9,6 +10,7 @@ from PIL import Image
 from diffaug.dataset.codec import encode_png
 from diffaug.dataset.records import Record, make_record, read_set, write_set
 from diffaug.runtime.errors import UserError
+from diffaug.runtime.seals import seal
 
 NAMES = ("cat", "dog")
 
@@ -61,10 +63,10 @@ def test_more_rows_append_and_stale_parts_go(tmp_path: Path) -> None:
     write_set(tmp_path, NAMES, rows[:1700])
     first = contents(tmp_path)
     write_set(tmp_path, NAMES, rows)
-    assert sorted(contents(tmp_path)) == [f"part-0000{number}.parquet" for number in range(3)]
+    assert sorted(contents(tmp_path)) == [".sha256", *(f"part-0000{number}.parquet" for number in range(3))]
     assert contents(tmp_path)["part-00000.parquet"] == first["part-00000.parquet"]
     write_set(tmp_path, NAMES, rows[:10])
-    assert list(contents(tmp_path)) == ["part-00000.parquet"]
+    assert sorted(contents(tmp_path)) == [".sha256", "part-00000.parquet"]
 
 
 def test_datasets_reads_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,6 +87,7 @@ def test_a_changed_image_is_refused(tmp_path: Path) -> None:
     rows = table.to_pylist()
     rows[0]["image"]["bytes"] = encode_png(Image.new("L", (4, 3), 9))
     pq.write_table(type(table).from_pylist(rows, schema=table.schema), path)
+    seal(tmp_path)
     with pytest.raises(UserError, match=r"part-00000\.parquet: image 'bad' does not match its sha256"):
         read_set(tmp_path)
 
@@ -93,8 +96,24 @@ def test_a_cut_file_is_refused(tmp_path: Path) -> None:
     write_set(tmp_path, NAMES, [record("a")])
     path = tmp_path / "part-00000.parquet"
     path.write_bytes(path.read_bytes()[:-50])
-    with pytest.raises(UserError, match=r"part-00000\.parquet: damaged"):
+    with pytest.raises(UserError, match=r"part-00000\.parquet is not as it was written"):
         read_set(tmp_path)
+    seal(tmp_path)
+    with pytest.raises(UserError, match=r"part-00000\.parquet: not a table of diffaug"):
+        read_set(tmp_path)
+
+
+def test_every_flipped_bit_of_a_table_is_found(tmp_path: Path) -> None:
+    """Those of the footer were once read as another class name."""
+    write_set(tmp_path, NAMES, [record("a", label=1)])
+    path = tmp_path / "part-00000.parquet"
+    whole = path.read_bytes()
+    for place in random.Random(0).sample(range(len(whole)), 300):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ (1 << place % 8)]) + whole[place + 1 :])
+        with pytest.raises(UserError, match=r"part-00000\.parquet is not as it was written"):
+            read_set(tmp_path)
+    path.write_bytes(whole)
+    assert len(read_set(tmp_path)) == 1
 
 
 def test_two_rows_of_one_id_are_refused(tmp_path: Path) -> None:

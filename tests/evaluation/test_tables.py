@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from diffaug.evaluation.tables import TABLES, write_per_class, write_training
+from diffaug.runtime.errors import UserError
 from diffaug.runtime.tables import read_table, write_table
 
 
@@ -26,3 +27,16 @@ def test_single_classes_are_means_over_seeds(tmp_path: Path, monkeypatch: pytest
         {"class": "cat", "real": "0.3", "merged": "1"},
         {"class": "狗", "real": "0.5", "merged": "0"},
     ]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("step,val_accuracy\n1,0.7x\n", "could not convert string to float: '0.7x'"),
+        ("step,val_acuracy\n1,0.7\n", "'val_accuracy'"),
+    ],
+)
+def test_a_damaged_curve_is_named(tmp_path: Path, content: str, message: str) -> None:
+    (tmp_path / "real-0.csv").write_text(content)
+    with pytest.raises(UserError, match=rf"real-0\.csv: not a training curve \({message}\); run `dvc repro`"):
+        write_training("cls", tmp_path, [0])

@@ -91,6 +91,7 @@ def test_samples_move_toward_the_images_it_was_tuned_on(base: Path, tmp_path: Pa
     weights, losses = train_lora(tuned, bars(9, 10), settings, tmp_path / "work", CPU)
     save_lora(weights, losses, ModelName(name="./base"), 1.5, tmp_path / "generator")
     assert {path.name for path in (tmp_path / "generator").iterdir()} == {
+        ".sha256",
         LORA_FILE,
         "base.json",
         "learned.json",

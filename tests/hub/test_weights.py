@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 from ultralytics import YOLO
 
-from diffaug.hub.weights import fetch_release
+from diffaug.hub.weights import fetch_release, load_matching, refuse_not_finite
 from diffaug.runtime.errors import UserError
 
 
@@ -60,3 +60,33 @@ def test_tensors_alone_and_what_is_not_there(served: tuple[Path, str]) -> None:
     assert given["a"].tolist() == [0, 1, 2]
     with pytest.raises(UserError, match=r"key: .*missing\.pt cannot be downloaded \(HTTP Error 404"):
         fetch_release(f"{address}/missing.pt", "0" * 64, "key")
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16, torch.float8_e4m3fn])
+def test_weights_that_are_no_numbers_are_refused(dtype: torch.dtype) -> None:
+    fine = {
+        "a": torch.ones(3, 2, dtype=dtype),
+        "none": torch.zeros(0),
+        "ids": torch.arange(3),
+        "yes": torch.ones(1) > 0,
+    }
+    refuse_not_finite(fine, "file")
+    for number in (float("nan"), float("inf"), -float("inf")):
+        if dtype is torch.float8_e4m3fn and number == number:
+            continue  # this type has no infinity
+        broken = torch.ones(3, 2)
+        broken[1, 1] = number
+        with pytest.raises(UserError, match=r"^file: b has weights that are not finite numbers; take other weights$"):
+            refuse_not_finite(fine | {"b": broken.to(dtype)}, "file")
+
+
+def test_initial_weights_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
+    model = torch.nn.Linear(2, 2)
+    given = {"weight": torch.full((2, 2), float("nan"))}
+    with pytest.raises(UserError, match=r"^params\.yaml: key: some: weight has weights that are not finite numbers"):
+        load_matching(model, given, "some", "key")
+
+
+def test_weights_that_no_file_filled_are_refused() -> None:
+    with pytest.raises(UserError, match=r"^file: a has no weights in the files; take other weights$"):
+        refuse_not_finite({"a": torch.empty(0, device="meta")}, "file")

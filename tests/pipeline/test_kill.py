@@ -6,15 +6,17 @@ import subprocess
 import time
 from pathlib import Path
 
+import psutil
 import pytest
+from faults import at_write
 from project import change, copy_of, digest, environment, repro, run
 
 pytestmark = pytest.mark.slow
 
 # Stages long enough to be killed in the middle; both runs use the same settings.
 LONGER = {
-    "train_gen": {"checkpoint_every": 5, "scratch": {"vae": {"steps": 150}, "unet": {"steps": 150}}},
-    "generate": {"num_inference_steps": 20, "cls": {"per_class": 90}},
+    "train_gen": {"checkpoint_every": 5, "scratch": {"vae": {"steps": 90}, "unet": {"steps": 90}}},
+    "generate": {"num_inference_steps": 8, "cls": {"per_class": 40}},
 }
 
 
@@ -53,7 +55,7 @@ def test_killed_stages_go_on_to_the_same_bytes(finished: Path, longer: Path, tmp
     unet = next((project / ".work").glob("train_gen/*/unet.safetensors"))
     before = unet.stat().st_mtime_ns
     output = run(project, "dvc", "repro", "train_gen")
-    assert "0/150" not in output.split("train_gen: scratch.unet")[1].splitlines()[0]
+    assert "0/90" not in output.split("train_gen: scratch.unet")[1].splitlines()[0]
     assert unet.stat().st_mtime_ns > before
     assert digest(project / "models/generator") == digest(longer / "models/generator")
 
@@ -87,3 +89,58 @@ def test_the_same_stage_twice_gives_the_same_bytes(finished: Path, tmp_path: Pat
     arguments = ["merged", "0"] if stage.startswith("train_") and stage != "train_gen" else []
     run(project, "python", f"stages/{stage}.py", *arguments)
     assert [digest(project / out) for out in outs] == before
+
+
+@pytest.fixture(scope="module")
+def drawn(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The finished project, its few images drawn slowly by two processes."""
+    project = copy_of(finished, tmp_path_factory.mktemp("drawn") / "whole")
+    change(project, {"generate": {"num_inference_steps": 12, "launch": {"processes": 2}}})
+    run(project, "python", "stages/generate.py")
+    return project
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
+def test_two_processes_that_draw_end_with_one_line(drawn: Path, tmp_path: Path, number: signal.Signals) -> None:
+    project = copy_of(drawn, tmp_path / "project")
+    run(project, "rm", "-rf", ".work/generate", "data/generated")
+    process = subprocess.Popen(
+        ["python", "stages/generate.py"],
+        cwd=project,
+        env=environment(project),
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+    )
+    while len(list((project / ".work").glob("generate/*/*.png"))) < 8:
+        assert process.poll() is None
+        time.sleep(0.02)
+    children = psutil.Process(process.pid).children(recursive=True)
+    assert len(children) == 2
+    process.send_signal(number)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 1 and "Traceback" not in said
+    assert said.splitlines()[-1] == "generate: stopped; finished work is kept, run again to continue"
+    assert not any(child.is_running() for child in children)
+    kept = {path: path.stat().st_mtime_ns for path in (project / ".work").glob("generate/*/*.png")}
+    run(project, "python", "stages/generate.py")
+    assert len(kept) >= 8 and all(path.stat().st_mtime_ns == written for path, written in kept.items())
+    assert not list((project / ".work/generate").rglob("*.tmp"))
+    for task in ("cls", "det"):
+        assert digest(project / f"data/generated/{task}") == digest(drawn / f"data/generated/{task}")
+
+
+@pytest.mark.parametrize(
+    ("write", "how"), [(1, signal.SIGKILL), (4, signal.SIGKILL), (7, signal.SIGTERM), (8, signal.SIGINT)]
+)
+def test_merge_ended_in_the_middle_of_a_file(finished: Path, tmp_path: Path, write: int, how: signal.Signals) -> None:
+    project = copy_of(finished, tmp_path / "project")
+    own = environment(project)
+    faulty = own | {"PYTHONPATH": os.pathsep.join([at_write(tmp_path / "fault", write, how), own["PYTHONPATH"]])}
+    run(project, "rm", "-rf", "data/merged")
+    done = subprocess.run(["python", "stages/merge.py"], cwd=project, env=faulty, capture_output=True, text=True)
+    assert done.returncode == (-9 if how == signal.SIGKILL else 1) and "Traceback" not in done.stderr
+    assert len(list(project.rglob("*.tmp"))) == (1 if how == signal.SIGKILL else 0)
+    run(project, "python", "stages/merge.py")
+    assert not list(project.rglob("*.tmp"))
+    assert digest(project / "data/merged") == digest(finished / "data/merged")

@@ -47,3 +47,13 @@ def test_the_same_numbers_are_the_same_bytes(cards: Path, tmp_path: Path) -> Non
     before = (cards / "model-cls.md").read_bytes()
     write_cards(cards, "cls", METRICS | {"notes": ["the licence of x forbids it"]}, "folder", ("cat", "狗"), [])
     assert (cards / "model-cls.md").read_bytes() == before
+
+
+def test_names_are_no_markup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_seeds("cls", {arm: [Measured({"accuracy": 0.5}, {})] for arm in OWN}, [0])
+    names = ("<b>bold</b>", "[x](javascript:y)", "a|b", "$x$", "# head")
+    write_cards(tmp_path, "cls", METRICS, "folder", names, ["`m`"])
+    card = (tmp_path / "dataset-cls.md").read_text(encoding="utf-8")
+    assert r"Classes: \<b\>bold\</b\>, \[x\](javascript:y), a\|b, \$x\$, \# head." in card
+    assert r"Models that drew images: \`m\`." in card

@@ -33,6 +33,22 @@ def test_no_details_say_what_to_do(tmp_path: Path) -> None:
         read_details(tmp_path / "details.json")
 
 
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("{", "Expecting property name"),
+        ("[]", "list indices must be"),
+        ("{}", "no 'confidence'"),
+        ("[" * 200_000, "recursion"),
+    ],
+)
+def test_details_that_evaluate_did_not_write_are_one_line(tmp_path: Path, content: str, reason: str) -> None:
+    (tmp_path / "details.json").write_text(content)
+    with pytest.raises(UserError) as error:
+        read_details(tmp_path / "details.json")
+    assert "details.json: not what `evaluate` writes (" in str(error.value) and reason in str(error.value)
+
+
 def test_a_sample_is_spread_over_the_labels() -> None:
     records = [picture(f"{index:03d}", label=int(index > 95)) for index in range(100)]
     chosen = sample(records, 6, 0)

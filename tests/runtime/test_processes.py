@@ -1,9 +1,13 @@
+import os
+import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import psutil
 import pytest
+from paths import ROOT
 
 from diffaug.runtime.processes import Child
 
@@ -96,3 +100,21 @@ def test_stopping_ends_it_with_its_own_children() -> None:
     assert not child.running
     assert not inner.is_running() or inner.status() == psutil.STATUS_ZOMBIE
     child.stop()  # once more does nothing
+
+
+@pytest.mark.skipif(os.name == "nt", reason="sends a signal to a group of processes")
+def test_ctrl_c_waits_for_the_command_to_close_what_is_open(tmp_path: Path) -> None:
+    """Two seconds after Ctrl-C, as `dvc repro` with a stage; subprocess.run would have killed it after 0.25."""
+    slow = "import time\ntry: time.sleep(60)\nexcept KeyboardInterrupt: time.sleep(2); open('closed', 'w')"
+    code = "import sys\nfrom diffaug.runtime.processes import run_to_its_end\n"
+    code += f"run_to_its_end([sys.executable, '-c', {slow!r}], {{}})"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    started = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, start_new_session=True, stderr=subprocess.DEVNULL
+    )
+    while not psutil.Process(started.pid).children():
+        time.sleep(0.01)
+    time.sleep(1)
+    os.killpg(started.pid, signal.SIGINT)
+    assert started.wait(timeout=30) != 0
+    assert (tmp_path / "closed").exists()

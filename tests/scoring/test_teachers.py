@@ -1,18 +1,21 @@
 """Scores by networks, with values computed by hand and real networks with random weights."""
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load, save_file
 from sets import NAMES, made, noise, real, write_material
 from small_models import clip
 
 from diffaug.params.base import ModelName
-from diffaug.params.filter import Aesthetic, Label, Text
+from diffaug.params.filter import Aesthetic, HubNetwork, Label, Text
 from diffaug.runtime.errors import UserError
 from diffaug.scoring import aesthetic, label, text
 from diffaug.scoring.clip import open_clip
+from diffaug.scoring.networks import open_network
 
 CPU = torch.device("cpu")
 
@@ -117,3 +120,53 @@ def test_what_is_no_clip_is_one_line(tmp_path: Path) -> None:
     (folder / "model.safetensors").write_bytes(b"")
     with pytest.raises(UserError, match=r"filter\.cls\.text\.model: transformers cannot open .* as a CLIP"):
         open_clip(ModelName(name=str(folder)), CPU, "filter.cls.text.model")
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [
+        {"layers.0.weight": torch.ones(1, 2)},
+        {"layers.0.weight": torch.ones(2), "layers.0.bias": torch.ones(1)},
+        {"layers.0.weight": torch.ones(1, 2), "layers.0.bias": torch.ones(3)},
+        {
+            "layers.0.weight": torch.ones(3, 2),
+            "layers.0.bias": torch.ones(3),
+            "layers.1.weight": torch.ones(1, 2),
+            "layers.1.bias": torch.ones(1),
+        },
+    ],
+)
+def test_a_head_whose_layers_do_not_follow_each_other_is_one_line(weights: dict[str, torch.Tensor]) -> None:
+    with pytest.raises(UserError, match=r"^params\.yaml: key: not a predictor's head: .*[^\n]$"):
+        aesthetic.build_head(weights, "key")
+
+
+def test_teachers_with_weights_that_are_not_finite_are_refused(model: ModelName, tmp_path: Path) -> None:
+    head = {"layers.0.weight": torch.full((1, 16), float("nan")), "layers.0.bias": torch.zeros(1)}
+    with pytest.raises(UserError, match=r"key: layers\.0\.weight has weights that are not finite numbers"):
+        aesthetic.build_head(head, "key")
+    folder = Path(shutil.copytree(model.name, tmp_path / "broken"))
+    weights = load((folder / "model.safetensors").read_bytes())
+    weights["logit_scale"] = torch.tensor(float("inf"))
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(UserError, match=r"^params\.yaml: key: .*/broken: logit_scale has weights that are not finite"):
+        open_clip(ModelName(name=str(folder)), CPU, "key")
+
+
+def test_a_teacher_of_custom_code_is_refused_in_own_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "own"
+    folder.mkdir()
+    config = {"model_type": "mine", "auto_map": {"AutoConfig": "mine.Config", "AutoModel": "mine.Net"}}
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "mine.py").write_text("open('pwned', 'w')")
+    (folder / "preprocessor_config.json").write_text(json.dumps(config | {"image_processor_type": "ViTImageProcessor"}))
+    save_file({"a": torch.ones(1)}, folder / "model.safetensors")
+    network = HubNetwork(hub=ModelName(name=str(folder)))
+    with pytest.raises(UserError) as caught:
+        open_network(network, write_material(tmp_path, []), "filter.cls.quality.network")
+    assert str(caught.value) == (
+        f"{folder}/config.json: names custom code, which never runs here; take a model whose parts are classes of "
+        "diffusers or transformers"
+    )
+    assert not Path("pwned").exists()

@@ -1,4 +1,5 @@
 import io
+import os
 import zipfile
 from collections import Counter
 from pathlib import Path
@@ -133,3 +134,18 @@ def test_real_photographs(tmp_path: Path) -> None:
     record = data.splits["test"][0]
     assert record.image == (tmp_path / record.id).read_bytes()
     assert Image.open(io.BytesIO(record.image)).size == (32, 32)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+def test_a_link_that_leads_nowhere_is_not_left_out(tmp_path: Path) -> None:
+    """Such as those to a disk that is not mounted."""
+    for name in ("cat", "dog"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "Thumbs.db").touch()  # Windows leaves it behind
+        for number in range(3):
+            Image.new("RGB", (4, 4), (number, 0, name == "cat")).save(tmp_path / name / f"{number}.png")
+    folder = Folder(source="folder", path=str(tmp_path), val_fraction=0.2, test_fraction=0.2)
+    assert len(source.class_folders(folder).items) == 6
+    (tmp_path / "cat/lost.png").symlink_to("/nowhere/lost.png")
+    with pytest.raises(UserError, match=r"cat/lost\.png: no file, but a link that leads nowhere, or a pipe"):
+        source.class_folders(folder)

@@ -55,3 +55,20 @@ def test_the_pool_and_the_other_task_are_searched_for_copies() -> None:
 def test_a_size_makes_another_image_of_the_same_bytes() -> None:
     wide, tall = (make_record(f"{size}", encode_png(Image.new("L", size, 5)), "train") for size in ((6, 2), (2, 6)))
     check_disjoint([("train", [wide]), ("test", [tall])])
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("two\nlines", r"has the character \\n"),
+        ("nul\0", r"has the character \\x00"),
+        ("\u202egnp", r"has the character \\u202e"),
+        ("</script>", "has the character <"),
+        (" ", "is empty"),
+        ("x" * 300, "has 300 characters"),
+    ],
+)
+def test_a_class_name_that_nothing_can_show_is_refused(name: str, found: str) -> None:
+    with pytest.raises(UserError, match=f"download.det: class .* {found}; allowed are 1 to 100 characters") as error:
+        check_classes(RealData((name,), {}), "download.det")
+    assert "\n" not in str(error.value)

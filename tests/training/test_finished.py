@@ -8,6 +8,7 @@ import pytest
 from default_params import params
 
 from diffaug.runtime import code
+from diffaug.runtime.seals import seal
 from diffaug.training import finished
 from diffaug.training.finished import Finished, Training
 
@@ -62,6 +63,7 @@ def test_the_models_that_were_used_last_are_kept(project: Path) -> None:
         one = Finished(project / ".work/trained/train_cls-real-0" / f"{number}")
         with one.lock():
             shutil.copytree(project / "data", one.model)
+            seal(one.model)
         os.utime(one.folder, (number, number))
         folders.append(one)
     with folders[1].lock():  # it is being trained
@@ -73,3 +75,13 @@ def test_the_models_that_were_used_last_are_kept(project: Path) -> None:
 def test_a_wrong_command_line_says_how_to_call_it(arguments: list[str]) -> None:
     with pytest.raises(SystemExit, match=r"usage: python stages/train_cls\.py real\|merged SEED"):
         Training.of("cls", ["train_cls.py", *arguments])
+
+
+def test_a_damaged_model_of_the_work_cache_is_trained_again(project: Path) -> None:
+    one = Finished(project / ".work/trained/train_cls-real-0/key")
+    one.model.mkdir(parents=True)
+    (one.model / "model.safetensors").write_bytes(b"weights")
+    seal(one.model)
+    assert one.exists
+    (one.model / "model.safetensors").write_bytes(b"weightz")
+    assert not one.exists

@@ -18,6 +18,7 @@ STAGE = """
 import os, signal, sys, time
 from pathlib import Path
 from diffaug.runtime.errors import UserError
+from diffaug.runtime.seals import seal
 from diffaug.training.finished import Training
 from diffaug.training.history import write_history
 from diffaug.training.siblings import tell_steps, train_as_child
@@ -36,6 +37,7 @@ def train(training, params, folder, model):
     if bad.exists() and bad.read_text() == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
     (model / "model.json").write_text(training.name)
+    seal(model)
     return 5
 
 train_as_child(Training.of(TASK, sys.argv), train)
@@ -124,5 +126,5 @@ def test_a_task_without_data_has_an_empty_model(small: Path) -> None:
 
     changed = params().model_copy(update={"download": params().download.model_copy(update={"cls": None})})
     assert siblings.obtain(OWN, changed, Path("unused")) == {"steps": 0}
-    assert list((small / "models/cls/real-0").iterdir()) == []
+    assert [path.name for path in (small / "models/cls/real-0").iterdir()] == [".sha256"]
     assert started() == []

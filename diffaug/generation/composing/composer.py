@@ -1,12 +1,10 @@
 """From a scene's job to its record: finds its parts and objects, and composes them as its mode requires."""
 
-import io
 from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
 
-from PIL import Image
-
+from diffaug.dataset.codec import open_image
 from diffaug.dataset.provenance import Provenance
 from diffaug.dataset.records import Record
 from diffaug.generation.composing.paste import Cut, compose
@@ -60,7 +58,7 @@ class Composer:
         return Cut(cut, record.category[number], None) if cut is not None else None
 
     def _cut_drawn(self, job: Job) -> Cut | None:
-        with Image.open(io.BytesIO(self._read(job.id))) as picture:
+        with open_image(self._read(job.id)) as picture:
             image = picture.copy()
         context = self._drawing.sampler.model.learned.context
         share = 1 / context if context > 1 else 1 - 2 * _INSET

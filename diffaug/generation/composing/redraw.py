@@ -1,12 +1,9 @@
 """Composing detection scenes: redraws parts of a real scene and puts them back in their places."""
 
-import io
 from collections.abc import Sequence
 from dataclasses import replace
 
-from PIL import Image
-
-from diffaug.dataset.codec import encode_png
+from diffaug.dataset.codec import encode_png, open_image
 from diffaug.dataset.provenance import Composition, DrawnPart, Provenance
 from diffaug.dataset.records import Record, make_record
 from diffaug.generation.drawing.pnginfo import own_text
@@ -54,7 +51,7 @@ def _picture(scene: SceneJob, source: Record, parts: Sequence[tuple[Job, bytes]]
     image = source.open()
     text = ""
     for job, data in parts:
-        with Image.open(io.BytesIO(data)) as drawn:
+        with open_image(data) as drawn:
             assert job.part is not None
             image.paste(drawn, job.part.region[:2])
             text = text or drawn.info.get("parameters", "")

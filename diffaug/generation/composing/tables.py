@@ -8,6 +8,7 @@ from typing import Any
 
 from diffaug.dataset.records import SHARD_ROWS, Record, make_record, write_shards
 from diffaug.generation.composing.composer import Composer
+from diffaug.generation.drawing.cache import read_drawn
 from diffaug.generation.drawing.drawing import Drawing
 from diffaug.generation.drawing.pnginfo import read_flag
 from diffaug.generation.plan.jobs import Job
@@ -21,14 +22,14 @@ def write_tables(drawing: Drawing, params: GenerateParams, cls: Path, det: Path)
     drawn = [(name, (_image(job, drawing) for job in jobs)) for name, jobs in images]
     write_shards(cls, plan.cls.names, drawn or [("00000", [])])
     paths = {job.id: drawing.path(job) for job in (*plan.items, *plan.parts)}
-    composer = Composer(drawing, params, lambda id: paths[id].read_bytes())
+    composer = Composer(drawing, params, lambda id: read_drawn(paths[id]))
     scenes = _shards((scene.mode, scene.index, scene) for scene in plan.scenes)
     composed = [(name, (composer.scene(scene) for scene in members)) for name, members in scenes]
     write_shards(det, plan.det.names, composed or [("00000", [])])
 
 
 def _image(job: Job, drawing: Drawing) -> Record:
-    data = drawing.path(job).read_bytes()
+    data = read_drawn(drawing.path(job))
     return make_record(
         job.id,
         data,

@@ -9,7 +9,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 
+from diffaug.dataset.codec import open_image
 from diffaug.generation.plan.jobs import Job
+from diffaug.runtime.errors import UserError
 from diffaug.runtime.files import atomic_path
 
 
@@ -31,6 +33,17 @@ class WorkCache:
 
 def _digest(content: dict) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def read_drawn(path: Path) -> bytes:
+    """The PNG of a drawn image. Raises UserError if it is damaged; it is removed then, so that it is drawn again."""
+    data = path.read_bytes()
+    try:
+        open_image(data).verify()
+    except (OSError, SyntaxError, ValueError):
+        path.unlink()
+        raise UserError(f"{path}: was damaged, and is removed; run `dvc repro` to draw it again") from None
+    return data
 
 
 class Writer:

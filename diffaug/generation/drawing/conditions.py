@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -12,6 +13,8 @@ from PIL import Image
 from diffaug.diffusion.opening import open_network
 from diffaug.generation.drawing.palette import ADE20K
 from diffaug.hub.locate import Located, locate_network
+from diffaug.hub.opening import opening
+from diffaug.hub.weights import refuse_not_finite
 from diffaug.params.generate import ControlNet
 from diffaug.runtime.errors import UserError
 
@@ -103,23 +106,19 @@ def region_picture(labels: np.ndarray) -> Image.Image:
     return Image.fromarray(np.array(ADE20K, dtype=np.uint8)[labels])
 
 
-def _open(condition: str, folder: Any, device: torch.device) -> tuple[Any, Any]:
+def _open(condition: str, folder: Path, device: torch.device) -> tuple[Any, Any]:
     from transformers import AutoImageProcessor, AutoModelForDepthEstimation, AutoModelForSemanticSegmentation
 
     kind = AutoModelForDepthEstimation if condition == "depth" else AutoModelForSemanticSegmentation
-    try:
-        processor = AutoImageProcessor.from_pretrained(folder, local_files_only=True)
+    key = "params.yaml: generate.cls.modes.controlnet.condition_model"
+    with opening(f"{key}: transformers cannot open {folder} as a {condition} model", folder):
+        processor = AutoImageProcessor.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         network, report = kind.from_pretrained(
-            folder, local_files_only=True, use_safetensors=True, output_loading_info=True
+            folder, local_files_only=True, use_safetensors=True, output_loading_info=True, trust_remote_code=False
         )
         missing = set(report["missing_keys"])
-        filled = {key.partition(".")[0] for key in set(network.state_dict()) - missing}
-        if absent := sorted({key.partition(".")[0] for key in missing} - filled):
+        filled = {name.partition(".")[0] for name in set(network.state_dict()) - missing}
+        if absent := sorted({name.partition(".")[0] for name in missing} - filled):
             raise ValueError(f"it has no weights for {absent[0]}")  # the library would initialise them at random
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise UserError(
-            f"params.yaml: generate.cls.modes.controlnet.condition_model: transformers cannot open {folder} as a "
-            f"{condition} model ({reason})"
-        ) from None
+        refuse_not_finite(network.state_dict(), f"{key}: {folder}")
     return processor, network.to(device).eval()

@@ -158,5 +158,5 @@ if __name__ == "__main__":
     try:
         settings = load_params().generate
         _worker(settings, make_plan(settings), Path(sys.argv[1]))
-    except UserError as error:
+    except (UserError, OSError) as error:
         sys.exit(report_error(error))

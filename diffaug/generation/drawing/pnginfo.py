@@ -1,11 +1,9 @@
 """The text chunks of a PNG: the `parameters` text that Stable Diffusion WebUI's "PNG Info" reads, and our own."""
 
-import io
 import json
 from typing import Any
 
-from PIL import Image
-
+from diffaug.dataset.codec import open_image
 from diffaug.diffusion.schedulers import SPACINGS
 from diffaug.generation.plan.jobs import Job
 
@@ -65,7 +63,7 @@ def own_text(id: str, source: str | None, mode: str, **more: Any) -> dict[str, s
 
 def read_flag(data: bytes) -> bool | None:
     """The safety checker's result in a generated PNG, None if there was no checker."""
-    return json.loads(Image.open(io.BytesIO(data)).info.get(_OWN_KEY, "{}")).get("flagged")
+    return json.loads(open_image(data).info.get(_OWN_KEY, "{}")).get("flagged")
 
 
 def _sampler(scheduler: str) -> tuple[str, str | None]:

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -143,7 +143,8 @@ class Sampler:
                 f"params.yaml: generate.batch_size: {self.batch_size} images do not fit in the GPU's memory; lower it"
             ) from None
         except (ValueError, TypeError, RuntimeError, NotImplementedError) as error:
-            raise UserError(f"{type(pipeline).__name__} refuses {settings}: {' '.join(str(error).split())}") from None
+            given = ", ".join(f"{key} {value}" for key, value in asdict(settings).items() if key != "negative")
+            raise UserError(f"{type(pipeline).__name__} refuses {given}: {' '.join(str(error).split())}") from None
         return _to_host(tuple(jobs), pixels)
 
     def flag(self, drawn: Drawn) -> list[bool | None]:

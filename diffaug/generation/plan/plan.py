@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from diffaug.dataset.records import read_set
+from diffaug.dataset.records import ImageSet, read_set
 from diffaug.generation.plan.formats import common_format
 from diffaug.generation.plan.images import plan_cls
 from diffaug.generation.plan.jobs import Plan
@@ -13,7 +13,12 @@ from diffaug.params.generate import GenerateParams
 
 def make_plan(params: GenerateParams) -> Plan:
     """The plan for the real train sets on this disk."""
-    cls, det = (read_set(Path(f"data/real/{task}/train")) for task in ("cls", "det"))
+    return plan_for(params, *(read_set(Path(f"data/real/{task}/train")) for task in ("cls", "det")))
+
+
+def plan_for(params: GenerateParams, cls: ImageSet, det: ImageSet) -> Plan:
+    """The plan for these real train sets; a task that is switched off has an empty one. Raises UserError if a mode
+    finds nothing to start from."""
     if cls.names or det.names:
         check_classes(params, sorted({*cls.names, *det.names}))
     items = plan_items(params, det.names, common_format(det)[1]) if len(det) else []

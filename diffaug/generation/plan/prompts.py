@@ -2,6 +2,7 @@
 
 import argparse
 import itertools
+import math
 import re
 import shlex
 from collections.abc import Mapping, Sequence
@@ -11,10 +12,12 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from diffaug.params.base import visible
 from diffaug.params.generate import GenerateParams, Mode
 from diffaug.params.sampling import Sampling, checked
 from diffaug.runtime.errors import UserError
 
+_MOST = 100_000  # prompts of one template
 _FIELD = re.compile(r"\{(\w+)\}")
 
 
@@ -85,6 +88,12 @@ def expand(template: str, words: Mapping[str, Sequence[str]], where: str) -> lis
                 f"{where}: {template!r} has {{{name}}}, which is neither {{class}} nor one of "
                 f"generate.attributes ({', '.join(sorted(set(words) - {'class'})) or 'which is empty'})"
             )
+    count = math.prod(len(words[name]) for name in fields)
+    if count > _MOST:
+        raise UserError(
+            f"{where}: {template[:60]!r} has {count} combinations of words, but at most {_MOST} are allowed; use fewer "
+            "{words}, or fewer values in generate.attributes"
+        )
     combinations = itertools.product(*(words[name] for name in fields))
     return [_fill(template, dict(zip(fields, combination))) for combination in combinations]
 
@@ -151,6 +160,7 @@ def _parse(content: str) -> _Line:
 
 
 def _says_class(line: _Line) -> _Line:
+    visible(f"{line.prompt} {line.negative_prompt or ''}")
     if line.name is None and "{class}" not in line.prompt:
         raise ValueError(f"{line.prompt!r} would be drawn for every class; add {{class}}, or --class NAME")
     return line

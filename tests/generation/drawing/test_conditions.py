@@ -1,3 +1,4 @@
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ import pytest
 import torch
 from condition_models import dpt, segformer
 from PIL import Image, ImageDraw
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, load_file, save_file
 from transformers import SegformerModel, pipeline
 
 from diffaug.generation.drawing.conditions import Conditions, canny, depth_picture, region_picture
@@ -176,3 +177,21 @@ def test_a_weight_that_is_not_used_may_be_absent(depth_model: Path, tmp_path: Pa
     save_file(used, folder / "model.safetensors", metadata={"format": "pt"})
     pictures = [conditions("depth", path).picture("a", noise()) for path in (depth_model, folder)]
     assert pictures[0] == pictures[1]
+
+
+def test_a_condition_model_with_weights_that_are_not_finite_is_refused(depth_model: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(depth_model, tmp_path / "model"))
+    weights = load((folder / "model.safetensors").read_bytes())
+    name = sorted(weights)[0]
+    weights[name].view(-1)[0] = float("nan")
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(UserError, match=r"condition_model: .*/model: \S+ has weights that are not finite numbers"):
+        conditions("depth", folder)
+
+
+def test_a_condition_model_of_custom_code_is_refused_in_own_words(depth_model: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(depth_model, tmp_path / "model"))
+    config = {"model_type": "mine", "auto_map": {"AutoConfig": "mine.C", "AutoModelForDepthEstimation": "mine.Net"}}
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(UserError, match=r"^.*/model/config\.json: names custom code, which never runs here; take a"):
+        conditions("depth", folder)

@@ -103,6 +103,21 @@ def test_finished_images_are_not_drawn_again(project: Path, random_pipeline: Pat
     assert draw(given, project / "work", project / "more") == (0, first[1])
 
 
+def test_a_damaged_image_of_the_cache_is_drawn_again(project: Path, random_pipeline: Path) -> None:
+    given = settings(random_pipeline)
+    _, whole = draw(given, project / "work", project / "set")
+    drawn = sorted((project / "work").rglob("*.png"))[0]
+    data = bytearray(drawn.read_bytes())
+    data[-20] ^= 1
+    drawn.write_bytes(data)
+    with pytest.raises(
+        UserError, match=rf"{drawn.name}: was damaged, and is removed; run `dvc repro` to draw it again"
+    ):
+        draw(given, project / "work", project / "set")
+    count, again = draw(given, project / "work", project / "set")
+    assert (count, again) == (1, whole)
+
+
 def test_a_moved_box_draws_its_scene_again(project: Path, random_pipeline: Path) -> None:
     mode = SCENE | {"padding": 1, "prompt": "", "patches": None}
     given = settings(random_pipeline, det={"per_real": 1.0, "modes": {"inpaint_background": mode}})

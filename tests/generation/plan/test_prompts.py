@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 from settings import modes, params
 
 from diffaug.generation.plan.prompts import Variant, check_classes, class_variants
@@ -169,4 +170,20 @@ def test_a_file_that_gives_nothing_is_refused(file: Path, data: bytes | None, wo
     if data is not None:
         file.write_bytes(data)
     with pytest.raises(UserError, match=rf"prompts/lines\.txt: {words}"):
+        texts(params(prompts_file="prompts/lines.txt"))
+
+
+def test_millions_of_combinations_are_not_made() -> None:
+    words = {f"word{number}": [str(value) for value in range(20)] for number in range(10)}
+    template = "{class} " + " ".join(f"{{{name}}}" for name in words)
+    with pytest.raises(UserError, match="has 10240000000000 combinations of words, but at most 100000 are allowed"):
+        texts(params(prompt=template, attributes=words))
+
+
+@pytest.mark.parametrize(("text", "sign"), [("a {class}\0", r"\\x00"), ("a {class}\u202e", r"\\u202e")])
+def test_a_prompt_with_unseen_characters_is_refused(file: Path, text: str, sign: str) -> None:
+    with pytest.raises(ValidationError, match=f"has the character {sign}; remove it"):
+        params(prompt=text)
+    file.write_text(f"a good {{class}}\n{text}\n", encoding="utf-8")
+    with pytest.raises(UserError, match=rf"line 2: has the character {sign}; remove it"):
         texts(params(prompts_file="prompts/lines.txt"))

@@ -1,0 +1,108 @@
+"""What a run will need, before it begins: time on a CPU, disk and memory, roughly, by proportion to the default run."""
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import joblib
+
+from diffaug.params import Params
+from diffaug.params.base import GENERATOR
+from diffaug.params.train_gen import ScratchParams
+from diffaug.runtime import cores
+from diffaug.runtime.errors import UserError
+from diffaug.runtime.work import work_folder
+
+# Core seconds of the default run on two cores of a server (benchmarks/README.md), by unit of work.
+_TRAIN_IMAGE = 0.0094  # one image of 32 pixels in a step of the VAE or U-Net
+_DRAW_STEP = 0.0036  # one image of 32 pixels in one step with guidance
+_CLS_IMAGE = 0.0022  # one image of 32 pixels in a step of resnet18
+_DET_IMAGE = 0.0115  # one image of 96 pixels in a step of yolo11n
+_REST = 300.0  # download, filter, merge, evaluate, report, and starting them
+# Stable Diffusion 1.5 at 512 pixels, in TFLOP: a call of the U-Net, the VAE's decoder; and what a core does a second.
+_UNET, _DECODE, _CORE = 0.8, 2.5, 0.03
+_MODEL_BYTES = {"cls": 45e6, "det": 11e6}  # resnet18, yolo11n
+_COPIES = 3  # of everything: the work cache, the workspace, DVC's cache
+_PNG = 1.5  # bytes a pixel of a drawn colour image
+_TRAINING = 3 * 2**30  # bytes of memory of one training or drawing process
+
+
+@dataclass(frozen=True)
+class Images:
+    """drawn: how many images the generator draws; made: how many synthetic images and scenes there will be; side: of
+    the largest, in pixels."""
+
+    drawn: int
+    made: int
+    side: int
+
+
+def estimate(params: Params, images: Images) -> str:
+    """One line. Raises UserError if the disk has no room for what will be made."""
+    needed = _disk(params, images)
+    free = shutil.disk_usage(Path()).free
+    if needed > free and needed > free + _made_before():
+        raise UserError(
+            f"params.yaml: about {_gib(needed)} of disk are needed for {images.made} synthetic images and "
+            f"{2 * len(params.seeds)} models per task, but {_gib(free)} are free; lower per_class, per_real or seeds"
+        )
+    processes = cores.side_by_side(params.jobs)
+    memory = f"up to {_gib(min(processes * _TRAINING, cores.memory()))} of {_gib(cores.memory())} memory"
+    return f"about {_time(params, images)}, {_gib(needed)} of disk ({_gib(free)} are free), {memory}"
+
+
+def _time(params: Params, images: Images) -> str:
+    if cores.gpus():
+        return f"an unknown time on {cores.gpus()[0]}"
+    number = joblib.cpu_count()
+    seconds = sum(_core_seconds(params, images).values()) / number
+    if seconds > 2 * 86400:
+        said = f"{seconds / 86400:.0f} days"
+    else:
+        said = f"{seconds / 3600:.1f} hours" if seconds > 7200 else f"{max(1, round(seconds / 60))} minutes"
+    return f"{said} on this CPU's {number} cores"
+
+
+def _core_seconds(params: Params, images: Images) -> Mapping[str, float]:
+    generate, gen = params.generate, params.train_gen
+    calls = generate.num_inference_steps * (2 if generate.guidance_scale > 1 else 1)
+    found = {"rest": _REST}
+    if gen.method == "scratch" and generate.model.name == GENERATOR:
+        scale = (gen.scratch.size / 32) ** 2 * (gen.scratch.unet.channels[0] / 48) ** 2
+        found["train_gen"] = _TRAIN_IMAGE * _seen(gen.scratch) * scale
+        found["generate"] = _DRAW_STEP * images.drawn * calls / 2 * scale
+    else:
+        side = (generate.height or generate.width or 512) / 512
+        found["generate"] = images.drawn * (calls * _UNET + _DECODE) * side**2 / _CORE
+    if gen.method == "lora":
+        seen = gen.lora.steps * gen.lora.batch_size * gen.lora.gradient_accumulation
+        found["train_gen"] = seen * 3 * _UNET * (gen.lora.size / 512) ** 2 / _CORE
+    models = 2 * len(params.seeds)
+    cls, det = params.train_cls, params.train_det
+    if params.download.cls is not None:
+        found["cls"] = models * cls.steps * cls.batch_size * _CLS_IMAGE * (cls.image_size / 32) ** 2
+    if params.download.det is not None:
+        found["det"] = models * det.steps * det.batch_size * _DET_IMAGE * (det.image_size / 96) ** 2
+    return found
+
+
+def _seen(scratch: ScratchParams) -> int:
+    return scratch.vae.steps * scratch.vae.batch_size + scratch.unet.steps * scratch.unet.batch_size
+
+
+def _disk(params: Params, images: Images) -> float:
+    """Bytes of the synthetic images and of the models, as if these were resnet18 and yolo11n."""
+    tasks = [task for task in ("cls", "det") if getattr(params.download, task) is not None]
+    models = 2 * len(params.seeds) * sum(_MODEL_BYTES[task] for task in tasks)
+    return _COPIES * (images.made * images.side**2 * _PNG + models)
+
+
+def _made_before() -> int:
+    """Bytes of earlier runs: what they made is not made again."""
+    folders = [work_folder("."), *map(Path, ("data", "models", ".dvc/cache"))]
+    return sum(path.stat().st_size for folder in folders for path in folder.rglob("*") if path.is_file())
+
+
+def _gib(size: float) -> str:
+    return f"{size / 2**30:.1f} GiB"

@@ -1,0 +1,56 @@
+"""What a run will need, by proportion to the default run."""
+
+import re
+import shutil
+from typing import NamedTuple
+
+import pytest
+from default_params import params
+
+from diffaug.commands import estimate as module
+from diffaug.commands.estimate import Images, estimate
+from diffaug.runtime.errors import UserError
+
+DEFAULT = Images(1600, 1800, 96)
+
+
+class Usage(NamedTuple):
+    free: int
+
+
+@pytest.fixture(autouse=True)
+def two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module.joblib, "cpu_count", lambda: 2)
+    monkeypatch.setattr(module.cores, "gpus", lambda: ())
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: Usage(50 * 2**30))
+
+
+def minutes(said: str) -> float:
+    number, unit = re.match(r"about ([\d.]+) (minutes|hours|days)", said).groups()  # type: ignore[union-attr]
+    return float(number) * {"minutes": 1, "hours": 60, "days": 1440}[unit]
+
+
+def test_the_default_takes_what_it_took() -> None:
+    """Twenty minutes on two cores, see benchmarks/README.md."""
+    assert 16 <= minutes(estimate(params(), DEFAULT)) <= 25
+
+
+def test_stable_diffusion_on_a_cpu_takes_days() -> None:
+    model = {"name": "owner/model", "revision": "0" * 40}
+    chosen = params(train_gen={"method": "none"}, generate={"model": model})
+    assert minutes(estimate(chosen, DEFAULT)) > 3 * 1440
+
+
+def test_a_gpu_is_not_guessed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module.cores, "gpus", lambda: ("NVIDIA RTX 4090",))
+    assert estimate(params(), DEFAULT).startswith("about an unknown time on NVIDIA RTX 4090, ")
+
+
+def test_more_seeds_take_longer() -> None:
+    more = estimate(params(seeds=[0, 1, 2, 3, 4, 5]), DEFAULT)
+    assert 5 <= minutes(more) - minutes(estimate(params(), DEFAULT)) <= 10
+
+
+def test_a_disk_without_room_is_found_before_the_run() -> None:
+    with pytest.raises(UserError, match=r"about 1026\.\d GiB of disk are needed for 239000000 .* 50\.0 GiB are free"):
+        estimate(params(), Images(0, 239_000_000, 32))

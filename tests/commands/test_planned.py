@@ -1,0 +1,91 @@
+"""`diffaug check` finds what would fail after hours: it makes the plan on the images that are on the disk."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from paths import ROOT
+from photos import WRITERS, two_hundred
+from PIL import Image
+from project import merged
+
+from diffaug.commands.check import check
+from diffaug.params import Params
+from diffaug.runtime.errors import UserError
+
+FRACTIONS = {"val_fraction": 0.2, "test_fraction": 0.2}
+PASTE_REAL = {
+    "objects": "train",
+    **{"weight": 1, "items_per_class": 2, "max_objects": 2, "scale": [0.8, 1.25], "max_overlap": 0.15},
+    **{"min_visible": 1.0, "min_labelled": 0.3, "feather": 0},
+}
+
+
+@pytest.fixture(autouse=True)
+def own_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DIFFAUG_WORK", str(tmp_path / "work"))
+
+
+def shades(folder: Path, cat: int = 20, dog: int = 10) -> dict[str, Any]:
+    """A folder of photographs of two classes, all different."""
+    for name, count in (("cat", cat), ("dog", dog)):
+        (folder / name).mkdir(parents=True)
+        for number in range(count):
+            Image.new("RGB", (32, 32), (number, 7, 3 if name == "cat" else 9)).save(folder / name / f"{number}.png")
+    return {"source": "folder", "path": str(folder), **FRACTIONS}
+
+
+def with_data(cls: Any, det: Any, images: str = "real/cls/train", **changes: Any) -> None:
+    raw = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    raw["download"] |= {"cls": cls, "det": det}
+    check(Params.model_validate(merged(raw, {"train_gen": {"images": images}, **changes})))
+
+
+def test_a_generator_that_cannot_draw_the_other_tasks_classes(tmp_path: Path) -> None:
+    boxes = {"source": "folder", "path": str(WRITERS["yolo"](tmp_path / "boxes", two_hundred())), **FRACTIONS}
+    with pytest.raises(UserError) as error:
+        with_data(shades(tmp_path / "shades"), boxes)
+    assert str(error.value) == (
+        "params.yaml: train_gen.images: a generator trained on real/cls/train can draw cat, dog, but det needs 狗; "
+        "train it on images of all these classes, name a pre-trained model in generate.model, or set one of the two "
+        "tasks of download to null"
+    )
+
+
+def test_own_boxes_beside_the_examples_clothes(tmp_path: Path) -> None:
+    """The default's classifier with one's own detection data: the pool has only clothes."""
+    boxes = {"source": "folder", "path": str(WRITERS["yolo"](tmp_path / "boxes", two_hundred())), **FRACTIONS}
+    clothes = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["download"]["cls"]
+    with pytest.raises(UserError, match=r"trained on pool can draw T-shirt/top, .* but det needs cat"):
+        with_data(clothes, boxes, "pool")
+
+
+def test_a_ratio_above_what_is_made_names_one_that_works(tmp_path: Path) -> None:
+    generate = {"cls": {"per_class": 20, "oversample": None}}
+    with pytest.raises(UserError) as error:
+        with_data(shades(tmp_path / "shades"), None, generate=generate, merge={"ratio": 4.0})
+    assert str(error.value) == (
+        "params.yaml: merge.ratio 4 needs 48 images of cat (12 real ones), but generate.cls makes 20; raise per_class "
+        "to 48, or lower the ratio to 1.66"
+    )
+    with_data(shades(tmp_path / "again"), None, generate=generate, merge={"ratio": 1.66})
+
+
+def test_objects_that_cannot_be_cut_out(tmp_path: Path) -> None:
+    """Each is covered by another."""
+    root = tmp_path / "plain"
+    (root / "images").mkdir(parents=True)
+    (root / "labels").mkdir()
+    for number in range(20):
+        Image.new("RGB", (64, 64), (number, 90, 90)).save(root / "images" / f"{number}.png")
+        (root / "labels" / f"{number}.txt").write_text("0 0.5 0.5 0.25 0.25\n0 0.5 0.5 0.3 0.3\n")
+    (root / "data.yaml").write_text("train: images\nnames: [cell]\n")
+    det = {"source": "folder", "path": str(root), **FRACTIONS}
+    with pytest.raises(UserError, match=r"paste\.objects: no object of cell in train can be cut out"):
+        with_data(None, det, "real/det/train", generate={"det": {"modes": {"paste": PASTE_REAL}}})
+
+
+def test_a_plan_of_millions_is_not_made(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="ask for 30000000 images, but at most 2000000 are planned"):
+        with_data(shades(tmp_path / "shades"), None, generate={"cls": {"per_class": 10_000_000}})
