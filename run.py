@@ -85,10 +85,8 @@ def run(*command: str) -> None:
     while process.poll() is None:
         try:
             process.wait()
-        except (
-            KeyboardInterrupt
-        ):  # it has got Ctrl-C too, and closes what is open: killing it would leave its stage alone
-            stopped = True
+        except KeyboardInterrupt:
+            stopped = True  # it has got Ctrl-C too, and closes what is open: to kill it would leave its stage alone
     if stopped:
         sys.exit("run.py: stopped; what is finished is kept, start it again to go on")
     if process.returncode:

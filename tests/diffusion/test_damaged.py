@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import small_models
 import torch
-from damage import damaged, with_an_odd_value
+from damage import damaged, refused, with_an_odd_value
 from safetensors.torch import load, save_file
 from settings import params
 
@@ -26,14 +26,6 @@ UNET = "unet/diffusion_pytorch_model.safetensors"
 
 def edit(file: Path, **changes: Any) -> None:
     file.write_text(json.dumps(json.loads(file.read_text()) | changes))
-
-
-def refused(call: Callable[[], object]) -> str:
-    with pytest.raises(UserError) as caught:
-        call()
-    message = str(caught.value)
-    assert "\n" not in message and len(message) < 1000
-    return message
 
 
 def opened(model: Path | str, **changes: Any) -> Any:

@@ -2,7 +2,12 @@
 
 import json
 import random
+from collections.abc import Callable
 from typing import Any
+
+import pytest
+
+from diffaug.runtime.errors import UserError
 
 _ODD: list[Any] = [
     None,
@@ -64,3 +69,12 @@ def with_an_odd_value(content: bytes, seed: int) -> bytes:
         place = place[key]
     place[key] = chance.choice(_ODD)
     return json.dumps(whole).encode()
+
+
+def refused(call: Callable[[], object]) -> str:
+    """The message with which the call is refused; it is one line."""
+    with pytest.raises(UserError) as caught:
+        call()
+    message = str(caught.value)
+    assert "\n" not in message and len(message) < 1000
+    return message
