@@ -45,7 +45,7 @@ def _check_networks(params: Params) -> None:
     cls, det = params.train_cls, params.train_det
     if params.download.det is not None:
         read_architecture(det.model)
-        if det.weights is not None:
+        if det.weights is not None or Path(det.model).is_file():  # do the layers of one's own fit each other?
             from diffaug.detector import network as detector
 
             detector.build(det, ("one", "two"))

@@ -87,16 +87,16 @@ def next_steps(checked: Checked, remote: str | None) -> list[str]:
     Where stages have to run again, only the data of others is brought: DVC would not overwrite a corrupt last copy.
     """
     asked = f" -r {remote}" if remote else ""
-    force = " --force" if checked.additional else ""  # DVC removes no file without it
     again = lost(checked)
     others = [one for one in checked.wanted if one.cached and one.stage not in again]
     pulled = [one.stage for one in others if not checked.in_cache(one.md5)]
     linked = [one.stage for one in others if checked.in_cache(one.md5) and not checked.here(one)]
-    steps = []
+    # Without this, `dvc checkout` refuses; its --force would remove what may be the only copy of something.
+    steps = ["move the files away that are not in dvc.lock"] if checked.additional else []
     if pulled and checked.remote is not None:
-        steps.append(f"dvc pull{force}{asked}{_named(pulled + linked) if again else ''}")
+        steps.append(f"dvc pull{asked}{_named(pulled + linked) if again else ''}")
     elif linked:
-        steps.append(f"dvc checkout{force}{_named(linked) if again or pulled else ''}")
+        steps.append(f"dvc checkout{_named(linked) if again or pulled else ''}")
     if again:
         steps.append(f"dvc repro{_named(again)}")
     if "corrupt" in (checked.remote or {}).values() or incomplete(checked):

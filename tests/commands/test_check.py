@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import yaml
+from architectures import as_yaml, small
 from paths import ROOT
 from photos import NAMES, WRITERS, read, two_hundred
 from PIL import Image
@@ -109,3 +110,11 @@ def test_what_is_seldom_meant_is_said(tmp_path: Path, capsys: pytest.CaptureFixt
     out = capsys.readouterr().out
     assert "note: the photographs are about 640 pixels long, but train_cls.image_size is 32" in out
     assert "note: with 8 test images, a difference below about 44 points of accuracy is hardly visible" in out
+
+
+def test_layers_of_ones_own_that_do_not_fit_are_found(tmp_path: Path) -> None:
+    file = as_yaml(tmp_path, small(backbone=[[-1, 1, "Conv", [8, 3, 0]]]))
+    given = params(tmp_path, None, {"source": "bccd"})
+    changed = given.model_copy(update={"train_det": given.train_det.model_copy(update={"model": file})})
+    with pytest.raises(UserError, match=r"train_det\.model: .*own\.yaml"):
+        check(changed)

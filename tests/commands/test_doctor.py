@@ -43,7 +43,7 @@ def test_missing_and_additional_files(project: Path, capfd: pytest.CaptureFixtur
     assert "workspace: 4 files in dvc.lock: 0 differ, 2 missing; 1 additional\n" in said
     assert "workspace: data/a.txt is missing\n" in said and "joined.txt is missing" not in said
     assert "workspace: data/mine.txt is not in dvc.lock; move it away, or `dvc checkout --force` removes it\n" in said
-    assert said.endswith("next: dvc checkout --force\n")
+    assert said.endswith("next: move the files away that are not in dvc.lock\nnext: dvc checkout\n")
     assert not doctor(remove=True, asked=None)
     assert (project / "data/mine.txt").read_text() == "mine"
 
