@@ -2,7 +2,7 @@
 
 python3 run.py                  set up, check params.yaml, run the pipeline, print the verdict
 python3 run.py --preset quick   the same with presets/quick.yaml laid over params.yaml, in a folder of its own
-python3 run.py test             set up, run all tests
+python3 run.py test             set up, run the tests; the longest are run by `python3 run.py test -m long`
 python3 run.py test-quick       the tests that train nothing
 python3 run.py study            every recipe of params.yaml, as DVC experiments
 python3 run.py lint             ruff and mypy
@@ -25,7 +25,7 @@ COMMANDS = {
     "repro": [["diffaug.commands.main", "check"], ["dvc", "repro"], ["diffaug.commands.main", "verdict"]],
     "preset": [["diffaug.commands.main", "preset"]],
     "study": [["diffaug.commands.main", "study"]],
-    "test": [["pytest"]],
+    "test": [["pytest", "-m", "not long"]],
     "test-quick": [["pytest", "-m", "not slow"]],
     "lint": [["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy"]],
     "setup": [],

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from diffaug.params import Params, load_params
-from diffaug.runtime.errors import UserError, in_words
+from diffaug.runtime.errors import UserError, in_words, not_utf8
 from diffaug.runtime.files import atomic_path, sweep
 from diffaug.runtime.memory import PeakMemory
 from diffaug.runtime.start import STOPPED, interruptible
@@ -40,6 +40,8 @@ def run_stage(name: str, stage: Callable[[Params, Path], Mapping[str, float]]) -
         sys.exit(f"{name}: {error}")
     except OSError as error:
         sys.exit(f"{name}: {in_words(error)}")
+    except UnicodeError as error:
+        sys.exit(f"{name}: {not_utf8(error)}")
     except KeyboardInterrupt:
         sys.exit(f"{name}: {STOPPED}")
 

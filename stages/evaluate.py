@@ -18,13 +18,14 @@ from diffaug.evaluation.arms import evaluate_classifiers, evaluate_detectors
 from diffaug.evaluation.tables import DETAILS_FILE, METRICS_FILE, TABLES, write_training
 from diffaug.evaluation.verdicts import summary
 from diffaug.hub.licence import licence_warning
+from diffaug.hub.saved import input_in_words
 from diffaug.params import Params
 from diffaug.runtime.device import choose_device
 from diffaug.runtime.files import atomic_path
 from diffaug.runtime.seals import seal
 from diffaug.stage import run_stage
 from diffaug.training.history import CURVES
-from diffaug.training.treatment import treatment_of
+from diffaug.training.treatment import SHORT, treatment_of
 
 TASKS = {"cls": evaluate_classifiers, "det": evaluate_detectors}
 
@@ -35,7 +36,7 @@ def evaluate(params: Params, work: Path) -> Mapping[str, float]:
         "confidence": params.evaluate.confidence,
         "seeds": len(params.seeds),
         "ratio": params.merge.ratio,
-        **{name: {} for name in ("recipe", "added", "test_images", "real", "delta", "robustness")},
+        **{name: {} for name in ("recipe", "added", "test_images", "real", "delta", "robustness", "input")},
     }
     TABLES.mkdir(parents=True, exist_ok=True)
     for stale in TABLES.iterdir():
@@ -52,8 +53,12 @@ def evaluate(params: Params, work: Path) -> Mapping[str, float]:
         if robustness:
             details["robustness"][task] = asdict(robustness)
         details["real"][task], details[task], details["delta"][task] = found.real, found.merged, found.delta
+        details["input"][task] = input_in_words(Path(f"models/{task}/merged-{params.seeds[0]}"))
         write_training(task, CURVES / task, params.seeds)
         warnings |= _licence_warnings(merged)
+        if SHORT in merged.about:
+            missing = "; ".join(merged.about[SHORT])
+            warnings.add(f"{task}: fewer images were added than {params.merge.amount} asks for: {missing}")
     seal(TABLES)
     if len(params.seeds) == 1:
         warnings.add(

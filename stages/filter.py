@@ -39,7 +39,8 @@ def filter_images(params: Params, work: Path) -> Mapping[str, float]:
 
             write_quality(folder, material, kept, check.quality)
         seal(folder)
-        print(summarise(entries, task))
+        if material.names:  # a task that is null has none
+            print(summarise(entries, task))
         _something_left(entries, task)
         count += len(entries)
     return {"images": count}

@@ -41,6 +41,10 @@ def _write_plan(path: Path, plan: Plan) -> None:
 
 def _say(drawing: Drawing) -> None:
     """Print notes before the long work starts."""
+    if not drawing.plan.drawn:
+        return
+    for note in drawing.sampler.model.notes:
+        print(f"generate: {note.removeprefix('generate.')}")
     for network in drawing.sampler.networks:
         warning = licence_warning(network.name, network.licence)
         if warning:
@@ -48,7 +52,7 @@ def _say(drawing: Drawing) -> None:
     if drawing.waste() > 0.2:
         print(
             f"generate: note: {drawing.waste():.0%} of the work only fills up batches, since a batch is of one class, "
-            f"mode and strength; a batch_size that divides the images of each avoids this (now "
+            f"mode and strength; a smaller batch_size, or one that divides the images of each, avoids this (now "
             f"{drawing.sampler.batch_size})"
         )
 

@@ -4,13 +4,16 @@ models/generator), writes data/merged, a complete set: real and added train imag
 Alone: python stages/merge.py
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import diffaug.runtime.start  # noqa: F401 - first, so that Ctrl-C is one line while the others are imported
 from diffaug.dataset.provenance import Provenance
 from diffaug.dataset.records import ImageSet, Record, read_set, write_set
+from diffaug.merging.choosing import Choice
 from diffaug.merging.painting import paint_over
 from diffaug.merging.recipes import RECIPES, Ingredients
 from diffaug.params import Params
@@ -18,11 +21,11 @@ from diffaug.params.merge import MergeParams
 from diffaug.runtime.device import choose_device
 from diffaug.scoring.ledger import read_ledger
 from diffaug.stage import run_stage
-from diffaug.training.treatment import TREATMENT, Treatment
+from diffaug.training.treatment import SHORT, TREATMENT, Treatment
 
 
 def merge(params: Params, work: Path) -> Mapping[str, float]:
-    """Add `merge.ratio` images per real one, with the recipe."""
+    """Add as many images as `merge.ratio` or `merge.target` asks for, with the recipe."""
     count = 0
     pool = read_set(Path("data/pool")) if params.merge.recipe == "real_more" else ImageSet((), ())
 
@@ -41,34 +44,47 @@ def merge(params: Params, work: Path) -> Mapping[str, float]:
         ledger = read_ledger(Path(f"data/filtered/{task}"), generated)
         accepted = {entry.id: entry for entry in ledger if entry.accepted}
         given = Ingredients(task, real, generated, accepted, pool, params.merge, rebuild)
-        added = RECIPES[params.merge.recipe].additions(given)
+        choice = RECIPES[params.merge.recipe].additions(given)
         unfiltered = params.merge.recipe == "unfiltered"
         ignored = {id: () if unfiltered else entry.ignored for id, entry in accepted.items()}
         chosen = [
             replace(paint_over(record, ignored.get(record.id, ())), added_by=params.merge.recipe)
-            for record in added or []
+            for record in (choice.records if choice else ())
         ]
-        about = {"merge": params.merge.model_dump(), TREATMENT: asdict(_treatment(params.merge, added))}
+        about: dict[str, Any] = {
+            "merge": params.merge.model_dump(),
+            TREATMENT: asdict(_treatment(params.merge, choice)),
+        }
+        if choice and choice.short:
+            about[SHORT] = choice.short
         write_set(Path(f"data/merged/{task}/train"), real.names, [*real, *chosen], about=about)
         val = read_set(Path(f"data/real/{task}/val"))
         write_set(Path(f"data/merged/{task}/val"), val.names, val)
-        print(_summary(task, params, len(real), added))
+        if real.names:  # otherwise the task is switched off
+            print(_summary(task, params, real, choice))
         count += len(real) + len(chosen)
     return {"images": count}
 
 
-def _treatment(params: MergeParams, added: Sequence[Record] | None) -> Treatment:
-    if added is None:
+def _treatment(params: MergeParams, choice: Choice | None) -> Treatment:
+    if choice is None:
         return Treatment()
     probability = params.replace_probability if params.mix == "replace" else None
-    return Treatment(params.recipe, len(added), params.synthetic_weight, probability, params.recipe == "classic")
+    return Treatment(
+        params.recipe, len(choice.records), params.synthetic_weight, probability, params.recipe == "classic"
+    )
 
 
-def _summary(task: str, params: Params, real: int, added: Sequence[Record] | None) -> str:
-    if added is None:
-        return f"merge: {task}: {params.merge.recipe} has nothing to add, so both arms are the same {real} real images"
+def _summary(task: str, params: Params, real: ImageSet, choice: Choice | None) -> str:
+    if choice is None:
+        recipe = params.merge.recipe
+        return f"merge: {task}: {recipe} has nothing to add, so both arms are the same {len(real)} real images"
     kind = RECIPES[params.merge.recipe].kind
-    return f"merge: {task}: {real} real and {len(added)} {kind} train images"
+    text = f"merge: {task}: {len(real)} real and {len(choice.records)} {kind} train images"
+    boxes = Counter(label for record in (*real, *choice.records) for label in record.category)
+    if boxes:
+        text += f" with {', '.join(f'{boxes[label]} {name}' for label, name in enumerate(real.names))}"
+    return f"{text}; fewer than {params.merge.amount} asks for: {'; '.join(choice.short)}" if choice.short else text
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
-"""Make the verdict readable: reads metrics/details.json, metrics/tables and, only for their images, the image sets;
-writes metrics/report.html, metrics/plots and metrics/cards. It measures nothing.
+"""Make the verdict readable: reads metrics/details.json, metrics/tables, the losses in models/generator and, only
+for their images, the image sets; writes metrics/report.html, metrics/plots and metrics/cards. It measures nothing.
 
 Alone: python stages/report.py
 """
@@ -14,7 +14,7 @@ from diffaug.evaluation.tables import TABLES
 from diffaug.params import Params
 from diffaug.report.cards import write_cards
 from diffaug.report.page import PAGE, write_page
-from diffaug.report.task import PLOTS, Seen, build_task_report
+from diffaug.report.task import PLOTS, Seen, build_generator_report, build_task_report
 from diffaug.report.verdict import read_details
 from diffaug.runtime.seals import check_seal, seal
 from diffaug.stage import run_stage
@@ -39,9 +39,10 @@ def report(params: Params, work: Path) -> Mapping[str, float]:
     generators = _generators(list(reports))
     for task, one in reports.items():
         write_cards(CARDS, task, details, getattr(params.download, task).source, one.names, generators)
+    generator = build_generator_report(params.report, params.evaluate.seed)
     for folder in (PLOTS, CARDS):
         seal(folder)
-    write_page(PAGE, details, reports, generators, Path("params.yaml").read_text(encoding="utf-8"))
+    write_page(PAGE, details, reports, generators, Path("params.yaml").read_text(encoding="utf-8"), generator)
     return {"pictures": sum(len(one.sheets) for one in reports.values())}
 
 

@@ -1,4 +1,4 @@
-"""Make the generator: reads the set named by train_gen.images, writes models/generator: a diffusers pipeline folder
+"""Make the generator: reads the sets named by train_gen.images, writes models/generator: a diffusers pipeline folder
 (method scratch), LoRA weights (lora), or nothing (none: generate.model is used as it is).
 
 Alone: python stages/train_gen.py
@@ -34,7 +34,7 @@ def train_gen(params: Params, work: Path) -> Mapping[str, float]:
     if settings.method == "none":
         save_nothing(MODEL)
         return {"steps": 0}
-    images = read_set(Path("data") / settings.images)
+    images = [read_set(Path("data") / name) for name in settings.sets]
     size = settings.scratch.size if settings.method == "scratch" else settings.lora.size
     data = captioned(images, settings.caption, settings.context, size)
     device = choose_device()
@@ -42,7 +42,7 @@ def train_gen(params: Params, work: Path) -> Mapping[str, float]:
         steps = settings.scratch.vae.steps + settings.scratch.unet.steps
         run = work / _key(data, settings, device.type, "")
         pipeline, losses = train_from_scratch(data, settings, run, device)
-        save_pipeline(pipeline, losses, images.names, settings.context, MODEL)
+        save_pipeline(pipeline, losses, data.names, settings.context, MODEL)
     else:
         steps = settings.lora.steps
         base = settings.lora.model

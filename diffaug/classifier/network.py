@@ -8,6 +8,7 @@ import torchvision
 from safetensors.torch import save_file
 from torch import nn
 
+from diffaug.classifier.predicting import PREPROCESSING
 from diffaug.hub.configs import shortened
 from diffaug.hub.saved import ClassifierFacts, load_saved, read_saved
 from diffaug.hub.weights import given_weights, load_matching
@@ -37,12 +38,13 @@ def build(params: TrainClsParams, classes: int) -> nn.Module:
 
 
 def save_classifier(folder: Path, model: nn.Module, params: TrainClsParams, names: tuple[str, ...]) -> None:
-    """Write `model.safetensors` and `model.json` (architecture, image size, class names)."""
+    """Write `model.safetensors` and `model.json` (architecture, image size, class names, preprocessing)."""
     folder.mkdir(parents=True, exist_ok=True)
     save_file(
         {key: value.cpu().contiguous() for key, value in model.state_dict().items()}, folder / "model.safetensors"
     )
     facts = {"model": params.model, "image_size": params.image_size, "names": list(names)}
+    facts |= {"preprocessing": PREPROCESSING.model_dump()}
     (folder / "model.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
     seal(folder)
 

@@ -8,8 +8,12 @@ from torch import Tensor, nn
 
 from diffaug.dataset.codec import to_rgb_array
 from diffaug.dataset.records import ImageSet
+from diffaug.hub.saved import Preprocessing
 
-_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, which torchvision's weights expect
+# ImageNet's mean and deviation, which torchvision's weights expect.
+PREPROCESSING = Preprocessing(
+    resize="stretch", filter="lanczos", mean=[0.485, 0.456, 0.406], deviation=[0.229, 0.224, 0.225]
+)
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,8 @@ def to_tensors(images: ImageSet, size: int, device: torch.device) -> Tensors:
 
 def normalize(pixels: Tensor) -> Tensor:
     """Levels 0 to 255 (B, 3, S, S) to float32 with ImageNet's mean and deviation."""
-    mean, std = (torch.tensor(value, device=pixels.device)[:, None, None] for value in (_MEAN, _STD))
+    given = (PREPROCESSING.mean, PREPROCESSING.deviation)
+    mean, std = (torch.tensor(value, device=pixels.device)[:, None, None] for value in given)
     return ((pixels.float() / 255 - mean) / std).to(memory_format=torch.channels_last)
 
 

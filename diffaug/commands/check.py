@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 from diffaug.commands.estimate import Images, estimate
 from diffaug.detector.architecture import read_architecture
 from diffaug.generation.plan import prompts
+from diffaug.generation.plan.counts import per_class
 from diffaug.params import Params
 from diffaug.params.base import GENERATOR, is_local
 from diffaug.params.download import Crops, FashionMnist, FewShot, Hub, Scenes
 from diffaug.params.filter import TorchvisionNetwork
+from diffaug.params.generate import ClsGeneration
 from diffaug.runtime.errors import UserError
 from diffaug.runtime.work import work_folder
 
@@ -76,11 +78,10 @@ def _read_images(params: Params) -> Mapping[str, "RealData"]:
     if not any(there.values()):
         return {}
     from diffaug.sources.real import check_classes, check_disjoint, describe, remarks
-    from diffaug.sources.tasks import NOTHING, read_task
+    from diffaug.sources.tasks import read_both
 
-    work = work_folder("download")
-    det = read_task("det", download, NOTHING, work) if there["det"] else NOTHING
-    cls = read_task("cls", download, det, work) if there["cls"] else NOTHING
+    tasks = [task for task, on_disk in there.items() if on_disk]
+    cls, det = read_both(download, work_folder("download"), tasks)
     found = {}
     for task, source, data in (("cls", download.cls, cls), ("det", download.det, det)):
         if not there[task]:
@@ -116,8 +117,9 @@ def _count(params: Params, data: Mapping[str, "RealData"]) -> Images:
         drawn, made, side = 0, 0, 0
     generate, cls, det = params.generate, params.download.cls, params.download.det
     if isinstance(cls, FewShot) and "cls" not in data:
-        drawn += generate.cls.made * _FASHION_CLASSES
-        made += generate.cls.made * _FASHION_CLASSES
+        count = sum(per_class(generate.cls, _names(generate.cls, cls.train_per_class)).values())
+        drawn += count
+        made += count
         side = max(side, _FASHION_SIDE if isinstance(cls, FashionMnist) else _USUAL_SIDE)
     if isinstance(det, Scenes):
         paste = generate.det.modes.paste
@@ -125,6 +127,13 @@ def _count(params: Params, data: Mapping[str, "RealData"]) -> Images:
         made += generate.det.made(det.train)
         side = max(side, det.size)
     return Images(drawn, made, side)
+
+
+def _names(generate: ClsGeneration, count: int) -> dict[str, int]:
+    """Real train images by class, of a set that is not on the disk, so that its names are unknown."""
+    if isinstance(generate.per_class, dict):
+        return dict.fromkeys(generate.per_class, count)
+    return {f"class {number}": count for number in range(_FASHION_CLASSES)}
 
 
 def _on_disk(source: Any) -> bool:

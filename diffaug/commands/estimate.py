@@ -1,6 +1,7 @@
 """What a run will need, before it begins: time on a CPU, disk and memory, roughly, by proportion to the default run."""
 
 import shutil
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ _REST = 300.0  # download, filter, merge, evaluate, report, and starting them
 # Stable Diffusion 1.5 at 512 pixels, in TFLOP: a call of the U-Net, the VAE's decoder; and what a core does a second.
 _UNET, _DECODE, _CORE = 0.8, 2.5, 0.03
 _MODEL_BYTES = {"cls": 45e6, "det": 11e6}  # resnet18, yolo11n
+_PROBE = 64  # images of a batch
 _COPIES = 3  # of everything: the work cache, the workspace, DVC's cache
 _PNG = 1.5  # bytes a pixel of a drawn colour image
 _TRAINING = 3 * 2**30  # bytes of memory of one training or drawing process
@@ -38,8 +40,31 @@ class Images:
     side: int
 
 
-def estimate(params: Params, images: Images) -> str:
-    """One line. Raises UserError if the disk has no room for what will be made."""
+def speed() -> float:
+    """How fast a core of this machine is now: 1.0 for the server that the numbers above are from. By some steps of a
+    small network; takes some seconds."""
+    import torch
+    from torchvision.models import resnet18
+
+    torch.set_num_threads(1)
+    model = resnet18(num_classes=10).to(memory_format=torch.channels_last)
+    optimizer = torch.optim.AdamW(model.parameters())
+    images = torch.rand(_PROBE, 3, 32, 32).to(memory_format=torch.channels_last)
+    labels = torch.zeros(_PROBE, dtype=torch.long)
+
+    def step() -> float:
+        start = time.perf_counter()
+        optimizer.zero_grad()
+        torch.nn.functional.cross_entropy(model(images), labels).backward()
+        optimizer.step()
+        return time.perf_counter() - start
+
+    step()
+    return _CLS_IMAGE * _PROBE / min(step() for _ in range(6))  # the fastest: other work disturbs the others
+
+
+def estimate(params: Params, images: Images, speed: float = 1.0) -> str:
+    """One line. speed: of this machine. Raises UserError if the disk has no room for what will be made."""
     needed = _disk(params, images)
     free = shutil.disk_usage(Path()).free
     if needed > free and needed > free + _made_before():
@@ -49,14 +74,14 @@ def estimate(params: Params, images: Images) -> str:
         )
     processes = cores.side_by_side(params.jobs)
     memory = f"up to {_gib(min(processes * _TRAINING, cores.memory()))} of {_gib(cores.memory())} memory"
-    return f"about {_time(params, images)}, {_gib(needed)} of disk ({_gib(free)} are free), {memory}"
+    return f"about {_time(params, images, speed)}, {_gib(needed)} of disk ({_gib(free)} are free), {memory}"
 
 
-def _time(params: Params, images: Images) -> str:
+def _time(params: Params, images: Images, speed: float) -> str:
     if cores.gpus():
         return f"an unknown time on {cores.gpus()[0]}"
     number = joblib.cpu_count()
-    seconds = sum(_core_seconds(params, images).values()) / number
+    seconds = sum(_core_seconds(params, images).values()) / number / speed
     if seconds > 2 * 86400:
         said = f"{seconds / 86400:.0f} days"
     else:

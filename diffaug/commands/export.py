@@ -1,16 +1,67 @@
-"""`diffaug export`: a set, or all splits of a task, as plain files that other tools read."""
+"""`diffaug export`: a set, or all splits of a task, or a trained model, as files that other tools read."""
 
+from importlib.util import find_spec
 from pathlib import Path
 
 from diffaug.dataset.records import SPLITS, ImageSet, Record, read_set
 from diffaug.export.coco import write_coco
 from diffaug.export.folders import plain, write_image_folder
 from diffaug.export.yolo import write_data_yaml, write_yolo
+from diffaug.hub.configs import read_mapping
 from diffaug.merging.painting import paint_over
 from diffaug.runtime.errors import UserError
 from diffaug.scoring.ledger import LEDGER, read_ledger
 
+MODEL = "model.json"
 KEPT = "kept"
+
+
+def export(source: Path, target: Path, format: str | None = None) -> None:
+    """Write a set or several to a new folder, or the model of a folder with a model.json to a new file.
+
+    Raises UserError as `export_set` and `export_model`, or if a model is given a format.
+    """
+    if not (source / MODEL).is_file():
+        export_set(source, target, format)
+    elif format is not None:
+        raise UserError(f"{source}: is a model, so --format {format} has no meaning; leave it out")
+    else:
+        export_model(source, target)
+
+
+def export_model(source: Path, target: Path) -> None:
+    """Write a detector as .pt (a checkpoint of Ultralytics), or either kind of model as .onnx.
+
+    Raises UserError if the file exists, its ending is another, the folder has no model, or a package is missing.
+    """
+    is_detector = "architecture" in read_mapping(source / MODEL)
+    endings = (".pt", ".onnx") if is_detector else (".onnx",)
+    if target.suffix not in endings:
+        what = "detector" if is_detector else "classifier"
+        also = "" if is_detector else f"; {source / 'model.safetensors'} opens in torchvision as it is"
+        raise UserError(f"{target}: a {what} is written as {' or '.join(endings)}{also} (see docs/use-the-models.md)")
+    if target.exists():
+        raise UserError(f"{target}: exists already; give a new file, so that nothing is overwritten")
+    if target.suffix == ".onnx":
+        _need("onnx", *(() if is_detector else ("onnxscript",)))
+    if not is_detector:
+        from diffaug.classifier.exporting import write_classifier_onnx
+
+        write_classifier_onnx(source, target)
+    else:
+        from diffaug.detector.exporting import write_checkpoint, write_detector_onnx
+
+        (write_checkpoint if target.suffix == ".pt" else write_detector_onnx)(source, target)
+    print(f"{target}: the model of {source}; docs/use-the-models.md shows how to use it")
+
+
+def _need(*packages: str) -> None:
+    missing = [name for name in packages if find_spec(name) is None]
+    if missing:
+        raise UserError(
+            f"ONNX: the package {' and '.join(missing)} is not installed; run `pip install {' '.join(missing)}` (the "
+            "extra onnx of diffaug)"
+        )
 
 
 def export_set(source: Path, folder: Path, format: str | None = None) -> None:
@@ -66,8 +117,11 @@ def _judged(source: Path) -> dict[str, ImageSet]:
 
 
 def _data_yaml(folder: Path, sets: dict[str, ImageSet]) -> None:
-    splits = {split: split for split in sets if split in SPLITS}
-    # Ultralytics opens no folder without train and val; it also refuses a split without images.
-    first = next(iter(sets))
-    names = next(iter(sets.values())).names
-    write_data_yaml(folder, names, {"train": first, "val": first} | splits)
+    splits = {split: split for split in sets if split in SPLITS} or {"train": next(iter(sets))}
+    path = write_data_yaml(folder, next(iter(sets.values())).names, splits)
+    missing = [split for split in ("train", "val") if split not in splits]
+    if missing:
+        print(
+            f"{path}: has no {' and no '.join(missing)}, without which Ultralytics does not open it; export all splits "
+            "together, such as data/real/det, or add the line yourself"
+        )

@@ -6,16 +6,18 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
-from diffaug.runtime.errors import UserError, in_words
+from diffaug.runtime.errors import UserError, in_words, not_utf8
 from diffaug.runtime.start import STOPPED, begin, interruptible
 
 _EXAMPLES = """examples:
+  diffaug start ~/photos                         look at your images, write presets/own.yaml for them
   diffaug check                                  check params.yaml, and the folders it names
   diffaug preset quick                           run presets/quick.yaml in a folder of its own
   diffaug use presets/bccd.yaml seeds=[0]        put a preset, and your own values, into params.yaml
   diffaug sheet strength=0.3,0.6,0.9 guidance_scale=1,3 --mode img2img
   diffaug regenerate img2img-000012              make a single image again
   diffaug export data/merged/cls look            write a set as plain files, to look at it
+  diffaug export models/det/merged-0 best.pt     write a detector for `yolo predict model=best.pt`
   diffaug verdict                                print the table again
   diffaug study                                  run every recipe of params.yaml, as DVC experiments
   diffaug doctor --remove                        find and remove damaged data here, in DVC's cache and on its remote
@@ -38,6 +40,8 @@ def main() -> None:
         sys.exit(1)
     except OSError as error:
         sys.exit(f"diffaug: {in_words(error)}")
+    except UnicodeError as error:
+        sys.exit(f"diffaug: {not_utf8(error)}")
     except KeyboardInterrupt:
         sys.exit(f"diffaug: {STOPPED}")
 
@@ -51,14 +55,22 @@ def _run(arguments: argparse.Namespace) -> None:
             from diffaug.commands.check import check
 
             check(load_params())
+        case "start":
+            from diffaug.commands.start import start
+
+            print(start(arguments.photos, arguments.boxes, arguments.out, arguments.gpu))
         case "verdict":
             from diffaug.report.verdict import read_details, verdict_table
 
             print(verdict_table(read_details()))
-        case "export":
-            from diffaug.commands.export import export_set
+            if arguments.times:
+                from diffaug.report.times import times_table
 
-            export_set(arguments.set, arguments.folder, arguments.format)
+                print(f"\n{times_table()}")
+        case "export":
+            from diffaug.commands.export import export
+
+            export(arguments.source, arguments.target, arguments.format)
         case "use":
             from diffaug.commands.use import use_preset
 
@@ -99,12 +111,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"diffaug {version('diffaug')}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_start(commands)
     commands.add_parser("check", help="check params.yaml, and the folders it names, before any work")
     preset = commands.add_parser(
         "preset", help="run the pipeline with a preset, apart from params.yaml and its results"
     )
     preset.add_argument("preset", help="the name of a file in presets/, such as quick, or a path")
-    commands.add_parser("verdict", help="print the verdict's table again")
+    verdict = commands.add_parser("verdict", help="print the verdict's table again")
+    verdict.add_argument("--times", action="store_true", help="and the seconds and the memory of each stage")
     commands.add_parser("study", help="run every recipe and ratio of params.yaml as an experiment, and compare them")
     _add_doctor(commands)
     _add_export(commands)
@@ -116,6 +130,18 @@ def _parser() -> argparse.ArgumentParser:
     use.add_argument("preset", type=Path, help="a YAML file with the values to change in params.yaml")
     use.add_argument("assignments", nargs="*", metavar="KEY=VALUE", help="such as train_det.steps=200")
     return parser
+
+
+def _add_start(commands: argparse._SubParsersAction) -> None:
+    start = commands.add_parser(
+        "start", help="look at your photographs and this machine, and write a preset that suits them, with reasons"
+    )
+    start.add_argument("photos", type=Path, help="a folder: one folder per class, or images with boxes beside them")
+    start.add_argument("boxes", type=Path, nargs="?", help="the folder or file of the boxes, if they lie elsewhere")
+    start.add_argument(
+        "--out", type=Path, default=Path("presets/own.yaml"), help="the preset to write (default: presets/own.yaml)"
+    )
+    start.add_argument("--gpu", action="store_true", help="choose as for a GPU with 12 GB, which this machine lacks")
 
 
 def _add_doctor(commands: argparse._SubParsersAction) -> None:
@@ -131,14 +157,18 @@ def _add_doctor(commands: argparse._SubParsersAction) -> None:
 
 
 def _add_export(commands: argparse._SubParsersAction) -> None:
-    export = commands.add_parser("export", help="write an image set as plain files, to look at it")
+    export = commands.add_parser("export", help="write an image set as plain files, or a trained model as one")
     export.add_argument(
-        "set",
+        "source",
         type=Path,
-        help="such as data/real/cls (all its splits), data/merged/cls/train, or data/filtered/cls (by reason)",
+        help="such as data/real/cls (all its splits), data/merged/cls/train, data/filtered/cls (by reason), or a model "
+        "such as models/det/merged-0",
     )
     export.add_argument(
-        "folder", type=Path, help="a new or empty folder: an ImageFolder, or a YOLO folder if the set has boxes"
+        "target",
+        type=Path,
+        help="of a set, a new or empty folder: an ImageFolder, or a YOLO folder if the set has boxes; of a model, a "
+        "new file: .onnx, or .pt for a detector",
     )
     export.add_argument(
         "--format",

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 
 from diffaug.commands.estimate import Images
 from diffaug.dataset.records import ImageSet
+from diffaug.generation.plan.counts import per_class
 from diffaug.generation.plan.jobs import Plan
 from diffaug.generation.plan.plan import plan_for
-from diffaug.merging.choosing import per_class
+from diffaug.merging.choosing import demand
 from diffaug.params import Params
 from diffaug.params.download import FashionMnist
 from diffaug.params.merge import DRAWN
@@ -21,16 +22,18 @@ _MOST = 2_000_000  # images of one plan, which lies in memory
 def plan_on(params: Params, data: Mapping[str, RealData]) -> Images:
     """How many images the plan draws and makes for the tasks in `data`. Raises UserError if it cannot be done."""
     cls, det = (_train(data.get(task)) for task in ("cls", "det"))
-    count = params.generate.cls.made * len(cls.names) + params.generate.det.made(len(det))
+    real = Counter(cls.names[record.label] for record in cls if record.label is not None)
+    drawn = per_class(params.generate.cls, {name: real[name] for name in cls.names})
+    count = sum(drawn.values()) + params.generate.det.made(len(det))
     if count > _MOST:
         raise UserError(
             f"params.yaml: generate: per_class and per_real ask for {count} images, but at most {_MOST} are planned; "
             "lower them"
         )
     plan = plan_for(params.generate, cls, det)
-    _refuse_unknown_classes(params, cls, det)
+    _refuse_unknown_classes(params, plan)
     if params.merge.recipe in DRAWN:
-        _refuse_too_few(params, plan)
+        _compare_with_demand(params, plan)
     sizes = [size for job in plan.images for size in job.size] + [side for record in det for side in record.size]
     return Images(len(plan.drawn), len(plan.images) + len(plan.scenes), max(sizes, default=0))
 
@@ -39,47 +42,63 @@ def _train(data: RealData | None) -> ImageSet:
     return ImageSet((), ()) if data is None else ImageSet(data.names, data.splits["train"])
 
 
-def _refuse_unknown_classes(params: Params, cls: ImageSet, det: ImageSet) -> None:
+def _refuse_unknown_classes(params: Params, plan: Plan) -> None:
     """A generator from random weights can draw only the classes on which it is trained."""
     if params.train_gen.method != "scratch":
         return
-    names = {"cls": cls.names, "det": det.names}
+    names = {"cls": plan.cls.names, "det": plan.det.names}
     if isinstance(params.download.cls, FashionMnist):
         from torchvision.datasets import FashionMNIST
 
         names["cls"] = tuple(FashionMNIST.classes)
-    source = params.train_gen.images
-    learned = names["det" if source == "real/det/train" else "cls"]
-    wanted = {name: task for task in ("cls", "det") for name in names[task]}
+    sources = params.train_gen.sets
+    learned = {name for source in sources for name in names["det" if source == "real/det/train" else "cls"]}
+    draws = {"cls": params.generate.draws(True, False), "det": params.generate.draws(False, True)}
+    wanted = {name: task for task in ("cls", "det") if draws[task] for name in names[task]}
     unknown = [name for name in wanted if learned and name not in learned]
     if unknown:
         raise UserError(
-            f"params.yaml: train_gen.images: a generator trained on {source} can draw {', '.join(learned)}, but "
-            f"{wanted[unknown[0]]} needs {', '.join(unknown)}; train it on images of all these classes, name a "
-            "pre-trained model in generate.model, or set one of the two tasks of download to null"
+            f"params.yaml: train_gen.images: a generator trained on {', '.join(sources)} can draw "
+            f"{', '.join(sorted(learned))}, but {wanted[unknown[0]]} needs {', '.join(unknown)}; train it on images of "
+            "all these classes (images: real has those of both tasks), or name a pre-trained model in generate.model"
         )
 
 
-def _refuse_too_few(params: Params, plan: Plan) -> None:
-    """Raises UserError if merge.ratio asks for more images of a class, or more scenes, than will be made."""
-    ratio = params.merge.ratio
+def _compare_with_demand(params: Params, plan: Plan) -> None:
+    """Raises UserError if merge asks for more images of a class, or more scenes, than will be made; with on_shortage
+    lower, it is printed."""
+    for text in filter(None, (_lacking_images(params, plan), _lacking_scenes(params, plan))):
+        if params.merge.on_shortage == "fail":
+            raise UserError(f"params.yaml: {params.merge.amount} {text}; or set merge.on_shortage: lower")
+        print(f"params.yaml: note: {params.merge.amount} {text}; now what there is will be added (on_shortage: lower)")
+
+
+def _lacking_images(params: Params, plan: Plan) -> str | None:
     made = Counter(job.label for job in plan.images)
-    for label, wanted in per_class(plan.cls, ratio).items():
-        if wanted > made[label or 0]:
-            real = sum(record.label == label for record in plan.cls)
-            enough = math.ceil(wanted / (params.generate.cls.oversample or 1.0))
-            raise UserError(
-                f"params.yaml: merge.ratio {ratio:g} needs {wanted} images of {plan.cls.names[label or 0]} ({real} "
-                f"real ones), but generate.cls makes {made[label or 0]}; raise per_class to {enough}, or lower the "
-                f"ratio to {_rounded_down(made[label or 0] / real)}"
-            )
-    wanted = round(ratio * len(plan.det))
-    if wanted > len(plan.scenes):
-        raise UserError(
-            f"params.yaml: merge.ratio {ratio:g} needs {wanted} scenes, but generate.det makes {len(plan.scenes)} (its "
-            "modes leave out scenes without an object); raise per_real, or lower the ratio to "
-            f"{_rounded_down(len(plan.scenes) / len(plan.det))}"
-        )
+    real = Counter(record.label for record in plan.cls)
+    wanted = {label: count for label, count in demand(plan.cls, params.merge).wanted.items() if label is not None}
+    short = [label for label, count in wanted.items() if count > made[label]]
+    if not short:
+        return None
+    first, rest = short[0], ", ".join(plan.cls.names[label] for label in short[1:])
+    enough = math.ceil(max(wanted[label] for label in short) / (params.generate.cls.oversample or 1.0))
+    works = _rounded_down(min(made[label] / real[label] for label in short))
+    return (
+        f"needs {wanted[first]} images of {plan.cls.names[first]} ({real[first]} real ones), but generate.cls makes "
+        f"{made[first]}{f' (too few of {rest} too)' if rest else ''}; raise per_class to {enough}, or lower the "
+        + (f"ratio to {works}" if params.merge.ratio is not None else "target")
+    )
+
+
+def _lacking_scenes(params: Params, plan: Plan) -> str | None:
+    """Of a ratio; a target counts boxes, and the plan does not know how many a scene will have."""
+    wanted = round((params.merge.ratio or 0) * len(plan.det))
+    if wanted <= len(plan.scenes):
+        return None
+    return (
+        f"needs {wanted} scenes, but generate.det makes {len(plan.scenes)} (its modes leave out scenes without an "
+        f"object); raise per_real, or lower the ratio to {_rounded_down(len(plan.scenes) / len(plan.det))}"
+    )
 
 
 def _rounded_down(ratio: float) -> str:

@@ -23,6 +23,7 @@ from diffaug.runtime.errors import UserError
 from diffaug.runtime.yaml_files import parse_yaml
 
 _JOB_KEYS = ("prompt", "negative_prompt", "seed")
+_SIZES = ("width", "height")  # of the image as the model draws it, before it is brought to the size of its set
 _WORDS = ("prompt", "negative_prompt", "scheduler")
 _SETTING_KEYS = tuple(field.name for field in fields(Settings) if field.name not in ("mode", "negative"))
 
@@ -84,7 +85,10 @@ def first_job(plan: Plan, task: str, mode: str | None, class_name: str | None) -
 def sheet(
     sampler: Sampler, job: Job, source: Record | None, across: Axis, down: Axis, names: Sequence[str]
 ) -> Image.Image:
-    """The job drawn with every pair of values, as one labelled grid with the seconds per image in each cell."""
+    """The job drawn with every pair of values, as one labelled grid with the seconds per image and its size in each
+    cell; if a size is chosen, the image is as the model draws it. Raises UserError if both settings are the same."""
+    if across.name == down.name:
+        raise UserError(f"{down.name} is given twice, so one of the two would be ignored; give two different settings")
     sources = {source.id: source} if source else {}
     cells = {
         (row, column): down.put(across.put(job, first, names), second, names)
@@ -97,13 +101,16 @@ def sheet(
         except ValueError as error:
             raise UserError(f"sheet: {error}") from None
     sampler.check(list(cells.values()), [])
-    sampler.draw([job], sources)  # the first call compiles and allocates, so it is not timed
+    batch = sampler.batch_size  # as `generate` draws it: the seconds of an image depend on it
+    sampler.draw([job] * batch, sources)  # the first call compiles and allocates, so it is not timed
     drawn: dict[tuple[int, int], Cell] = {}
     for place, wanted in tqdm(cells.items(), desc="sheet", unit="image"):
         start = time.perf_counter()
-        image = sampler.draw([wanted], sources).images()[0]
-        seconds = (time.perf_counter() - start) / sampler.batch_size
-        drawn[place] = Cell(sampler.views.finish(image, wanted, source), f"{seconds:.3g} s/image")
+        image = sampler.draw([wanted] * batch, sources).images()[0]
+        seconds = (time.perf_counter() - start) / batch
+        if {across.name, down.name}.isdisjoint(_SIZES):
+            image = sampler.views.finish(image, wanted, source)
+        drawn[place] = Cell(image, f"{seconds:.3g} s/image\n{image.width} x {image.height} pixels")
     rows = [
         (f"{down.name} = {value}", [drawn[row, column] for column in range(len(across.values))])
         for row, value in enumerate(down.values)

@@ -35,7 +35,7 @@ def plan_study(params: Params) -> list[Run]:
         raise UserError("params.yaml: study: no recipe is given; name some with their ratios, such as synthetic: [1.0]")
     for run in runs:
         changed = params.model_dump(mode="json", exclude_unset=True)
-        changed["merge"] |= {"recipe": run.recipe, "ratio": run.ratio}
+        changed["merge"] |= {"recipe": run.recipe, "ratio": run.ratio, "target": None}
         try:
             Params.model_validate(changed)
         except ValidationError as error:
@@ -69,7 +69,7 @@ def run_study(runs: Sequence[Run], params: Params) -> list[tuple[Run, dict[str, 
         before = ": done before" if found else ""
         print(f"study: {number} of {len(runs)}: {run.recipe}, ratio {run.ratio:g}{before}", flush=True)
         if found is None:
-            changes = (f"merge.recipe={run.recipe}", f"merge.ratio={run.ratio:g}")
+            changes = (f"merge.recipe={run.recipe}", f"merge.ratio={run.ratio:g}", "merge.target=null")
             command = [sys.executable, "-m", "dvc", "exp", "run", "--temp", "--name", experiment(run)]
             command += [argument for change in changes for argument in ("-S", change)]
             command += [argument for path in _weights(params) for argument in ("--copy-paths", path)]

@@ -17,6 +17,9 @@ from diffaug.runtime.errors import UserError
 from diffaug.runtime.files import atomic_path
 from diffaug.runtime.yaml_files import parse_yaml, read_yaml
 
+# Mappings whose keys are names of classes: in a preset, those of other images.
+_BY_CLASS = ("per_class", "classes")
+
 
 def use_preset(preset: Path, assignments: list[str], params: Path = Path("params.yaml")) -> list[str]:
     """Put the preset, then the `KEY=VALUE` assignments, into params.yaml, and return the changed keys.
@@ -34,7 +37,8 @@ def lay_over(
 ) -> tuple[str, list[str]]:
     """The text of params.yaml with the preset, then the assignments, and the changed keys; comments are kept.
 
-    A mapping with another `source` replaces the old one; others are merged key by key. edit: changes the content in
+    A mapping with another `source` (or path or name of it), and one by class, replace the old one; others are merged
+    key by key. edit: changes the content in
     place before it is checked. Raises UserError if the result is not a valid params.yaml.
     """
     base, over = _read(params), _read(preset)
@@ -52,7 +56,7 @@ def lay_over(
         raise UserError(str(error).replace(str(checked), f"{params} with {preset}")) from None
     finally:
         checked.unlink()
-    return text.getvalue(), changed
+    return text.getvalue(), list(dict.fromkeys(changed))
 
 
 def _yaml() -> YAML:
@@ -107,7 +111,8 @@ def _put(base: CommentedMap, over: dict[str, Any], where: str) -> list[str]:
     for key, value in over.items():
         old = base.get(key)
         name = f"{where}{key}"
-        if isinstance(value, dict) and isinstance(old, CommentedMap) and _same_source(old, value):
+        merged = key not in _BY_CLASS and isinstance(value, dict) and isinstance(old, CommentedMap)
+        if merged and _same_source(old, value):
             changed += _put(old, value, f"{name}.")
         elif value != old:
             after = _comment_after(base, key) if key in base else _take_comment_below(base)
@@ -163,4 +168,6 @@ def _in_one_line(value: Any) -> Any:
 
 
 def _same_source(old: dict[str, Any], new: dict[str, Any]) -> bool:
-    return new.get("source", old.get("source")) == old.get("source")
+    """Whether both read the same images: a key of other ones, such as limit_per_class, must not stay."""
+    named = ("source", "path", "name") if "source" in new else ()
+    return all(new.get(key) == old.get(key) for key in named)

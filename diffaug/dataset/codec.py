@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
+from diffaug.dataset import deep
 from diffaug.runtime.errors import UserError, in_words
 
 # Pillow warns in two lines before `decode` refuses such an image in one.
@@ -58,27 +59,29 @@ def open_image(data: bytes) -> Image.Image:
     return Image.open(io.BytesIO(data), formats=_FORMATS)
 
 
-def canonical(data: bytes, name: str) -> bytes:
+def canonical(data: bytes, name: str, white: int = deep.FULL) -> bytes:
     """A file's bytes as they are stored: a plain upright JPEG unchanged, anything else decoded and encoded as PNG.
+    `white`: of 16-bit images, as in `decode`.
 
     Raises UserError with `name` if the file is not a readable image.
     """
-    image = decode(data, name)
+    image = decode(data, name, white)
     opened = open_image(data)
     plain = opened.format == "JPEG" and opened.mode in _KEPT_MODES and opened.getexif().get(_ORIENTATION, 1) == 1
     return data if plain else encode_png(image)
 
 
-def decode(data: bytes, name: str) -> Image.Image:
+def decode(data: bytes, name: str, white: int = deep.FULL) -> Image.Image:
     """The image as "L" or "RGB", uint8, turned upright. `name`: for the message of the UserError.
 
-    Grey stays grey; 16-bit grey is scaled to 8 bits; CMYK, palettes and others become RGB; transparency is put on a
-    white background; an EXIF rotation is applied. Refused are more than 64 million pixels, and several frames or pages,
-    of which only the user knows which one the label means.
+    Grey stays grey; 16 bits are scaled to 8, with `white` as 255; CMYK, palettes and others become RGB; transparency is
+    put on a white background; an EXIF rotation is applied. Refused are more than 64 million pixels, and several frames
+    or pages, of which only the user knows which one the label means.
     """
     try:
         image: Image.Image = open_image(data)
         _refuse_large_and_moving(image, name)
+        values = deep.values(image, data)
         image.load()
         turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
     except _UNREADABLE as error:
@@ -86,10 +89,10 @@ def decode(data: bytes, name: str) -> Image.Image:
         other = isinstance(error, (ImportError, UnidentifiedImageError))
         reason = f"none of the formats {', '.join(_FORMATS)}" if other else error
         raise UserError(f"{name}: not a readable image ({reason}); replace or remove the file") from None
+    if values is not None:
+        image = deep.eight_bits(values, white, name)
     if turn is not None:
         image = image.transpose(turn)
-    if image.mode.startswith(("I", "F")):
-        return _eight_bits(image, name)
     if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA"):
         rgba = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
@@ -110,14 +113,15 @@ def _refuse_large_and_moving(image: Image.Image, name: str) -> None:
         raise UserError(f"{name}: has {frames} frames or pages; save the one that is meant as a file of its own")
 
 
-def _eight_bits(image: Image.Image, name: str) -> Image.Image:
-    pixels = np.asarray(image)
-    if image.mode.startswith("F") or pixels.min() < 0 or pixels.max() > 65535:
-        raise UserError(
-            f"{name}: {image.mode} pixels from {pixels.min():g} to {pixels.max():g} have no defined white level; "
-            "save the image with 8 or 16 bits per channel"
-        )
-    return Image.fromarray(((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8))  # rounded; 257 * 255 = 65535
+def largest_value(data: bytes) -> int | None:
+    """The largest value of an image of more than 8 bits per channel; None for others, and for what `decode` refuses."""
+    try:
+        image = open_image(data)
+        _refuse_large_and_moving(image, "")
+        values = deep.values(image, data)
+    except (UserError, *_UNREADABLE):
+        return None
+    return None if values is None else deep.largest(values)
 
 
 def read_file(path: Path) -> bytes:

@@ -14,7 +14,7 @@ from ultralytics.nn.tasks import DetectionModel, RTDETRDetectionModel
 
 from diffaug.detector.architecture import check_architecture, read_architecture
 from diffaug.detector.size import refuse_large
-from diffaug.hub.saved import DetectorFacts, load_saved, read_saved
+from diffaug.hub.saved import DetectorFacts, Preprocessing, load_saved, read_saved
 from diffaug.runtime.errors import UserError
 from diffaug.runtime.seals import seal
 from diffaug.params.base import Release
@@ -60,13 +60,22 @@ def network(architecture: dict[str, Any], names: tuple[str, ...], where: str) ->
 
 
 def save_detector(folder: Path, model: DetectionModel, params: TrainDetParams, names: tuple[str, ...]) -> None:
-    """Write `model.safetensors` and `model.json` (architecture, image size, class names)."""
+    """Write `model.safetensors` and `model.json` (architecture, image size, class names, preprocessing)."""
     folder.mkdir(parents=True, exist_ok=True)
     save_file({key: value.contiguous() for key, value in model.state_dict().items()}, folder / "model.safetensors")
     architecture = {key: value for key, value in model.yaml.items() if key != "yaml_file"}
     facts = {"model": params.model, "image_size": params.image_size, "names": list(names), "architecture": architecture}
+    facts |= {"preprocessing": _preprocessing(model).model_dump()}
     (folder / "model.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
     seal(folder)
+
+
+def _preprocessing(model: DetectionModel) -> Preprocessing:
+    """As Ultralytics prepares an image, or images of one size, for predicting."""
+    if isinstance(model, RTDETRDetectionModel):
+        return Preprocessing(resize="stretch", filter="bilinear")
+    stride = max(int(model.stride.max()), 32)  # 32 is the least that Ultralytics pads to
+    return Preprocessing(resize="letterbox", filter="bilinear", padding=114, multiple_of=stride)
 
 
 def open_detector(folder: Path) -> tuple[DetectionModel, dict[str, Any]]:

@@ -2,9 +2,10 @@
 
 import inspect
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, get_type_hints
 
 from diffusers import AutoPipelineForImage2Image, AutoPipelineForInpainting, AutoPipelineForText2Image
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from diffaug.diffusion.truncation import refuse_truncation
 from diffaug.runtime.errors import UserError
@@ -54,6 +55,24 @@ def refuse_unknown(pipeline: Any, arguments: Iterable[str]) -> None:
         )
 
 
+def refuse_wrong_types(pipeline: Any, given: Mapping[str, Any], key: str) -> None:
+    """Raises UserError for a value of another type than the pipeline's call states for this argument."""
+    stated = get_type_hints(pipeline.__call__)
+    for name, value in given.items():
+        if name not in stated:
+            continue
+        try:
+            TypeAdapter(stated[name], config=ConfigDict(arbitrary_types_allowed=True)).validate_python(
+                value, strict=True
+            )
+        except ValidationError:
+            allowed = inspect.formatannotation(takes(pipeline)[name].annotation).replace("typing.", "")
+            raise UserError(
+                f"params.yaml: {key}.{name}: found {value!r}, but {type(pipeline).__name__} takes {allowed}; change "
+                "it, or leave it out"
+            ) from None
+
+
 def native_size(pipeline: Any) -> tuple[int, int]:
     """(width, height) in pixels that the model was trained for. Raises UserError if the model does not state it."""
     network = getattr(pipeline, "unet", None) or getattr(pipeline, "transformer", None)
@@ -80,7 +99,11 @@ def refuse_long_prompts(pipeline: Any, texts: Iterable[str], key: str) -> None:
     """Raises UserError if a text is too long for the text encoder with the largest limit."""
     readers = tokenizers(pipeline)
     if readers:
-        refuse_truncation(max(readers, key=lambda reader: reader.model_max_length), texts, key)
+        reader = max(readers, key=lambda one: one.model_max_length)
+        # The pipeline writes a token of its own for every further vector of an embedding.
+        expand = getattr(pipeline, "maybe_convert_prompt", None)
+        read = {text: expand(text, reader) if expand else text for text in texts}
+        refuse_truncation(reader, read, key)
 
 
 def _required(pipeline: Any) -> list[str]:

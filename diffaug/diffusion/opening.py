@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,22 +9,19 @@ from typing import Any
 import torch
 from diffusers import DiffusionPipeline
 from pydantic import BaseModel, ConfigDict
-from safetensors.torch import load_file
 
+from diffaug.diffusion.additions import load_embeddings, load_loras
 from diffaug.hub.configs import read_facts
 from diffaug.hub.locate import Located, locate_network, locate_pipeline
 from diffaug.hub.locate import config_folder as single_file_config
-from diffaug.hub.opening import opening
+from diffaug.hub.opening import fitting
 from diffaug.hub.parts import CONFIG, INDEX, empty_parts, network_class, pipeline_class
 from diffaug.hub.weights import refuse_not_finite
 from diffaug.params.base import GENERATOR, Context, ModelName
-from diffaug.params.generate import Adapter, Embedding, GenerateParams
-from diffaug.runtime.errors import UserError
-from diffaug.runtime.files import file_sha256
+from diffaug.params.generate import Adapter, GenerateParams
 from diffaug.runtime.quiet import silence_libraries
 from diffaug.runtime.seals import check_seal
 
-LORA_FILE = "pytorch_lora_weights.safetensors"
 LEARNED_FILE = "learned.json"  # stored with a generator trained here: what it can draw
 BASE_FILE = "base.json"  # stored with a LoRA: the model on which it was trained
 
@@ -58,7 +54,8 @@ class Learned:
 
 @dataclass(frozen=True)
 class Model:
-    """An open model. `sha256`: of its weights and all additions to them; `safety`: its checker, removed from it."""
+    """An open model. `sha256`: of its weights and all additions to them; `safety`: its checker, removed from it;
+    `notes`: how much of each addition fits."""
 
     pipeline: Any
     located: Located
@@ -67,6 +64,7 @@ class Model:
     device: torch.device
     learned: Learned
     safety: Any | None
+    notes: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
@@ -95,11 +93,13 @@ def open_model(params: GenerateParams, device: torch.device) -> Model:
         adapters = [Adapter(path=GENERATOR, scale=1.0), *adapters]
     located = locate_pipeline(name, "generate.model")
     pipeline = open_pipeline(name, located, "generate.model", dtype)
-    parts = [located.sha256, *load_embeddings(pipeline, params.embeddings), *load_loras(pipeline, adapters)]
+    additions = [*load_embeddings(pipeline, params.embeddings), *load_loras(pipeline, adapters)]
+    parts = [located.sha256, *(one.sha256 for one in additions)]
     if params.tiny_vae is not None:
         tiny = locate_network(params.tiny_vae, "generate.tiny_vae")
         pipeline.register_modules(vae=_network(tiny.path, "generate.tiny_vae", dtype, params.tiny_vae.variant))
         parts.append(tiny.sha256)
+    name_text_models(pipeline)
     safety = take_safety_checker(pipeline)
     if safety is not None:
         safety[0].to(device)
@@ -111,12 +111,13 @@ def open_model(params: GenerateParams, device: torch.device) -> Model:
         device=device,
         learned=learned,
         safety=safety,
+        notes=tuple(one.note for one in additions),
     )
 
 
 def open_pipeline(model: ModelName, located: Located, key: str, dtype: torch.dtype) -> Any:
     """The pipeline of located files, on the CPU. Raises UserError if the library cannot open them."""
-    with _fitting(key, located.path, "what its configuration says"):
+    with fitting(key, located.path, "what its configuration says"):
         pipeline = _pipeline(model, located.path, key, dtype)
         for name, part in pipeline.components.items():
             if isinstance(part, torch.nn.Module):
@@ -161,56 +162,12 @@ def training_dtype(device: torch.device) -> torch.dtype:
     return dtype if dtype is torch.bfloat16 else torch.float32
 
 
-def load_loras(pipeline: Any, adapters: Sequence[Adapter]) -> list[str]:
-    """Add the LoRAs, times their scales, to the weights (Hu et al. 2021, arXiv:2106.09685); returns a hash of each."""
-    if not adapters:
-        return []
-    if not hasattr(pipeline, "load_lora_weights"):
-        raise UserError(f"params.yaml: generate.loras: {type(pipeline).__name__} does not support LoRA; remove it")
-    files = [_weights_file(adapter.path, LORA_FILE, "generate.loras") for adapter in adapters]
-    names = [f"lora{number}" for number in range(len(adapters))]
-    with _fitting("generate.loras", " and ".join(map(str, files)), type(pipeline).__name__):
-        for name, file in zip(names, files):
-            refuse_not_finite(load_file(file), f"params.yaml: generate.loras: {file}")
-            pipeline.load_lora_weights(
-                str(file.parent), weight_name=file.name, adapter_name=name, local_files_only=True
-            )
-        # If no weight fits, the library raises no error, and the adapter does not exist.
-        pipeline.set_adapters(names, adapter_weights=[adapter.scale for adapter in adapters])
-        pipeline.fuse_lora(adapter_names=names)
-        pipeline.unload_lora_weights()
-    return [f"{file_sha256(file)} {adapter.scale!r}" for file, adapter in zip(files, adapters)]
-
-
-def load_embeddings(pipeline: Any, embeddings: Sequence[Embedding]) -> list[str]:
-    """Add these tokens to the tokenizers (textual inversion, Gal et al. 2022, arXiv:2208.01618); a hash of each."""
-    if embeddings and not hasattr(pipeline, "load_textual_inversion"):
-        raise UserError(
-            f"params.yaml: generate.embeddings: {type(pipeline).__name__} does not support them; remove them"
-        )
-    hashes = []
-    for embedding in embeddings:
-        file = _weights_file(embedding.path, "learned_embeds.safetensors", "generate.embeddings")
-        with _fitting("generate.embeddings", str(file), type(pipeline).__name__):
-            state = load_file(file)
-            refuse_not_finite(state, f"params.yaml: generate.embeddings: {file}")
-            _teach(pipeline, state, embedding.token)
-        hashes.append(f"{file_sha256(file)} {embedding.token}")
-    return hashes
-
-
-def _teach(pipeline: Any, state: dict[str, torch.Tensor], token: str) -> None:
-    if not {"clip_l", "clip_g"} <= set(state):
-        pipeline.load_textual_inversion(state, token=token)
-        return
-    for part, number in (("clip_l", ""), ("clip_g", "_2")):  # SDXL's two text encoders in one file
-        encoder, tokenizer = (getattr(pipeline, f"{kind}{number}") for kind in ("text_encoder", "tokenizer"))
-        pipeline.load_textual_inversion(state[part], token=token, text_encoder=encoder, tokenizer=tokenizer)
-
-
-def _fitting(key: str, what: Path | str, kind: str) -> AbstractContextManager[None]:
-    """For opening files that may not fit: one line for every error of the library."""
-    return opening(f"params.yaml: {key}: {what} does not fit {kind}, or is damaged", Path(what))
+def name_text_models(pipeline: Any) -> None:
+    """Give CLIP's text encoders the name by which diffusers asks for their last layer after `clip_skip`: since
+    transformers 5 there is no `text_model` inside them any more, they are it themselves."""
+    for name, part in pipeline.components.items():
+        if name.startswith("text_encoder") and hasattr(part, "final_layer_norm") and not hasattr(part, "text_model"):
+            vars(part)["text_model"] = part  # not as a module of its own, which would have no end
 
 
 def take_safety_checker(pipeline: Any) -> Any | None:
@@ -224,7 +181,7 @@ def take_safety_checker(pipeline: Any) -> Any | None:
 
 def _network(folder: Path, key: str, dtype: torch.dtype, variant: str | None) -> Any:
     kind = network_class(folder / CONFIG)
-    with _fitting(key, folder, kind.__name__):
+    with fitting(key, folder, kind.__name__):
         network, report = kind.from_pretrained(
             folder,
             dtype=dtype,
@@ -237,20 +194,6 @@ def _network(folder: Path, key: str, dtype: torch.dtype, variant: str | None) ->
             raise ValueError(f"it has no weights for {report['missing_keys'][0]}")  # the library made them at random
         refuse_not_finite(network.state_dict(), f"params.yaml: {key}: {folder}")
     return network
-
-
-def _weights_file(path: str, default: str, key: str) -> Path:
-    file = Path(path).expanduser()
-    file = file / default if file.is_dir() else file
-    if not file.is_file():
-        raise UserError(
-            f"params.yaml: {key}: {file} does not exist; give a .safetensors file, or a folder with {default}"
-        )
-    if file.suffix != ".safetensors":
-        raise UserError(
-            f"params.yaml: {key}: {file} is not a .safetensors file; other formats can run code when opened"
-        )
-    return file
 
 
 def _digest(parts: Sequence[str]) -> str:

@@ -34,7 +34,14 @@ def through_vae(records: Sequence[Record], model: Model) -> list[bytes]:
             code = latent.latent_dist.sample(torch.Generator().manual_seed(seed))
         else:
             code = latent[0]  # a tiny VAE has no distribution
-        picture: Image.Image = processor.postprocess(vae.decode(code).sample.float(), output_type="pil")[0]
+        decoded = vae.decode(code).sample.float()
+        if not decoded.isfinite().all():
+            dtype = str(model.dtype).removeprefix("torch.")
+            raise UserError(
+                f"merge.recipe vae_roundtrip: {record.id}: the VAE of {model.label} gives pixels that are not finite "
+                f"numbers in {dtype}; set generate.dtype: float32, or take another generate.tiny_vae or generate.model"
+            )
+        picture: Image.Image = processor.postprocess(decoded, output_type="pil")[0]
         made.append(encode_png(canvas.leave(picture, source).convert(source.mode)))
     return made
 

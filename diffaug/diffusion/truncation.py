@@ -1,15 +1,18 @@
 """Refuses prompts that a text encoder would cut off."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Any
 
 from diffaug.runtime.errors import UserError
 
 
-def refuse_truncation(tokenizer: Any, texts: Iterable[str], key: str) -> None:
-    """Raises UserError if a text has more tokens than the encoder reads: its end, often the class, would be lost."""
-    for text in texts:
-        count = len(tokenizer(text, truncation=False, verbose=False).input_ids)
+def refuse_truncation(tokenizer: Any, texts: Mapping[str, str], key: str) -> None:
+    """Raises UserError if a text has more tokens than the encoder reads: its end, often the class, would be lost.
+
+    texts: from each, as the user wrote it, to what the tokenizer is given.
+    """
+    for text, given in texts.items():
+        count = len(tokenizer(given, truncation=False, verbose=False).input_ids)
         if count > tokenizer.model_max_length:
             raise UserError(
                 f"params.yaml: {key}: {text!r} has {count} tokens, but the model reads {tokenizer.model_max_length}; "

@@ -57,4 +57,5 @@ def summary(details: Mapping[str, Any]) -> dict[str, Any]:
             "test_images": count,
             "added": f"{details['added'][task]} {details['recipe'][task]}",
         }
-    return {**content, "seeds": details["seeds"], "ratio": details["ratio"]}
+    ratio = {} if details["ratio"] is None else {"ratio": details["ratio"]}  # none with merge.target
+    return {**content, "seeds": details["seeds"], **ratio}

@@ -1,5 +1,6 @@
 """The training data of the generator: images with captions."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,28 +25,31 @@ class Captioned:
     names: tuple[str, ...]
 
 
-def captioned(images: ImageSet, template: str, context: float, size: int) -> Captioned:
-    """All classification images of a set, and its detection images' objects, padded to `size` pixels square.
+def captioned(sets: Sequence[ImageSet], template: str, context: float, size: int) -> Captioned:
+    """All classification images of the sets, and their detection images' objects, padded to `size` pixels square.
+
+    Classes of the same name are one class; the names are in the order in which the sets have them.
 
     An object is cut out by its box or, with a context above 1, by a square of `context` times its longer side. Raises
     UserError if there is no image.
     """
     arrays: list[np.ndarray] = []
     labels: list[int] = []
-    for record in images:
+    names = tuple(dict.fromkeys(name for images in sets for name in images.names))
+    for own, record in ((images.names, record) for images in sets for record in images):
         picture = record.open()
         if record.label is not None:
             arrays.append(_fit(picture, size))
-            labels.append(record.label)
+            labels.append(names.index(own[record.label]))
         for box, category in zip(record.bbox, record.category):
             region = square(box, picture.size, context) if context > 1 else edges(box)
             arrays.append(_fit(picture.crop(region), size))
-            labels.append(category)
+            labels.append(names.index(own[category]))
     if not arrays:
         raise UserError("train_gen: there are no images to train on; check download and train_gen.images")
     pixels = torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).contiguous()
-    captions = tuple(template.replace("{class}", name) for name in images.names)
-    return Captioned(pixels, torch.tensor(labels), captions, images.names)
+    captions = tuple(template.replace("{class}", name) for name in names)
+    return Captioned(pixels, torch.tensor(labels), captions, names)
 
 
 def _fit(picture: Image.Image, size: int) -> np.ndarray:

@@ -33,7 +33,7 @@ def fit(
     `loss` draws its batch and its noise from the given CPU generator, which is seeded only from `seed` and the step: a
     run that continues from `checkpoint` gives the same bytes as an uninterrupted one. A step adds up the gradients of
     `accumulate` such batches.
-    Raises UserError if the loss is not a finite number.
+    Raises UserError if the loss or the gradient is not a finite number.
     """
     optimizer = torch.optim.AdamW(network.parameters(), lr=learning_rate, weight_decay=0.01, fused=True)
     averaged = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(ema_decay))
@@ -51,12 +51,13 @@ def fit(
                 part = loss(generator) / accumulate
                 part.backward()
                 value = value + part.detach().cpu()
-            if not torch.isfinite(value):
-                raise UserError(
-                    f"train_gen: the loss of the {name} became {value.item()} at step {step}; lower "
-                    f"train_gen.{name}.learning_rate (now {learning_rate:g}) and run again"
-                )
-            nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+            norm = nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+            for what, number in (("loss", value), ("gradient", norm)):
+                if not torch.isfinite(number):
+                    raise UserError(
+                        f"train_gen: the {what} of the {name} became {number.item()} at step {step}; lower "
+                        f"train_gen.{name}.learning_rate (now {learning_rate:g}) and run again"
+                    )
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
             averaged.update_parameters(network)

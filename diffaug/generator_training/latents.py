@@ -9,6 +9,7 @@ from diffusers import AutoencoderKL
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from diffaug.runtime.errors import UserError
 from diffaug.runtime.files import atomic_path
 
 
@@ -29,9 +30,13 @@ class Latents:
 
 @torch.no_grad()
 def encode_all(vae: AutoencoderKL, images: Tensor, batch_size: int = 256) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of every image's latent, unscaled, (N, C, h, w) each."""
+    """Mean and standard deviation of every image's latent, unscaled, (N, C, h, w) each. Raises UserError if one is
+    not a finite number."""
     parts = [vae.encode(to_model(batch.to(vae.device)).to(vae.dtype)).latent_dist for batch in images.split(batch_size)]
-    return torch.cat([part.mean for part in parts]), torch.cat([part.std for part in parts])
+    mean, std = torch.cat([part.mean for part in parts]), torch.cat([part.std for part in parts])
+    if not (mean.isfinite().all() and std.isfinite().all()):
+        raise UserError("train_gen: the VAE gives latents that are not finite numbers; take another model")
+    return mean, std
 
 
 def kept(file: Path, encode: Callable[[], tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:

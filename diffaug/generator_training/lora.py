@@ -132,14 +132,21 @@ def draw_prior(pipeline: Any, data: Captioned, params: TrainGenParams, folder: P
 def _draw_one(drawer: Any, caption: str, name: str, prior: PriorParams, params: TrainGenParams) -> Image.Image:
     seed = int.from_bytes(hashlib.sha256(f"{params.seed} {name}".encode()).digest()[:8], "big") >> 1
     with torch.inference_mode():
-        return drawer(
+        drawn = drawer(
             prompt=caption,
             num_inference_steps=prior.steps,
             guidance_scale=prior.guidance_scale,
             height=params.lora.size,
             width=params.lora.size,
             generator=torch.Generator("cpu").manual_seed(seed),
-        ).images[0]
+            output_type="np",
+        ).images
+    if not np.isfinite(drawn).all():
+        raise UserError(
+            f"train_gen.lora.prior: the pixels of {name} are not finite numbers in {drawer.vae.dtype}; take another "
+            "train_gen.lora.model, or set prior: null"
+        )
+    return drawer.numpy_to_pil(drawn)[0]
 
 
 def _loss(

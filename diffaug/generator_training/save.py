@@ -8,8 +8,9 @@ from diffusers import StableDiffusionPipeline
 from safetensors.torch import save_file
 from torch import Tensor
 
-from diffaug.diffusion.opening import BASE_FILE, LEARNED_FILE, LORA_FILE
-from diffaug.params.base import ModelName
+from diffaug.diffusion.additions import LORA_FILE
+from diffaug.diffusion.opening import BASE_FILE, LEARNED_FILE
+from diffaug.params.base import LOSSES, ModelName
 from diffaug.runtime.files import replace_folder
 from diffaug.runtime.quiet import silence_libraries
 from diffaug.runtime.seals import seal
@@ -76,4 +77,4 @@ def _write_losses(folder: Path, losses: dict[str, list[float]]) -> None:
         for start in range(0, len(values), every):
             part = values[start : start + every]
             rows.append([network, start + len(part), f"{sum(part) / len(part):.6f}"])
-    write_table(folder / "losses.csv", ["network", "step", "loss"], rows)
+    write_table(folder / LOSSES, ["network", "step", "loss"], rows)

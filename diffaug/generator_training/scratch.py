@@ -45,7 +45,7 @@ def train_from_scratch(
     """The trained pipeline (on the CPU, float32) and the loss curves of its two trainings, "vae" and "unet"."""
     torch.manual_seed(params.seed)
     tokenizer = build_tokenizer(data.captions)
-    refuse_truncation(tokenizer, data.captions, "train_gen.caption")
+    refuse_truncation(tokenizer, {caption: caption for caption in data.captions}, "train_gen.caption")
     text_encoder = build_text_encoder(tokenizer, params.scratch.unet.text_width)
     vae = build_vae(params.scratch.size, params.scratch.vae.channels, params.scratch.vae.latent_channels)
     unet = build_unet(

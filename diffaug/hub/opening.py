@@ -1,7 +1,7 @@
 """Opening others' files with a library: every error is one line, and a network has a largest size."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from torch.nn.modules.module import (
@@ -42,3 +42,8 @@ def opening(failed: str, folder: Path) -> Iterator[None]:
     finally:
         for hook in hooks:
             hook.remove()
+
+
+def fitting(key: str, what: Path | str, kind: str) -> AbstractContextManager[None]:
+    """For opening files that may not fit a pipeline or a network of this kind; `key`: of the params."""
+    return opening(f"params.yaml: {key}: {what} does not fit {kind}, or is damaged", Path(what))

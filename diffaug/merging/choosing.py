@@ -1,41 +1,107 @@
-"""Chooses the accepted synthetic images that are added to the real ones."""
+"""How many images each class gets, and which of the candidates."""
 
 import hashlib
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 
 from diffaug.dataset.records import ImageSet, Record
-from diffaug.params.merge import MergeParams
+from diffaug.params.merge import Level, MergeParams
 from diffaug.runtime.errors import UserError
 
 
-def choose(
-    real: ImageSet, generated: ImageSet, accepted: Collection[str], params: MergeParams, task: str
-) -> list[Record]:
-    """`ratio` accepted synthetic images per real image, rounded, by seed; class by class for classification.
+@dataclass(frozen=True)
+class Choice:
+    """The images to add. short: what is missing, one text per class, if `on_shortage` is lower."""
+
+    records: tuple[Record, ...]
+    short: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Demand:
+    """How many are asked for, by class. boxes: whether boxes are counted; otherwise images, and None stands for scenes
+    of any class."""
+
+    wanted: Mapping[int | None, int]
+    boxes: bool
+
+    def counts(self, record: Record) -> Counter[int | None]:
+        """What the image adds."""
+        return Counter[int | None](record.category if self.boxes else [record.label])
+
+    def total(self, records: Iterable[Record]) -> Counter[int | None]:
+        """What the images add together."""
+        found = Counter[int | None]()
+        for record in records:
+            found.update(self.counts(record))
+        return found
+
+
+def demand(real: ImageSet, params: MergeParams) -> Demand:
+    """`ratio` images per real image, rounded, class by class; or, with `target`, as many as each class lacks.
+
+    For detection a ratio counts scenes of any class, and a target counts boxes.
+    """
+    boxes = params.target is not None and any(record.label is None for record in real)
+    if params.ratio is not None:
+        counts = Counter(record.label for record in real)
+        return Demand({label: round(params.ratio * counts[label]) for label in _ordered(counts)}, boxes)
+    counts = Demand({}, boxes).total(real)
+    level = params.target.per_class if isinstance(params.target, Level) else max(counts.values(), default=0)
+    return Demand({label: max(0, level - counts[label]) for label in _ordered(counts)}, boxes)
+
+
+def choose(real: ImageSet, generated: ImageSet, accepted: Collection[str], params: MergeParams, task: str) -> Choice:
+    """The accepted synthetic images that are asked for, by seed; class by class for classification.
 
     A larger ratio adds to the choice of a smaller one, and more candidates do not reshuffle it. With `mix: replace`
     only images made from a real one count. Raises UserError, with the numbers, if too few were accepted, and if a row
     is not a synthetic train image made from a train image.
     """
     _check_rows(real, generated, task)
-    made = by_label(record for record in generated if params.mix == "concat" or record.source_id)
-    chosen: list[Record] = []
-    short: list[str] = []
-    for label, wanted in per_class(real, params.ratio).items():
-        of_class = made.get(label, [])
-        candidates = [record for record in of_class if record.id in accepted]
-        if wanted > len(candidates):
-            name = "" if label is None else f"{real.names[label]}: "
-            short.append(f"{name}{wanted} wanted, {len(candidates)} accepted of {len(of_class)} made")
-        chosen += sorted(candidates, key=lambda record: rank(params.seed, record.id))[:wanted]
-    if short:
+    usable = [record for record in generated if params.mix == "concat" or record.source_id]
+    candidates = by_rank((record for record in usable if record.id in accepted), params.seed)
+    asked = demand(real, params)
+    chosen, missing = pick(candidates, asked)
+    made, there = asked.total(usable), asked.total(candidates)
+    short = tuple(
+        f"{_name(real, label)}{asked.wanted[label]}{' boxes' if asked.boxes else ''} wanted, {there[label]} accepted "
+        f"of {made[label]} made"
+        for label in missing
+    )
+    if short and params.on_shortage == "fail":
         more = f"; and {len(short) - 3} more classes" if len(short) > 3 else ""
+        lower = "merge.ratio" if params.ratio is not None else "merge.target"
         raise UserError(
-            f"{task}: merge.ratio {params.ratio:g} needs more synthetic images than were accepted "
-            f"({'; '.join(short[:3])}{more}); raise generate.{task} counts, lower merge.ratio, or loosen filter.{task}"
+            f"{task}: {params.amount} needs more synthetic images than were accepted "
+            f"({'; '.join(short[:3])}{more}); raise generate.{task} counts, lower {lower}, loosen filter.{task}, or "
+            "set merge.on_shortage: lower, which adds what there is"
         )
-    return chosen
+    return Choice(tuple(chosen), short)
+
+
+def pick(candidates: Iterable[Record], asked: Demand) -> tuple[list[Record], list[int | None]]:
+    """The first candidates of a class that still lacks some, by class; and the classes that lack some at the end.
+
+    An endless iterable is read only until nothing is lacking.
+    """
+    lacking = Counter({label: count for label, count in asked.wanted.items() if count})
+    chosen: list[Record] = []
+    if lacking:
+        for record in candidates:
+            adds = asked.counts(record)
+            if lacking.keys() & adds.keys():
+                chosen.append(record)
+                lacking = +(lacking - adds)
+            if not lacking:
+                break
+    return sorted(chosen, key=lambda record: _order(record.label)), _ordered(lacking)
+
+
+def by_rank(records: Iterable[Record], seed: int) -> list[Record]:
+    """The records in an order that is random by seed, and that more records do not reshuffle."""
+    return sorted(records, key=lambda record: _rank(seed, record.id))
 
 
 def _check_rows(real: ImageSet, generated: ImageSet, task: str) -> None:
@@ -48,20 +114,17 @@ def _check_rows(real: ImageSet, generated: ImageSet, task: str) -> None:
             )
 
 
-def by_label(records: Iterable[Record]) -> dict[int | None, list[Record]]:
-    """The records by their class (None: scenes), in their order."""
-    found: dict[int | None, list[Record]] = {}
-    for record in records:
-        found.setdefault(record.label, []).append(record)
-    return found
+def _name(real: ImageSet, label: int | None) -> str:
+    return "" if label is None else f"{real.names[label]}: "
 
 
-def per_class(real: ImageSet, ratio: float) -> dict[int | None, int]:
-    """By class (None: scenes), `ratio` images per real image, rounded."""
-    counts = Counter(record.label for record in real)
-    return {label: round(ratio * counts[label]) for label in sorted(counts, key=lambda one: -1 if one is None else one)}
+def _ordered(labels: Iterable[int | None]) -> list[int | None]:
+    return sorted(labels, key=_order)
 
 
-def rank(seed: int, id: str) -> str:
-    """The sort key of candidates: random, so that more candidates do not reshuffle the others."""
+def _order(label: int | None) -> int:
+    return -1 if label is None else label
+
+
+def _rank(seed: int, id: str) -> str:
     return hashlib.sha256(f"{seed}\0{id}".encode()).hexdigest()

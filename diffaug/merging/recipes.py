@@ -1,5 +1,6 @@
 """The recipes: which images are added in the treatment, synthetic ones or, as a comparison, others in their place."""
 
+import itertools
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
@@ -7,7 +8,7 @@ import numpy as np
 
 from diffaug.dataset.provenance import Provenance
 from diffaug.dataset.records import ImageSet, Record, make_record
-from diffaug.merging.choosing import by_label, choose, per_class, rank
+from diffaug.merging.choosing import Choice, by_rank, choose, demand, pick
 from diffaug.params.merge import MergeParams
 from diffaug.runtime.errors import UserError
 
@@ -31,65 +32,67 @@ class Ingredients:
 
 @dataclass(frozen=True)
 class Recipe:
-    """additions: returns the images to add, `ratio` per real image, class by class; None if the recipe has none for the
-    task, so that both arms are the same. kind: what the images are called. Raises UserError if there are too few.
+    """additions: returns the images to add, as many as `ratio` or `target` asks for; None if it has none, so that both
+    arms are the same. kind: what the images are called. Raises UserError if there are too few.
     """
 
-    additions: Callable[[Ingredients], list[Record] | None]
+    additions: Callable[[Ingredients], Choice | None]
     kind: str = "synthetic"
 
 
-def _synthetic(given: Ingredients) -> list[Record]:
+def _synthetic(given: Ingredients) -> Choice:
     return choose(given.real, given.generated, given.accepted, given.params, given.task)
 
 
-def _unfiltered(given: Ingredients) -> list[Record]:
+def _unfiltered(given: Ingredients) -> Choice:
     everything = {record.id for record in given.generated}
     return choose(given.real, given.generated, everything, given.params, given.task)
 
 
-def _duplicate(given: Ingredients) -> list[Record]:
-    return _again(given, "again")
+def _duplicate(given: Ingredients) -> Choice:
+    return Choice(tuple(_again(given, "again")))
 
 
-def _vae_roundtrip(given: Ingredients) -> list[Record]:
+def _vae_roundtrip(given: Ingredients) -> Choice:
     copies = _again(given, "vae")
     pictures, made = given.rebuild(copies)
-    return [_rebuilt(record, data, made) for record, data in zip(copies, pictures)]
+    return Choice(tuple(_rebuilt(record, data, made) for record, data in zip(copies, pictures)))
 
 
-def _shuffled_labels(given: Ingredients) -> list[Record] | None:
-    if len(given.real.names) < 2:
+def _shuffled_labels(given: Ingredients) -> Choice | None:
+    classes = len(given.real.names)
+    if classes < 2:
         return None
-    return [_mislabelled(record, len(given.real.names), given.params.seed) for record in _synthetic(given)]
+    right = _synthetic(given)
+    return replace(right, records=tuple(_mislabelled(record, classes, given.params.seed) for record in right.records))
 
 
-def _real_more(given: Ingredients) -> list[Record] | None:
+def _real_more(given: Ingredients) -> Choice | None:
+    known = {record.sha256 for record in given.real}
     fitting = [record for record in given.pool if (record.label is not None) == (given.task == "cls")]
     if not fitting:
         return None
-    chosen: list[Record] = []
-    known = {record.sha256 for record in given.real}
-    by_class = by_label(one for one in fitting if one.sha256 not in known)
-    for label, wanted in per_class(given.real, given.params.ratio).items():
-        candidates = by_class.get(label, [])
-        if len(candidates) < wanted:
-            name = "" if label is None else f"{given.real.names[label]}: "
-            raise UserError(
-                f"{given.task}: merge.ratio {given.params.ratio:g} with recipe real_more needs more real images than "
-                f"the pool has ({name}{wanted} wanted, {len(candidates)} there); raise download.{given.task}.pool, or "
-                "lower merge.ratio"
-            )
-        first = sorted(candidates, key=lambda one: rank(given.params.seed, one.id))[:wanted]
-        chosen += [replace(one, id=f"pool/{one.id}", split="train") for one in first]
-    return chosen
+    candidates = by_rank((record for record in fitting if record.sha256 not in known), given.params.seed)
+    asked = demand(given.real, given.params)
+    chosen, missing = pick(candidates, asked)
+    there = asked.total(candidates)
+    short = tuple(
+        f"{'' if label is None else f'{given.real.names[label]}: '}{asked.wanted[label]} wanted, {there[label]} there"
+        for label in missing
+    )
+    if short and given.params.on_shortage == "fail":
+        raise UserError(
+            f"{given.task}: {given.params.amount} with recipe real_more needs more real images than the pool has "
+            f"({short[0]}); raise download.{given.task}.pool, lower ratio or target, or set merge.on_shortage: lower"
+        )
+    return Choice(tuple(replace(one, id=f"pool/{one.id}", split="train") for one in chosen), short)
 
 
 RECIPES = {
     "synthetic": Recipe(_synthetic),  # images that the filter kept
     "unfiltered": Recipe(_unfiltered),  # any generated images
     "duplicate": Recipe(_duplicate, "repeated real"),
-    "classic": Recipe(lambda given: []),  # adds no image; it changes the augmentation, see training/treatment.py
+    "classic": Recipe(lambda given: Choice(())),  # adds no image, but changes the augmentation: training/treatment.py
     "vae_roundtrip": Recipe(_vae_roundtrip),  # real images through the VAE of the generator
     "shuffled_labels": Recipe(_shuffled_labels),  # images that the filter kept, with wrong classes
     "real_more": Recipe(_real_more, "further real"),  # from data/pool
@@ -98,14 +101,9 @@ RECIPES = {
 
 def _again(given: Ingredients, name: str) -> list[Record]:
     """Copies of real images, in turn."""
-    copies = []
-    by_class = by_label(given.real)
-    for label, wanted in per_class(given.real, given.params.ratio).items():
-        members = sorted(by_class[label], key=lambda one: rank(given.params.seed, one.id))
-        for turn in range(wanted):
-            record = members[turn % len(members)]
-            copies.append(replace(record, id=f"{name}-{turn // len(members):03d}/{record.id}"))
-    return copies
+    members = by_rank(given.real, given.params.seed)
+    copies = (replace(one, id=f"{name}-{turn:03d}/{one.id}") for turn in itertools.count() for one in members)
+    return pick(copies, demand(given.real, given.params))[0]
 
 
 def _rebuilt(copy: Record, data: bytes, made: Provenance) -> Record:

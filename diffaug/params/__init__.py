@@ -50,7 +50,7 @@ class Params(Section):
     def _generator_is_used(self) -> None:
         method, model = self.train_gen.method, self.generate.model.name
         used = [model, *(adapter.path for adapter in self.generate.loras)]
-        if method == "none" and GENERATOR in used:
+        if method == "none" and GENERATOR in used and self._draws():
             raise ValueError(
                 f"generate.model.name is {GENERATOR!r}, which train_gen.method 'none' does not make; name a model "
                 "of the hub or of your disk, or set train_gen.method to 'scratch' or 'lora'"
@@ -61,12 +61,16 @@ class Params(Section):
                 "train_gen.method to 'none', or generate.model.name to what is trained"
             )
 
+    def _draws(self) -> bool:
+        return self.generate.draws(self.download.cls is not None, self.download.det is not None)
+
     def _generator_can_learn(self) -> None:
         cls, images = self.download.cls, self.train_gen.images
         if self.train_gen.method == "none":
             return
-        if (images, None) in [("real/cls/train", cls), ("real/det/train", self.download.det)]:
-            raise ValueError(f"train_gen.images is {images!r}, but download has no source for that task (null)")
+        for task in ("cls", "det"):
+            if f"real/{task}/train" in self.train_gen.sets and getattr(self.download, task) is None:
+                raise ValueError(f"train_gen.images is {images!r}, but download.{task} has no source (null)")
         if images == "pool" and not (isinstance(cls, FewShot) and cls.pool):
             raise ValueError(
                 "train_gen.images is 'pool', but download.cls has no pool (only fashion_mnist and "
@@ -80,18 +84,18 @@ class Params(Section):
             )
 
     def _enough_is_made(self) -> None:
-        cls, ratio = self.download.cls, self.merge.ratio
-        if self.merge.recipe not in DRAWN:
+        cls, ratio, per_class = self.download.cls, self.merge.ratio, self.generate.cls.per_class
+        if self.merge.recipe not in DRAWN or ratio is None or self.merge.on_shortage == "lower":
             return
         if self.download.det is not None and ratio > self.generate.det.per_real:
             raise ValueError(
                 f"merge.ratio {ratio:g} needs at least as many scenes: raise generate.det.per_real, "
                 f"now {self.generate.det.per_real:g}"
             )
-        if isinstance(cls, FewShot) and ratio * cls.train_per_class > self.generate.cls.per_class:
+        if isinstance(cls, FewShot) and isinstance(per_class, int) and ratio * cls.train_per_class > per_class:
             raise ValueError(
-                f"merge.ratio {ratio:g} x train_per_class {cls.train_per_class} needs more than the "
-                f"{self.generate.cls.per_class} images per class of generate.cls.per_class: raise it or lower the ratio"
+                f"merge.ratio {ratio:g} x train_per_class {cls.train_per_class} needs more than the {per_class} images "
+                "per class of generate.cls.per_class: raise it or lower the ratio"
             )
 
 

@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from diffaug.runtime.text import unseen
 
@@ -50,6 +50,11 @@ def matching(pattern: str, allowed: str) -> AfterValidator:
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 GENERATOR = "models/generator"  # the output folder of train_gen, so it is not a hub id
+LOSSES = "losses.csv"  # in that folder: network, step and mean loss of its training
+
+
+# A list, or a single value that stands for a list of one.
+listed = BeforeValidator(lambda value: value if isinstance(value, list) else [value])
 
 
 class Section(BaseModel):

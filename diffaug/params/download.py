@@ -1,8 +1,9 @@
 """The section of `download`: the source of the real images."""
 
+import re
 from typing import Annotated, Literal, Self, get_args
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from diffaug.params.base import Count, Positive, Section, Seed, check_hub_id, is_local
 
@@ -62,11 +63,22 @@ class Fractions(Section):
         return self
 
 
+def _fields(pattern: str) -> str:
+    if not re.search(r"\{\w+\}", pattern) or re.search(r"[{}]", re.sub(r"\{[^\W\d]\w*\}", "", pattern)):
+        raise ValueError("must be a pattern with a name in braces, such as {patient}_*")
+    return pattern
+
+
 class Folder(Fractions):
-    """The user's own images, in one folder per class."""
+    """The user's own images, in one folder per class.
+
+    limit_per_class: a part of them, to try a run; group: a pattern of file names, whose values stay in one split.
+    """
 
     source: Literal["folder"]
     path: str
+    limit_per_class: Annotated[int, Field(ge=3, le=1_000_000)] | None = None  # one for each split
+    group: Annotated[str, AfterValidator(_fields)] | None = None
 
     @property
     def on_disk(self) -> bool:
@@ -75,10 +87,15 @@ class Folder(Fractions):
 
 
 class BoxFolder(Folder):
-    """The user's own images with boxes; the format is detected unless it is named."""
+    """The user's own images with boxes; the format is detected unless it is named.
+
+    images, labels: the folders (or one file of labels), relative to `path`, where looking does not suffice.
+    """
 
     format: Literal["yolo", "coco", "voc"] | None = None
     classes: Annotated[list[str], Field(min_length=1)] | None = None
+    images: str | None = None
+    labels: str | None = None
 
     @model_validator(mode="after")
     def _classes_fit(self) -> Self:
@@ -115,13 +132,17 @@ class HubSplits(Section):
 
 
 class Hub(Fractions):
-    """A data set of the Hugging Face hub, or a folder in its layout; `image` names the column of images."""
+    """A data set of the Hugging Face hub, or a folder in its layout.
+
+    image: the column of images; group: a column, whose values stay in one split.
+    """
 
     source: Literal["hf"]
     name: str
     revision: str | None = None
     config: str | None = None
     image: str
+    group: str | None = None
     splits: HubSplits
 
     @property

@@ -1,20 +1,28 @@
 """The section of `generate`: model, prompts, modes, sampler."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from diffaug.params.base import Context, Count, Fraction, ModelName, Positive, Section, Seed, Template, Text, matching
+from diffaug.params.base import (
+    Context,
+    Count,
+    Fraction,
+    ModelName,
+    Positive,
+    Section,
+    Seed,
+    Template,
+    Text,
+    listed,
+    matching,
+)
 from diffaug.params.sampling import Guidance, Sampling, Scheduler, Side, Steps, Strength, check_steps
 
 Weight = Annotated[float, Field(gt=0, le=1000)]
 Pixels = Annotated[int, Field(ge=0, le=512)]
 Oversample = Annotated[float, Field(ge=1, le=20)]
 Range = Annotated[list[Annotated[float, Field(gt=0, le=8)]], Field(min_length=2, max_length=2)]
-
-
-def _listed(value: Any) -> Any:
-    return value if isinstance(value, list) else [value]
 
 
 def _below_prompts(name: str) -> str:
@@ -29,9 +37,9 @@ def _without_class(texts: list[str]) -> list[str]:
     return texts
 
 
-Templates = Annotated[list[Template], BeforeValidator(_listed), Field(min_length=1)]
-Texts = Annotated[list[Text], BeforeValidator(_listed), Field(min_length=1)]
-Strengths = Annotated[list[Strength], BeforeValidator(_listed), Field(min_length=1)]
+Templates = Annotated[list[Template], listed, Field(min_length=1)]
+Texts = Annotated[list[Text], listed, Field(min_length=1)]
+Strengths = Annotated[list[Strength], listed, Field(min_length=1)]
 
 
 # Arguments of the pipeline's call that are set by generate, the modes or the sampler.
@@ -124,16 +132,12 @@ class ClsModes(Section):
 
 
 class ClsGeneration(Section):
-    """oversample: `per_class` x oversample images are made, for the filter to choose from."""
+    """per_class: a number, a mapping by class, or balance, what each class lacks compared with the largest in train.
+    oversample: `per_class` x oversample images are made, for the filter to choose from."""
 
-    per_class: Count
+    per_class: Count | Literal["balance"] | dict[str, Count]
     oversample: Oversample | None = None
     modes: ClsModes
-
-    @property
-    def made(self) -> int:
-        """Number of images drawn per class."""
-        return round(self.per_class * (self.oversample or 1.0))
 
 
 class Patches(Section):
@@ -174,10 +178,12 @@ class InpaintObject(SceneMode):
 
 
 class Paste(Section):
-    """Objects, drawn or cut from train, on real scenes (simple copy-paste, Ghiasi et al. 2021, arXiv:2012.07177)."""
+    """Objects, drawn or cut from train, on real scenes (simple copy-paste, Ghiasi et al. 2021, arXiv:2012.07177).
+    classes: whose objects are pasted; all if it is left out."""
 
     weight: Weight
     objects: Literal["generated", "train"]
+    classes: Annotated[list[str], Field(min_length=1)] | None = None
     items_per_class: Positive
     max_objects: Annotated[int, Field(ge=1, le=50)]
     scale: Range
@@ -251,6 +257,12 @@ class GenerateParams(Section):
     call: dict[str, bool | int | float | str]
     cls: ClsGeneration
     det: DetGeneration
+
+    def draws(self, cls: bool, det: bool) -> bool:
+        """Whether anything is drawn by the model, if these tasks have images. Real objects are only pasted."""
+        paste = self.det.modes.paste
+        scenes = self.det.modes.redrawn() or (paste and paste.objects == "generated")
+        return bool((cls and self.cls.per_class) or (det and self.det.per_real and scenes))
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -69,7 +69,7 @@ class LoraParams(Section):
 
 class TrainGenParams(Section):
     method: Literal["scratch", "lora", "none"]
-    images: Literal["pool", "real/cls/train", "real/det/train"]
+    images: Literal["pool", "real/cls/train", "real/det/train", "real"]
     caption: Template
     context: Context
     flip: bool
@@ -77,3 +77,8 @@ class TrainGenParams(Section):
     checkpoint_every: Positive
     scratch: ScratchParams
     lora: LoraParams
+
+    @property
+    def sets(self) -> tuple[str, ...]:
+        """The folders below data/ that are read; `real` is the train images of both tasks."""
+        return ("real/cls/train", "real/det/train") if self.images == "real" else (self.images,)

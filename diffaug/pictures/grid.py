@@ -29,10 +29,10 @@ class Section:
     cells: Sequence[Cell]
 
 
-def fitted(picture: Image.Image, side: int) -> Image.Image:
-    """RGB, `side` pixels square: the image in the upper left corner, as large as possible. Small images are enlarged
-    without smoothing, so that their pixels are visible."""
-    scale = side / max(picture.size)
+def fitted(picture: Image.Image, side: int, longest: int | None = None) -> Image.Image:
+    """RGB, `side` pixels square: the image in the upper left corner, as large as possible, or so large that `longest`
+    pixels of it fill the square. Small images are enlarged without smoothing, so that their pixels are visible."""
+    scale = side / (longest or max(picture.size))
     size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
     resample = Image.Resampling.NEAREST if scale >= 2 else Image.Resampling.LANCZOS
     square = Image.new("RGB", (side, side), "#dddddd")
@@ -63,22 +63,27 @@ def make_sections(sections: Sequence[Section], columns: int, width: int) -> Imag
 def make_grid(
     title: str, columns: Sequence[str], rows: Sequence[tuple[str, Sequence[Cell]]], side: int = 192
 ) -> Image.Image:
-    """RGB. `columns`: the labels on top; `rows`: a label, and one cell per column, with an image of `side` pixels."""
+    """RGB. `columns`: the labels on top; `rows`: a label, and one cell per column. The largest image has `side` pixels,
+    the others are shown at the same scale."""
+    cells = [cell for _, of_row in rows for cell in of_row]
+    longest = max(max(cell.picture.size) for cell in cells)
+    below = _LINE * max(cell.caption.count("\n") + 1 for cell in cells)
     width = _LEFT + len(columns) * (side + _GAP) + _GAP
-    height = 3 * _LINE + len(rows) * (side + _LINE + _GAP) + _GAP
+    height = 3 * _LINE + len(rows) * (side + below + _GAP) + _GAP
     sheet = Image.new("RGB", (width, height), "white")
     pen = ImageDraw.Draw(sheet)
-    pen.text((_GAP, _GAP), title, fill="black", font=font_for(title, 14))
+    font = font_for(title, 14)
+    pen.text((_GAP, _GAP), shortened(title, font, width - 2 * _GAP), fill="black", font=font)
     for column, label in enumerate(columns):
         font = font_for(label, 14)
         pen.text((_LEFT + column * (side + _GAP), 2 * _LINE), shortened(label, font, side), fill="black", font=font)
-    for row, (label, cells) in enumerate(rows):
-        top = 3 * _LINE + _GAP + row * (side + _LINE + _GAP)
+    for row, (label, of_row) in enumerate(rows):
+        top = 3 * _LINE + _GAP + row * (side + below + _GAP)
         font = font_for(label, 14)
         for number, line in enumerate(_wrapped(label, font, _LEFT - 2 * _GAP)):
             pen.text((_GAP, top + number * _LINE), line, fill="black", font=font)
-        for column, cell in enumerate(cells):
-            _put_cell(sheet, pen, (_LEFT + column * (side + _GAP), top), cell, side)
+        for column, cell in enumerate(of_row):
+            _put_cell(sheet, pen, (_LEFT + column * (side + _GAP), top), cell, side, longest)
     return sheet
 
 
@@ -89,8 +94,15 @@ def shortened(text: str, font: Font, width: int) -> str:
     return text
 
 
-def _put_cell(sheet: Image.Image, pen: ImageDraw.ImageDraw, place: tuple[int, int], cell: Cell, side: int) -> None:
-    square = fitted(cell.picture, side)
+def _put_cell(
+    sheet: Image.Image,
+    pen: ImageDraw.ImageDraw,
+    place: tuple[int, int],
+    cell: Cell,
+    side: int,
+    longest: int | None = None,
+) -> None:
+    square = fitted(cell.picture, side, longest)
     scale = side / max(cell.picture.size)
     marker = ImageDraw.Draw(square)
     for (x, y, width, height), color in cell.boxes:

@@ -70,6 +70,8 @@ def _model_card(task: str, details: dict[str, Any], source: str, names: Sequence
         data,
         f"A model trained by diffaug on real images ({source}) and {_added(task, details)}.",
         f"Classes: {', '.join(map(_plain, names))}.",
+        f"Input: {_plain(details['input'][task])} Without these steps, the same as in training, the model is much less "
+        "accurate. `model.json` has them as data.",
         f"The numbers in the head of this card are those of this one model (seed {own['seed']}); those below are means "
         "over all seeds.",
         "## Did they help?",

@@ -15,17 +15,20 @@ import numpy as np
 
 from diffaug.evaluation.metrics import ARMS
 from diffaug.report.style import COLORS, PLAIN
+from diffaug.runtime.files import atomic_path
 from diffaug.runtime.tables import read_table
 from diffaug.scoring.ledger import Entry
 
+_WHOLE, _HALF = 11, 6  # inches: charts that fill the page, and charts that stand side by side
 _LABELS = 30  # largest number of classes whose names fit
+_NUMBERS = 20  # largest number of classes for which a number fits into each cell
 _LONGEST = 24  # characters of a class name that fit
 matplotlib.rcParams["text.parse_math"] = False  # a $ in the name of a class is no formula
 
 
 def intervals(rows: Sequence[tuple[str, float, float, float, str]]) -> str:
     """Differences with their intervals: (title, low, mean, high, verdict) each, in points."""
-    figure = matplotlib.figure.Figure(figsize=(7, 0.8 + 0.4 * len(rows)), layout="constrained")
+    figure = matplotlib.figure.Figure(figsize=(_WHOLE, 0.8 + 0.4 * len(rows)), layout="constrained")
     axes = figure.subplots()
     plot_intervals(axes, rows)
     axes.set_xlabel("merged minus real, points")
@@ -45,8 +48,33 @@ def plot_intervals(axes: Any, rows: Sequence[tuple[str, float, float, float, str
 
 def curves(table: Path, value: str) -> str:
     """Both arms' training curves from a CSV of step, real, merged."""
+    return _svg(_curves(table, value))
+
+
+def write_curves(table: Path, value: str, path: Path) -> None:
+    """The same as a PNG, which `dvc plots` shows without a network."""
+    with atomic_path(path) as temporary:
+        _curves(table, value).savefig(temporary, format="png", dpi=110, metadata={"Software": None})
+
+
+def losses(table: Path) -> str:
+    """The losses of the generator's networks, each on its own axes, from a CSV of network, step, loss."""
     rows = read_table(table)
-    figure = matplotlib.figure.Figure(figsize=(5, 3), layout="constrained")
+    names = list(dict.fromkeys(row["network"] for row in rows))
+    figure = matplotlib.figure.Figure(figsize=(_WHOLE, 3), layout="constrained")
+    for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names):
+        own = [row for row in rows if row["network"] == name]
+        axes.plot([int(row["step"]) for row in own], [float(row["loss"]) for row in own], color=COLORS["merged"])
+        axes.set_title(name)
+        axes.set_xlabel("step")
+        axes.set_ylabel("loss")
+        axes.grid(alpha=0.3)
+    return _svg(figure)
+
+
+def _curves(table: Path, value: str) -> matplotlib.figure.Figure:
+    rows = read_table(table)
+    figure = matplotlib.figure.Figure(figsize=(_HALF, 3.4), layout="constrained")
     axes = figure.subplots()
     for arm in ARMS:
         axes.plot([float(row["step"]) for row in rows], [float(row[arm]) for row in rows], color=COLORS[arm], label=arm)
@@ -54,30 +82,36 @@ def curves(table: Path, value: str) -> str:
     axes.set_ylabel(value)
     axes.legend()
     axes.grid(alpha=0.3)
-    return _svg(figure)
+    return figure
 
 
 def confusion(tables: Mapping[str, Path], names: Sequence[str]) -> str:
-    """For each arm, the share of each actual class (rows) that is predicted as each class (columns)."""
+    """For each arm, the share of each actual class (rows) that is predicted as each class (columns), in percent."""
     side = min(9.0, 2 + 0.3 * len(names))
-    figure = matplotlib.figure.Figure(figsize=(2 * side, side), layout="constrained")
+    figure = matplotlib.figure.Figure(figsize=(max(_WHOLE, 2.3 * side), side), layout="constrained")
     for axes, (arm, table) in zip(figure.subplots(1, len(tables), squeeze=False)[0], tables.items()):
         counts = Counter((row["actual"], row["predicted"]) for row in read_table(table))
         shares = np.array([[counts[actual, predicted] for predicted in names] for actual in names], dtype=float)
         shares /= np.maximum(shares.sum(axis=1, keepdims=True), 1)
-        axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+        shown = axes.imshow(100 * shares, cmap="Blues", vmin=0, vmax=100)
         axes.set_title(arm)
         axes.set_xlabel("predicted")
+        axes.set_ylabel("actual")
+        if len(names) <= _NUMBERS:
+            for (row, column), share in np.ndenumerate(shares):
+                color = "white" if share > 0.5 else "black"
+                axes.text(column, row, f"{100 * share:.0f}", ha="center", va="center", color=color)
         if len(names) <= _LABELS:
             axes.set_xticks(range(len(names)), list(map(_short, names)), rotation=90)
             axes.set_yticks(range(len(names)), list(map(_short, names)))
+        figure.colorbar(shown, ax=axes, shrink=0.8, label="percent of the actual class")
     return _svg(figure)
 
 
 def reliability(table: Path) -> str:
     """Accuracy over confidence, bin by bin, from a CSV of arm, confidence, accuracy, share (the dot's size)."""
     rows = read_table(table)
-    figure = matplotlib.figure.Figure(figsize=(4.5, 4), layout="constrained")
+    figure = matplotlib.figure.Figure(figsize=(_HALF, 5), layout="constrained")
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color="black", linewidth=0.8)
     for arm in ARMS:
@@ -102,7 +136,7 @@ def robustness(table: Path, metric: str, clean: str) -> str:
     names = list(dict.fromkeys(row["corruption"] for row in rows if row["corruption"] != clean))
     across = min(5, len(names))
     down = -(-len(names) // across)
-    figure = matplotlib.figure.Figure(figsize=(0.8 + 1.7 * across, 0.6 + 1.9 * down), layout="constrained")
+    figure = matplotlib.figure.Figure(figsize=(_WHOLE, 0.6 + 1.9 * down), layout="constrained")
     panels = figure.subplots(down, across, squeeze=False, sharey=True)
     for axes in panels.flat[len(names) :]:
         axes.remove()
@@ -130,7 +164,7 @@ def per_class(table: Path) -> str:
     rows.sort(key=lambda row: float(row["merged"]) - float(row["real"]))
     if len(rows) > _LABELS:
         rows = rows[: _LABELS // 2] + rows[-_LABELS // 2 :]
-    figure = matplotlib.figure.Figure(figsize=(7, 0.9 + 0.28 * len(rows)), layout="constrained")
+    figure = matplotlib.figure.Figure(figsize=(_HALF, 0.9 + 0.28 * len(rows)), layout="constrained")
     axes = figure.subplots()
     for place, row in enumerate(rows):
         axes.plot([float(row[arm]) for arm in ARMS], [place, place], color="#cccccc", linewidth=2, zorder=1)
@@ -152,7 +186,7 @@ def funnel(entries: Sequence[Entry], used: int | None) -> str:
     bars.append(("kept", 0, kept, COLORS["merged"]))
     if used is not None:
         bars.append(("used", 0, used, COLORS["helped"]))
-    figure = matplotlib.figure.Figure(figsize=(7, 0.8 + 0.35 * len(bars)), layout="constrained")
+    figure = matplotlib.figure.Figure(figsize=(_HALF, 0.8 + 0.35 * len(bars)), layout="constrained")
     axes = figure.subplots()
     for place, (_, start, width, color) in enumerate(reversed(bars)):
         axes.barh(place, width, left=start, color=color)

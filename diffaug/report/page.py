@@ -5,6 +5,7 @@ import io
 import json
 import platform
 from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,13 +18,15 @@ from diffaug.evaluation.tables import CONFUSION, RELIABILITY, ROBUSTNESS, TABLES
 from diffaug.params.merge import DRAWN
 from diffaug.report import figures
 from diffaug.report.glossary import GLOSSARY
-from diffaug.report.task import TaskReport
+from diffaug.report.task import GeneratorReport, TaskReport
 from diffaug.report.verdict import seeds, verdict_header, verdict_rows
 from diffaug.runtime.files import atomic_path
+from diffaug.runtime.yaml_files import parse_yaml
 from diffaug.scoring.ledger import Entry
 
 PAGE = Path("metrics/report.html")
 _LIBRARIES = ("torch", "torchvision", "diffusers", "transformers", "ultralytics-opencv-headless", "dvc", "torchmetrics")
+_MATRICES = "Predicted and actual classes, over all seeds"
 _CAPTIONS = {
     "corrupted": "The corruptions on one test image",
     "sheet": "Real images, kept synthetic images, and rejected ones with the reason",
@@ -38,8 +41,10 @@ def write_page(
     tasks: Mapping[str, TaskReport],
     generators: Sequence[str],
     params: str,
+    generator: GeneratorReport,
 ) -> None:
-    """Write the page: one file that loads nothing from the network. params: the text of params.yaml."""
+    """Write the page: one file that loads nothing from the network. params: the text of params.yaml. It has no times,
+    which differ from run to run: `diffaug verdict --times` shows them."""
     rows = verdict_rows(details)
     intervals = [
         (row[0], *(100 * details["delta"][task][name][key] for key in ("low", "mean", "high")), row[-1])
@@ -61,9 +66,21 @@ def write_page(
             [f"Python {platform.python_version()}", *(f"{name} {version(name)}" for name in _LIBRARIES)]
         ),
         params=params,
+        settings=_settings(parse_yaml(params), ""),
+        losses=generator.losses,
+        samples=_encoded(generator.samples) if generator.samples else None,
     )
     with atomic_path(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
+
+
+def _settings(content: Any, where: str) -> list[tuple[str, str]]:
+    """Every parameter by its whole name, and its value as it stands in params.yaml."""
+    if isinstance(content, dict) and content:
+        return [pair for key, value in content.items() for pair in _settings(value, f"{where}.{key}".strip("."))]
+    if isinstance(content, float):
+        return [(where, format(Decimal(repr(content)), "f"))]  # YAML would read 1e-06 as text
+    return [(where, json.dumps(content, ensure_ascii=False))]
 
 
 def _verdict_first(row: Sequence[str]) -> list[str]:
@@ -106,10 +123,11 @@ def _task(task: str, report: TaskReport, details: dict[str, Any]) -> dict[str, A
     if task == "cls":
         shown.append((figures.reliability(TABLES / RELIABILITY), _confidence(details)))
         tables = {arm: TABLES / CONFUSION.format(arm=arm) for arm in ARMS}
-        shown.append((figures.confusion(tables, report.names), "Predicted and actual classes, over all seeds"))
+        shown.append((figures.confusion(tables, report.names), _MATRICES))
     return {
+        "id": task,
         "title": TASKS[task].title,
-        "figures": [{"svg": svg, "caption": caption} for svg, caption in shown],
+        "figures": [{"svg": svg, "caption": caption, "whole": caption == _MATRICES} for svg, caption in shown],
         "pictures": [{"data": _encoded(sheet), "caption": _CAPTIONS[name]} for name, sheet in report.sheets.items()],
         "quality": _quality(report.quality),
         "robustness": _robustness(task, details, len(report.names)),

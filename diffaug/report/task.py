@@ -9,13 +9,15 @@ from typing import Any
 from PIL import Image
 
 from diffaug.dataset.records import SPLITS, read_set
-from diffaug.evaluation.metrics import ARMS
-from diffaug.evaluation.tables import CHANGED, TABLES
+from diffaug.evaluation.metrics import ARMS, TASKS
+from diffaug.evaluation.tables import CHANGED, TABLES, TRAINING
+from diffaug.params.base import GENERATOR, LOSSES
 from diffaug.params.evaluate import RobustnessParams
 from diffaug.params.report import ReportParams
+from diffaug.report import figures
 from diffaug.report.corrupted import corrupted_sheet
 from diffaug.report.pairs import changed_sides_tiles, nearest_pairs
-from diffaug.report.sheet import COLUMNS, SCENE_COLUMNS, make_sheet, save_png, task_sheet
+from diffaug.report.sheet import COLUMNS, SCENE_COLUMNS, captioned, make_sheet, sample, save_png, task_sheet
 from diffaug.runtime.tables import read_table
 from diffaug.scoring.ledger import QUALITY, Entry, read_ledger
 
@@ -41,6 +43,27 @@ class TaskReport:
     quality: Mapping[str, Any] | None
 
 
+@dataclass(frozen=True)
+class GeneratorReport:
+    """The losses of its training as SVG, and images that it drew from the prompt alone; None if there are none."""
+
+    losses: str | None = None
+    samples: Image.Image | None = None
+
+
+def build_generator_report(params: ReportParams, seed: int) -> GeneratorReport:
+    """What the generator learned and draws, before the filter. Raises UserError if a set is missing."""
+    table = Path(GENERATOR) / LOSSES
+    made = read_set(Path("data/generated/cls"))
+    drawn = [record for record in made if record.mode == "txt2img"]
+    samples = None
+    if drawn:
+        tiles = captioned(sample(drawn, params.sheet_rows * COLUMNS, seed), made.names)
+        samples = make_sheet([(f"drawn from the prompt alone, before the filter ({len(drawn)})", tiles)])
+        save_png(samples, PLOTS / "generator_samples.png")
+    return GeneratorReport(figures.losses(table) if table.exists() else None, samples)
+
+
 def build_task_report(task: str, params: ReportParams, seen: Seen) -> TaskReport:
     """Draw the sheets of the task, also saved in metrics/plots, and read the other data of the page. Raises UserError
     if the sets of the task or its ledger are missing."""
@@ -63,6 +86,7 @@ def build_task_report(task: str, params: ReportParams, seen: Seen) -> TaskReport
         sheets["corrupted"] = corrupted_sheet(test, seen.robustness, seen.side, seen.seed)
     for name, sheet in sheets.items():
         save_png(sheet, PLOTS / f"{task}_{name}.png")
+    figures.write_curves(TABLES / TRAINING.format(task=task), TASKS[task].val_title, PLOTS / f"{task}_training.png")
     quality = folder / QUALITY
     content = json.loads(quality.read_text(encoding="utf-8")) if quality.exists() else None
     return TaskReport(names, ledger, sheets, content)

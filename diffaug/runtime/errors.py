@@ -8,6 +8,7 @@ from pathlib import Path
 from diffaug.runtime.text import printable
 
 _FULL = {errno.ENOSPC, errno.EFBIG, *(getattr(errno, name) for name in ("EDQUOT",) if hasattr(errno, name))}
+_LONGEST = 200  # characters of a name in a message
 _FORBIDDEN = {errno.EACCES, errno.EPERM}
 
 
@@ -27,6 +28,14 @@ def in_words(error: OSError) -> str:
     if error.errno in _FORBIDDEN:
         return f"{said}; give yourself the right to read it, and to write in its folder, and run again"
     return f"{said}; correct this and run again"
+
+
+def not_utf8(error: UnicodeError) -> str:
+    """One line for a name that is no UTF-8: Python reads it, and nothing can write it."""
+    if not isinstance(error, UnicodeEncodeError):
+        return f"a text is not UTF-8 ({error}); save it as UTF-8, or leave it out"
+    name = printable(error.object) if len(error.object) <= _LONGEST else f"{printable(error.object[:_LONGEST])}..."
+    return f"the name {name} is not UTF-8, so nothing can store it; rename this file, folder or class"
 
 
 def _space(file: Path) -> str:

@@ -8,28 +8,34 @@ import yaml
 from diffaug.runtime.errors import UserError
 
 _BYTES, _VALUES, _DEPTH = 500_000, 200_000, 50  # of a file; aliases count as often as they are used
+_TEXT, _MERGE = "tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"
 _DIGITS = 100  # of a number; one such as 1:59:59 costs the square of its length
 
 
-def read_yaml(path: Path) -> Any:
-    """The content of a YAML file. Raises UserError if it is not readable, has a key twice or a key that is no word, or
+def read_yaml(path: Path, spelled: str | None = None) -> Any:
+    """The content of a YAML file; keys are texts as they are spelled, also `no` and `007`, and so are all values in the
+    section `spelled`. Raises UserError if it is not readable, has a key twice or a key that is no word, or
     is so large or deep that it is an attack: a few lines of aliases can stand for a billion values."""
     size = path.stat().st_size
     if size > _BYTES:
         raise UserError(f"{path}: has {size} bytes, but a YAML file of more than {_BYTES} is not read")
     try:
-        return parse_yaml(path.read_text(encoding="utf-8"))
+        return parse_yaml(path.read_text(encoding="utf-8-sig"), spelled)
     except (yaml.YAMLError, ValueError) as error:  # a UnicodeDecodeError is a ValueError
         raise UserError(f"{path}: not readable as YAML: {_in_words(error)}") from None
 
 
-def parse_yaml(text: str) -> Any:
-    """The content of YAML text. Raises yaml.YAMLError, or ValueError for an impossible number or date."""
+def parse_yaml(text: str, spelled: str | None = None) -> Any:
+    """The content of YAML text, as `read_yaml` returns it.
+
+    Raises yaml.YAMLError, or ValueError for an impossible number or date.
+    """
     try:
         loader = _Loader(text)
         node = loader.get_single_node()
         if node is not None:
             _count(node, {}, 0)
+            _spell(node, spelled)
         return loader.construct_document(node) if node is not None else None
     except RecursionError:
         raise yaml.YAMLError("it is nested too deeply") from None
@@ -74,6 +80,24 @@ def _count(node: yaml.Node, known: dict[int, int], depth: int) -> int:
         if known[id(node)] > _VALUES:
             raise yaml.YAMLError(f"with its aliases it has more than {_VALUES} values")
     return known[id(node)]
+
+
+def _spell(node: yaml.Node, section: str | None) -> None:
+    """Make texts of all keys, and of all values in the section of the top mapping: YAML itself reads no as false."""
+    waiting, done = [(node, section, False)], set()
+    while waiting:
+        one, named, inside = waiting.pop()
+        if (id(one), inside) in done:
+            continue
+        done.add((id(one), inside))
+        if isinstance(one, yaml.MappingNode):
+            for key, value in one.value:
+                key.tag = _MERGE if key.tag == _MERGE else _TEXT
+                waiting.append((value, None, inside or (named is not None and key.value == named)))
+        elif isinstance(one, yaml.SequenceNode):
+            waiting += [(value, None, inside) for value in one.value]
+        elif inside:
+            one.tag = _TEXT
 
 
 def _in_words(error: Exception) -> str:

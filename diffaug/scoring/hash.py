@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import imagehash
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ImageOps
 
 from diffaug.dataset.records import Record
 from diffaug.params.filter import Neighbours
+from diffaug.pictures.hashing import phash
 from diffaug.scoring.material import Columns, Material
 from diffaug.scoring.neighbours import Measure, measure_neighbours, neighbour_failures
 
@@ -18,17 +18,17 @@ _BITS = 64
 
 def measure(material: Material, params: Neighbours) -> Columns:
     """hash_*: bits, 0 to 64, that differ from the nearest image's hash."""
-    return measure_neighbours(material, Measure("hash", _signatures, _views, _differing, _BITS))
+    return measure_neighbours(material, between())
+
+
+def between(images: Sequence[Record] = ()) -> Measure:
+    """How images are compared: by bits."""
+    return Measure("hash", _signatures, _views, _differing, _BITS)
 
 
 def failures(row: Mapping[str, Any], params: Neighbours) -> Iterator[tuple[str, bool]]:
     """The checks of the image, from its row of the ledger: reason, and whether it fails."""
     return neighbour_failures(row, params, "hash", "copy")
-
-
-def phash(image: Image.Image) -> np.ndarray:
-    """The image's perceptual hash (DCT of its coarse shape) as 64 bits, by the library imagehash."""
-    return imagehash.phash(image).hash.ravel()
 
 
 def _signatures(records: Sequence[Record]) -> np.ndarray:

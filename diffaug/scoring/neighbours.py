@@ -62,6 +62,12 @@ def measure_neighbours(material: Material, measure: Measure) -> Columns:
     return columns
 
 
+def nearest(measure: Measure, images: Sequence[Record], others: Sequence[Record]) -> np.ndarray:
+    """(N,): the distance of each image to the nearest of the others; `far` without others."""
+    signatures = measure.signatures(others)
+    return np.array([measure.distances(seen, signatures).min(initial=measure.far) for seen in measure.views(images)])
+
+
 def neighbour_failures(row: Mapping[str, Any], params: Neighbours, name: str, what: str) -> Iterator[tuple[str, bool]]:
     """The checks of the image; `what`: the reason if it is too near, such as "copy"."""
     yield f"{what} of train", row[f"{name}_train"] < params.min_train

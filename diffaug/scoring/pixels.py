@@ -22,11 +22,13 @@ _FAR = 255.0
 def measure(material: Material, params: Neighbours) -> Columns:
     """pixels_*: the root mean square of the differences in grey levels (0 to 255) to the nearest image, at 32 x 32
     pixels or the images' own size, after the best shift by up to 2 pixels, mirrored or not."""
-    everything = [*material.generated, *material.real["train"], *material.heldout]
-    side = min([_SIDE, *(min(record.size) for record in everything)])
-    return measure_neighbours(
-        material, Measure("pixels", partial(_signatures, side=side), partial(_views, side=side), _rms, _FAR)
-    )
+    return measure_neighbours(material, between([*material.generated, *material.real["train"], *material.heldout]))
+
+
+def between(images: Sequence[Record]) -> Measure:
+    """How these images are compared: by grey levels, at a size that the smallest has."""
+    side = min([_SIDE, *(min(record.size) for record in images)])
+    return Measure("pixels", partial(_signatures, side=side), partial(_views, side=side), _rms, _FAR)
 
 
 def failures(row: Mapping[str, Any], params: Neighbours) -> Iterator[tuple[str, bool]]:

@@ -8,8 +8,9 @@ from pathlib import Path
 from diffaug.hub.downloads import download
 from diffaug.params.download import Bccd
 from diffaug.runtime.errors import UserError
+from diffaug.sources.contents import contents
 from diffaug.sources.faults import Fault, Kind
-from diffaug.sources.labelled import to_real_data
+from diffaug.sources.placing import to_real_data
 from diffaug.sources.real import Inputs, RealData
 from diffaug.sources.voc import read_voc
 
@@ -23,7 +24,7 @@ _MAX_BYTES = 200 * 2**20  # of the unpacked archive
 
 def read_det(source: Bccd, inputs: Inputs) -> RealData:
     """The set's own train, val and test: 364 photographs of 640 x 480 pixels, classes Platelets, RBC and WBC."""
-    return to_real_data(read_voc(fetch(inputs.work / "bccd"), None), None, inputs.seed, inputs.strict, known)
+    return to_real_data(read_voc(contents(fetch(inputs.work / "bccd")), None), None, inputs.seed, inputs.strict, known)
 
 
 def known(fault: Fault) -> bool:

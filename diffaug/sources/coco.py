@@ -1,56 +1,28 @@
-"""The user's own detection images in COCO format: instances_SPLIT.json, Roboflow's files, or a single json."""
+"""The user's own detection images in COCO format: one json per split, or a single one."""
 
-import json
-import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from diffaug.dataset.records import SPLITS
 from diffaug.runtime.errors import UserError
+from diffaug.sources.coco_files import CocoFile, open_file, split_of_file
+from diffaug.sources.coco_images import find_image
+from diffaug.sources.contents import Contents
 from diffaug.sources.faults import Fault, Kind
-from diffaug.sources.image_files import SPLIT_NAMES, file_item, number, split_folder
+from diffaug.sources.flags import flag
+from diffaug.sources.image_files import file_item, number
 from diffaug.sources.labelled import Item, Labelled, Object
-
-_INSTANCES = re.compile(r"instances_((train|validation|valid|val|test).*)\.json")
-_ROBOFLOW = "_annotations.coco.json"
+from diffaug.sources.splits import TRAINVAL, need_train
 
 
-@dataclass(frozen=True)
-class _File:
-    """One json: its split, the folders that may contain its images, and its lists."""
-
-    path: Path
-    split: str
-    folders: tuple[Path, ...]
-    content: dict[str, list[Any]] = field(repr=False)
-
-
-def coco_files(root: Path) -> list[Path]:
-    """The COCO files of a folder, empty if there are none; or `root` itself if it is one."""
-    if root.is_file():
-        return [root] if root.suffix == ".json" else []
-    files = [path for path in sorted(root.glob("annotations/*.json")) if _INSTANCES.fullmatch(path.name)]
-    files += [path for split in SPLITS if (path := (split_folder(root, split) or root) / _ROBOFLOW).is_file()]
-    if not files:
-        found = sorted([*root.glob("*.json"), *root.glob("annotations/*.json")])
-        files = [path for path in found if _looks_like_coco(path)]
-    return sorted(set(files))
-
-
-def read_coco(root: Path, paths: Sequence[Path]) -> Labelled:
+def read_coco(found: Contents, paths: Sequence[Path]) -> Labelled:
     """The COCO files of a folder. Boxes are x, y, width, height in pixels; `iscrowd` boxes are left out and counted.
 
     Class names are in the order of the category ids; a category without a box is left out, and printed. Raises
     UserError if a file is not a COCO file, or two of them disagree.
     """
-    if len(paths) > 1 and not any(map(_split, paths)):
-        raise UserError(f"{root}: {len(paths)} COCO files ({_listing(paths)}) and no split in their names; name one")
-    files = [_open(root, path) for path in paths]
+    files = [open_file(path, split) for path, split in _with_splits(paths, found.root)]
     given = frozenset(file.split for file in files)
-    if "train" not in given:
-        raise UserError(f"{root}: has COCO files of {', '.join(sorted(given))}, but none of train; add one")
     categories = _categories(files)
     names = tuple(categories.values())
     numbers = {id: index for index, id in enumerate(categories)}
@@ -60,51 +32,42 @@ def read_coco(root: Path, paths: Sequence[Path]) -> Labelled:
     for file in files:
         objects, crowd = _objects(file, numbers, faults)
         kept_out += crowd
-        items += _items(file, root if root.is_dir() else root.parent, objects, faults)
-    return Labelled(names, tuple(items), given, tuple(faults), kept_out=kept_out)
+        items += _items(file, found, objects, faults)
+    _say_unlisted(found, items)
+    layout = f"COCO, {', '.join(file.path.relative_to(found.root).as_posix() for file in files)}"
+    return Labelled(names, tuple(items), given, tuple(faults), kept_out=kept_out, layout=layout)
 
 
-def _looks_like_coco(path: Path) -> bool:
-    try:
-        content = json.loads(path.read_bytes())
-    except (ValueError, RecursionError):
-        return False
-    return isinstance(content, dict) and {"images", "annotations", "categories"} <= content.keys()
+def _with_splits(paths: Sequence[Path], root: Path) -> list[tuple[Path, str]]:
+    """The files with their splits, which their names or folders give; a single file may be without."""
+    splits = {path: split_of_file(path, root) for path in paths}
+    if len(paths) > 1 and None in splits.values():
+        unknown = next(path for path, split in splits.items() if split is None)
+        listing = ", ".join(path.relative_to(root).as_posix() for path in paths)
+        raise UserError(f"{unknown}: one of {len(paths)} COCO files ({listing}), but no split is in its name; add one")
+    if "train" in splits.values() and TRAINVAL in splits.values():
+        both = [path for path, split in splits.items() if split == TRAINVAL]
+        print(f"download: {both[0]}: not read, since there is also a file of train")
+        splits = {path: split for path, split in splits.items() if split != TRAINVAL}
+    chosen = [(path, "train" if split in (None, TRAINVAL) else str(split)) for path, split in splits.items()]
+    need_train([split for _, split in chosen], root)
+    return sorted(chosen, key=lambda one: str(one[0]))
 
 
-def _listing(paths: Sequence[Path]) -> str:
-    return ", ".join(path.name for path in paths)
+def _say_unlisted(found: Contents, items: Sequence[Item]) -> None:
+    listed = {item.file for item in items}
+    left = [path for path in found.images if str(path) not in listed]
+    if left:
+        print(f"download: {found.root}: left out {len(left)} images that no COCO file lists: {left[0]}, ...")
 
 
-def _split(path: Path) -> str | None:
-    named = _INSTANCES.fullmatch(path.name)
-    word = named.group(2) if named else path.parent.name if path.name == _ROBOFLOW else ""
-    return next((split for split, names in SPLIT_NAMES.items() if word in names), None)
-
-
-def _open(root: Path, path: Path) -> _File:
-    try:
-        content = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path}: not readable as JSON ({error}); correct or replace the file") from None
-    parts = ("images", "annotations", "categories")
-    if not isinstance(content, dict) or not all(isinstance(content.get(part), list) for part in parts):
-        raise UserError(f"{path}: not a COCO file with the lists {', '.join(parts)}; correct or replace the file")
-    named = _INSTANCES.fullmatch(path.name)
-    split = _split(path) or "train"
-    words = [named.group(1)] if named else []
-    words += [word for word in SPLIT_NAMES[split] if word not in words]
-    top = root if root.is_dir() else path.parent
-    folders = [place / word for word in words for place in (top, top / "images")] + [top / "images", top]
-    return _File(path, split, (path.parent, *folders), content)
-
-
-def _categories(files: Sequence[_File]) -> dict[int, str]:
+def _categories(files: Sequence[CocoFile]) -> dict[int, str]:
     """Names by id, in the order of ids, of the categories that have a box."""
     found: dict[int, str] = {}
     for file in files:
         for entry in file.content["categories"]:
-            if not isinstance(entry, dict) or type(entry.get("id")) is not int or "name" not in entry:
+            named = isinstance(entry, dict) and type(entry.get("name")) in (str, int)
+            if not named or type(entry.get("id")) is not int:
                 raise UserError(f"{file.path}: a category must have an integer id and a name; found {entry!r}")
             name = found.setdefault(entry["id"], str(entry["name"]))
             if name != str(entry["name"]):
@@ -115,7 +78,9 @@ def _categories(files: Sequence[_File]) -> dict[int, str]:
         annotation.get("category_id")
         for file in files
         for annotation in file.content["annotations"]
-        if isinstance(annotation, dict) and not annotation.get("iscrowd") and type(annotation.get("category_id")) is int
+        if isinstance(annotation, dict)
+        and flag(annotation.get("iscrowd")) is False
+        and type(annotation.get("category_id")) is int
     }
     unused = [found[id] for id in sorted(found) if id not in used]
     kept = {id: found[id] for id in sorted(found) if id in used}
@@ -128,7 +93,7 @@ def _categories(files: Sequence[_File]) -> dict[int, str]:
     return kept
 
 
-def _objects(file: _File, numbers: dict[int, int], faults: list[Fault]) -> tuple[dict[Any, list[Object]], int]:
+def _objects(file: CocoFile, numbers: dict[int, int], faults: list[Fault]) -> tuple[dict[Any, list[Object]], int]:
     """Objects by image id, and the number of crowd boxes."""
     images = {_key(entry) for entry in file.content["images"]}
     objects: dict[Any, list[Object]] = {}
@@ -136,10 +101,14 @@ def _objects(file: _File, numbers: dict[int, int], faults: list[Fault]) -> tuple
     for position, annotation in enumerate(file.content["annotations"], 1):
         entry = annotation if isinstance(annotation, dict) else {}
         where = f"{file.path}, annotation {entry['id']}" if "id" in entry else f"{file.path}, annotation no. {position}"
-        if entry.get("iscrowd"):
+        crowd = flag(entry.get("iscrowd"))
+        if crowd:
             crowds += 1
             continue
         thing = _object(entry, where, numbers)
+        if crowd is None:
+            text = f"{where}: iscrowd is {entry['iscrowd']!r}, which is neither yes (1) nor no (0)"
+            thing = Fault(Kind.BAD_ROW, text)
         image = entry.get("image_id")
         if isinstance(thing, Fault):
             faults.append(thing)
@@ -166,7 +135,7 @@ def _object(entry: dict[str, Any], where: str, numbers: dict[int, int]) -> Objec
     return Object(where, numbers[category], (x, y, x + width, y + height), " ".join(map(str, box)))
 
 
-def _items(file: _File, root: Path, objects: dict[Any, list[Object]], faults: list[Fault]) -> Iterator[Item]:
+def _items(file: CocoFile, found: Contents, objects: dict[Any, list[Object]], faults: list[Fault]) -> Iterator[Item]:
     seen = set()
     for position, entry in enumerate(file.content["images"], 1):
         key = _key(entry)
@@ -175,20 +144,15 @@ def _items(file: _File, root: Path, objects: dict[Any, list[Object]], faults: li
             faults.append(Fault(Kind.BAD_ENTRY, f"{where}: needs an id of its own and a file_name"))
             continue
         seen.add(key)
-        name = entry["file_name"]
-        path = next((folder / name for folder in file.folders if (folder / name).is_file()), None)
-        if path is None:
-            faults.append(Fault(Kind.MISSING, f"{where}: {name} is neither in {_places(file)}"))
+        image = find_image(entry["file_name"], file, found, where)
+        if isinstance(image, Fault):
+            faults.append(image)
             continue
         size = (entry.get("width"), entry.get("height"))
         declared = size if all(type(side) in (int, float) and side > 0 for side in size) else None
-        yield file_item(path, file.split, root, where, size=declared, objects=tuple(objects.get(key, ())))
+        yield file_item(image, file.split, found.root, where, size=declared, objects=tuple(objects.get(key, ())))
 
 
 def _key(entry: Any) -> int | str | None:
     key = entry.get("id") if isinstance(entry, dict) else None
     return key if type(key) in (int, str) else None
-
-
-def _places(file: _File) -> str:
-    return " nor in ".join(str(folder) for folder in dict.fromkeys(file.folders))

@@ -23,12 +23,15 @@ class Kind(Enum):
     BAD_LABELS = "unreadable label file", "image"
     BAD_IMAGE = "unreadable image", "image"
     MISSING = "missing image file", "image"
+    LINK = "link that leads nowhere", "image"
+    NO_PICTURE = "file that is no image", "image"
     NO_IMAGE = "label file without image", "image"
     SIZE = "declared size that is not the image's", "image"
     PIXELS = "pixels where fractions belong", "image"
     FRACTIONS = "fractions where pixels belong", "image"
     TWICE = "image listed twice", "image"
     SHARED = "same image in two splits", "image"
+    TWO_CLASSES = "same image in two classes", "image"
 
     @property
     def title(self) -> str:
@@ -43,10 +46,12 @@ class Kind(Enum):
 
 @dataclass(frozen=True)
 class Fault:
-    """One fault; `text`: the place (file and line), what was found and what is allowed."""
+    """One fault; `text`: the place (file and line), what was found and what is allowed; `stem`: the name, without
+    suffix, of an image that is not there."""
 
     kind: Kind
     text: str
+    stem: str | None = None
 
 
 @dataclass(frozen=True)

@@ -7,65 +7,70 @@ from typing import Any
 
 from datasets import ClassLabel, Dataset, Image, List, Value, load_dataset
 
-from diffaug.dataset.codec import canonical
 from diffaug.dataset.records import SPLITS
 from diffaug.params.download import Hub, HubBoxes, HubLabels
 from diffaug.runtime.errors import UserError
 from diffaug.sources.faults import Fault, Kind
 from diffaug.sources.image_files import number
-from diffaug.sources.labelled import Item, Labelled, Object, to_real_data
-from diffaug.sources.real import Inputs, RealData
+from diffaug.sources.labelled import Item, Labelled, Object
+from diffaug.sources.real import Inputs
 
 
-def read_cls(source: HubLabels, inputs: Inputs) -> RealData:
+def find_cls(source: HubLabels, inputs: Inputs) -> Labelled:
     """Images with a class label. Raises UserError if the set cannot be loaded, or a column is missing."""
-    return to_real_data(hub_labels(source, inputs.work), source, inputs.seed, inputs.strict)
-
-
-def read_det(source: HubBoxes, inputs: Inputs) -> RealData:
-    """Images with boxes. Raises UserError if the set cannot be loaded, or a column is missing."""
-    return to_real_data(hub_boxes(source, inputs.work), source, inputs.seed, inputs.strict)
-
-
-def hub_labels(params: HubLabels, cache: Path) -> Labelled:
-    """Images with a class label. Raises UserError if the set cannot be loaded, or a column is missing."""
-    tables = _tables(params, cache, "cls", [params.label])
-    names, numbers = _names(params, tables, "label", lambda table: table.features[params.label], _column(params.label))
+    tables = _tables(source, inputs.work, "cls", [source.label])
+    names, numbers = _names(source, tables, "label", lambda table: table.features[source.label], _column(source.label))
     items: list[Item] = []
     faults: list[Fault] = []
     for split, table in tables.items():
-        for row, label in enumerate(table[params.label]):
-            where = f"{params.name}, {_there(params, split)} row {row}"
+        groups = _groups(source, split, table)
+        for row, label in enumerate(table[source.label]):
+            where = f"{source.name}, {_there(source, split)} row {row}"
             if label in numbers:
-                items.append(_item(params, split, table, row, where, label=numbers[label]))
+                items.append(_item(source, split, table, row, where, label=numbers[label], group=groups[row]))
             else:
                 text = f"{where}: label {label!r} is unknown, allowed are {', '.join(names)}"
                 faults.append(Fault(Kind.UNKNOWN_LABEL, text))
-    return Labelled(names, tuple(items), frozenset(tables), tuple(faults))
+    return Labelled(names, tuple(items), frozenset(tables), tuple(faults), layout=f"data set {source.name}")
 
 
-def hub_boxes(params: HubBoxes, cache: Path) -> Labelled:
+def find_det(source: HubBoxes, inputs: Inputs) -> Labelled:
     """Images with `bbox` (x, y, width, height in pixels) and `category` in the column `objects`.
 
     Raises UserError if the set cannot be loaded, or a column is missing.
     """
-    tables = _tables(params, cache, "det", [params.objects])
+    tables = _tables(source, inputs.work, "det", [source.objects])
     names, numbers = _names(
-        params, tables, "category", partial(_category_feature, params), partial(_categories, params.objects)
+        source, tables, "category", partial(_category_feature, source), partial(_categories, source.objects)
     )
     items: list[Item] = []
     faults: list[Fault] = []
     for split, table in tables.items():
-        for row, objects in enumerate(table[params.objects]):
-            where = f"{params.name}, {_there(params, split)} row {row}"
+        groups = _groups(source, split, table)
+        for row, objects in enumerate(table[source.objects]):
+            where = f"{source.name}, {_there(source, split)} row {row}"
             found = [
                 _object(f"{where}, object {index}", box, category, numbers)
                 for index, (box, category) in enumerate(_pairs(objects, where))
             ]
             faults += [thing for thing in found if isinstance(thing, Fault)]
             sound = tuple(thing for thing in found if isinstance(thing, Object))
-            items.append(_item(params, split, table, row, where, objects=sound))
-    return Labelled(names, tuple(items), frozenset(tables), tuple(faults))
+            items.append(_item(source, split, table, row, where, objects=sound, group=groups[row]))
+    return Labelled(names, tuple(items), frozenset(tables), tuple(faults), layout=f"data set {source.name}")
+
+
+def _groups(params: Hub, split: str, table: Dataset) -> list[Any]:
+    """For each row, the column of groups and its value. Raises UserError if a row has none."""
+    if params.group is None:
+        return [None] * len(table)
+    values = table[params.group]
+    for row, value in enumerate(values):
+        if value is None or isinstance(value, (list, dict)):
+            raise UserError(
+                f"{params.name}, {_there(params, split)} row {row}: {params.group} is {value!r}; a group must be a "
+                "text or a number"
+            )
+    return [((params.group, str(value)),) for value in values]
 
 
 def _tables(params: Hub, cache: Path, task: str, columns: Sequence[str]) -> dict[str, Dataset]:
@@ -102,7 +107,7 @@ def _load(params: Hub, place: str, there: str, cache: Path, task: str) -> Datase
 
 
 def _check_columns(params: Hub, table: Dataset, task: str, columns: Sequence[str]) -> None:
-    for column in (params.image, *columns):
+    for column in (params.image, *columns, *([params.group] if params.group else [])):
         if column not in table.features:
             raise UserError(
                 f"download.{task}: {params.name} has no column {column!r}; it has {', '.join(table.features)}"
@@ -180,7 +185,7 @@ def _object(where: str, box: Any, category: Any, numbers: dict[Any, int]) -> Obj
 
 def _item(params: Hub, split: str, table: Dataset, row: int, where: str, **labels: Any) -> Item:
     id = f"{_there(params, split)}/{row:06d}"
-    return Item(id, split, partial(_bytes, table, params.image, row, where), where, **labels)
+    return Item(id, split, partial(_bytes, table, params.image, row, where), where, where, **labels)
 
 
 def _bytes(table: Dataset, column: str, row: int, where: str) -> bytes:
@@ -190,7 +195,7 @@ def _bytes(table: Dataset, column: str, row: int, where: str) -> bytes:
     data = cell["bytes"]
     if data is None and not (cell["path"] and Path(cell["path"]).is_file()):
         raise UserError(f"{where}: the image {cell['path']} does not exist; correct the row")
-    return canonical(Path(cell["path"]).read_bytes() if data is None else data, where)
+    return Path(cell["path"]).read_bytes() if data is None else data
 
 
 def _there(params: Hub, split: str) -> str:

@@ -1,27 +1,35 @@
-"""Images in a folder: which files are images, the names of split folders, the ids of images."""
+"""The files of a user's folder: which are images, what is no data, what links lead to; the ids of images."""
 
+import os
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from diffaug.dataset.codec import read_file
-from diffaug.runtime.errors import UserError
+from diffaug.runtime.errors import UserError, in_words
+from diffaug.sources.faults import Fault, Kind
 from diffaug.sources.labelled import Item
 
-SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
-SPLIT_NAMES = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("test",)}
+SUFFIXES = {".bmp", ".jfif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+# Pictures that are not read, but that nobody means to leave out.
+_OTHER_PICTURES = {".avif", ".cr2", ".dng", ".gif", ".heic", ".heif", ".jp2", ".nef", ".svg"}
+# What desktops and tools leave behind, besides names that begin with a dot.
+_LEFT_BEHIND = {"thumbs.db", "desktop.ini", "@eadir", "__macosx", "$recycle.bin"}
+_SHOWN = 8
 
 
-def existing(path: Path, key: str) -> Path:
-    """The path. Raises UserError if it does not exist; `key`: the parameter or file that names it."""
-    if not path.exists():
+def existing(path: str, key: str) -> Path:
+    """The path, with ~ as the home folder. Raises UserError if it does not exist; `key`: the parameter with it."""
+    place = Path(path).expanduser()
+    if not place.exists():
         raise UserError(f"{key}: {path} does not exist; give a path, absolute or relative to the repository")
-    return path
+    return place
 
 
 def visible(path: Path) -> bool:
-    """Whether it is not a file that a desktop leaves behind: its name begins with a dot, or is one of Windows'."""
-    return not path.name.startswith(".") and path.name.lower() not in ("thumbs.db", "desktop.ini")
+    """Whether the file or folder may be the user's data, and not what a desktop or a tool leaves behind."""
+    return not path.name.startswith(".") and path.name.lower() not in _LEFT_BEHIND
 
 
 def is_image(path: Path) -> bool:
@@ -29,39 +37,92 @@ def is_image(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES
 
 
-def split_folder(root: Path, split: str) -> Path | None:
-    """The folder of the split below root, such as "valid" for val."""
-    return next((root / name for name in SPLIT_NAMES[split] if (root / name).is_dir()), None)
+def files_below(folder: Path, faults: list[Fault]) -> list[Path]:
+    """All visible files below the folder, sorted, also through links; a link that leads nowhere is a fault.
+
+    Raises UserError if a folder cannot be read, or a name is not valid UTF-8.
+    """
+    found: list[Path] = []
+    try:
+        _walk(folder, (), found, faults)
+    except OSError as error:
+        raise UserError(in_words(error)) from None
+    return sorted(found)
 
 
-def images_below(folder: Path) -> list[Path]:
-    """All images below the folder. Raises UserError on any other file: nothing is dropped silently."""
-    files = sorted(path for path in folder.rglob("*") if not path.is_dir() and visible(path))
+def _walk(folder: Path, above: tuple[Path, ...], found: list[Path], faults: list[Fault]) -> None:
+    here = folder.resolve()
+    if here in above:  # a link to a folder in which it lies: all of it is already read
+        return
+    for path in sorted(filter(visible, folder.iterdir())):
+        _check_name(path)
+        if path.is_dir():
+            _walk(path, (*above, here), found, faults)
+        elif path.is_file():
+            found.append(path)
+        else:
+            text = f"{path}: no file, but a link that leads nowhere, or a pipe; mend or remove it"
+            faults.append(Fault(Kind.LINK, text, path.stem))
+
+
+def _check_name(path: Path) -> None:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise UserError(f"{path}: its name is not valid UTF-8; rename it") from None
+
+
+def no_picture(path: Path) -> Fault:
+    """The fault of a file that lies where only images belong."""
+    return Fault(Kind.NO_PICTURE, f"{path}: not an image ({', '.join(sorted(SUFFIXES))} are); move or convert the file")
+
+
+def other_pictures(files: Iterable[Path]) -> list[Fault]:
+    """The faults of pictures whose formats are not read."""
+    return [no_picture(path) for path in files if path.suffix.lower() in _OTHER_PICTURES]
+
+
+def say_unread(files: Sequence[Path], where: object) -> None:
+    """Print how many files are neither images nor labels, and so not read."""
+    if files:
+        print(f"download: {where}: {len(files)} files are not read (no images, no labels), the first: {files[0]}")
+
+
+def seen(root: Path, files: Iterable[Path]) -> str:
+    """What is in the folder, for messages: the folders with files, each with its number of files by suffix."""
+    folders: dict[str, Counter[str]] = {}
     for path in files:
-        if not path.is_file():
-            raise UserError(f"{path}: no file, but a link that leads nowhere, or a pipe; mend or remove it")
-        if not is_image(path):
-            raise UserError(f"{path}: not an image ({', '.join(sorted(SUFFIXES))} are); move or convert the file")
-    return files
+        counts = folders.setdefault(path.relative_to(root).parent.as_posix(), Counter())
+        counts[path.suffix.lower() or "(no suffix)"] += 1
+    texts = [
+        f"{name}: {', '.join(f'{count} {suffix}' for suffix, count in counts.most_common(4))}"
+        for name, counts in sorted(folders.items())
+    ]
+    more = [f"{len(texts) - _SHOWN} more folders"] if len(texts) > _SHOWN else []
+    return "; ".join(texts[:_SHOWN] + more) or "no files"
 
 
 def file_item(path: Path, split: str, root: Path, where: str | None = None, **labels: Any) -> Item:
-    """An image file as an item. Its path below root is the id, so that messages and exports refer to the file."""
-    full, base = path.resolve(), root.resolve()
-    name = full.relative_to(base) if full.is_relative_to(base) else path
+    """An image file as an item. Its path below root is the id, so that messages and exports refer to the file; an image
+    elsewhere is named by its folder. Links are not followed, so that an id never names a place of the machine."""
+    inside = Path(os.path.normpath(path)).is_relative_to(os.path.normpath(root))
+    name = os.path.relpath(path, root) if inside else f"outside/{path.parent.name}/{path.name}"
+    return Item(Path(name).as_posix(), split, partial(_read, path), where or str(path), str(path), **labels)
+
+
+def _read(path: Path) -> bytes:
     try:
-        str(name).encode()
-    except UnicodeEncodeError:
-        raise UserError(f"{path}: its name is not valid UTF-8; rename the file") from None
-    return Item(name.as_posix().lstrip("/"), split, partial(read_file, path), where or str(path), **labels)
+        return path.read_bytes()
+    except OSError as error:
+        raise UserError(in_words(error)) from None
 
 
 def text_lines(path: Path) -> list[str]:
-    """The lines of a list. Raises UserError if it is not text."""
+    """The lines of a text file, without a byte-order mark. Raises UserError if it is not text in UTF-8."""
     try:
-        return path.read_text(encoding="utf-8").splitlines()
+        return path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError:
-        raise UserError(f"{path}: not a text file in UTF-8; expected one image per line") from None
+        raise UserError(f"{path}: not a text file in UTF-8; save it as one") from None
 
 
 def number(value: Any) -> float:

@@ -5,10 +5,13 @@ from pathlib import Path
 from diffaug.params.download import OxfordPetBoxes
 from diffaug.runtime.errors import UserError
 from diffaug.sources.faults import Fault, Kind
-from diffaug.sources.labelled import Labelled, to_real_data
+from diffaug.sources.image_files import files_below, is_image
+from diffaug.sources.labelled import Labelled
+from diffaug.sources.pairs import pair_up, split_by_folders
+from diffaug.sources.placing import to_real_data
 from diffaug.sources.real import Inputs, RealData
 from diffaug.sources.torchvision import SETS, open_parts
-from diffaug.sources.voc import Pair, pair_up, read_pairs
+from diffaug.sources.voc import read_pairs
 
 _NAME = "oxford_iiit_pet"
 
@@ -25,8 +28,11 @@ def oxford_pets(cache: Path) -> Labelled:
     """
     open_parts(SETS[_NAME], _NAME, cache)
     root = cache / "torchvision" / _NAME / "oxford-iiit-pet"
-    pairs = pair_up(root / "images", root / "annotations" / "xmls", "train")
-    boxed: list[Pair] = [pair for pair in pairs.values() if pair.label is not None]
+    faults: list[Fault] = []
+    images = [path for path in files_below(root / "images", faults) if is_image(path)]
+    pages = [path for path in files_below(root / "annotations" / "xmls", faults) if path.suffix == ".xml"]
+    pairs = split_by_folders(pair_up(images, pages, root), root)
+    boxed = [pair for pair in pairs if pair.label is not None]
     if not boxed:
         raise UserError(f"{root / 'annotations' / 'xmls'}: has no XML file; remove {root.parent} and run again")
     print(f"download.det: {len(pairs) - len(boxed)} images of {_NAME} have no boxes, and are left out")

@@ -55,12 +55,15 @@ def describe(data: RealData) -> str:
 
 def remarks(data: RealData, side: int, key: str) -> Iterator[str]:
     """Warnings about data that is valid but probably not intended: photographs much larger than the network's `side` in
-    pixels (set by the parameter `key`), and a test set too small to show a difference."""
+    pixels (set by the parameter `key`), and a test set too small to show a difference. The size of this difference is
+    known for accuracy only: how much the mAP of two detectors scatters depends on the objects."""
     longest = float(np.median([max(record.size) for record in data.splits["train"][:_LOOKED_AT]]))
     if longest >= _MUCH * side:
         yield f"the photographs are about {longest:.0f} pixels long, but {key} is {side}; are the details still there?"
     tests = len(data.splits["test"])
-    if tests < _FEW_TESTS:
+    if tests < _FEW_TESTS and data.splits["test"][0].label is None:
+        yield f"with {tests} test images, only a large difference of the mAP is visible; more narrow the interval"
+    elif tests < _FEW_TESTS:
         # A McNemar test, if the two models disagree on a fifth of the images: 1.96 + 0.84 standard errors.
         points = 100 * 2.8 * (0.2 / tests) ** 0.5
         yield f"with {tests} test images, a difference below about {points:.0f} points of accuracy is hardly visible"
@@ -68,9 +71,14 @@ def remarks(data: RealData, side: int, key: str) -> Iterator[str]:
 
 def check_classes(data: RealData, where: str) -> None:
     """Raises UserError if a class has a name that no table or figure can show, or no image (or no box) in train, val or
-    test."""
+    test, or if a classifier would have one class only."""
     for name in data.names:
         _check_name(name, where)
+    if len(data.names) == 1 and any(record.label is not None for record in data.splits["train"]):
+        raise UserError(
+            f"{where}: has the one class {data.names[0]!r}, but a classifier needs at least two; add images of another "
+            "class, or set it to null"
+        )
     for split in ("train", "val", "test"):
         records = data.splits[split]
         seen = {record.label for record in records} | {number for record in records for number in record.category}
@@ -140,10 +148,17 @@ def stratified_split(labels: Sequence[int], val_fraction: float, test_fraction: 
     for label in sorted(set(labels)):
         members = [index for index, value in enumerate(labels) if value == label]
         order = generator.permutation(members)
-        held = [max(1, round(fraction * len(members))) if fraction else 0 for fraction in (val_fraction, test_fraction)]
-        while sum(held) >= len(members):
-            held[held.index(max(held))] -= 1
-        for split, chosen in (("val", order[: held[0]]), ("test", order[held[0] : sum(held)])):
+        val, test = held_out(len(members), val_fraction, test_fraction)
+        for split, chosen in (("val", order[:val]), ("test", order[val : val + test])):
             for index in chosen:
                 splits[index] = split
     return splits
+
+
+def held_out(count: int, val_fraction: float, test_fraction: float) -> tuple[int, int]:
+    """How many of `count` images go to val and to test: at least one each if its fraction is above 0; at least one
+    image is left for train."""
+    held = [max(1, round(fraction * count)) if fraction else 0 for fraction in (val_fraction, test_fraction)]
+    while sum(held) >= count:
+        held[held.index(max(held))] -= 1
+    return held[0], held[1]

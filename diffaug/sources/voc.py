@@ -1,31 +1,24 @@
 """The user's own detection images in Pascal VOC format: one XML file per image (Everingham et al. 2010)."""
 
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lxml import etree
 
-from diffaug.dataset.records import SPLITS
 from diffaug.pictures.boxes import XYXY
 from diffaug.runtime.errors import UserError
+from diffaug.sources.contents import Contents
 from diffaug.sources.faults import Fault, Kind
-from diffaug.sources.image_files import file_item, is_image, split_folder, text_lines, visible
+from diffaug.sources.flags import flag
+from diffaug.sources.image_files import file_item
 from diffaug.sources.labelled import Item, Labelled, Object
+from diffaug.sources.lists import find_lists, split_by_lists
+from diffaug.sources.pairs import Pair, pair_up, places, say_unlabelled, split_by_folders
 
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
-_PRESENCE = re.compile(r"\s+-?[01]$")  # of a class, in the lists of single classes; image names may have spaces
-
-
-@dataclass(frozen=True)
-class Pair:
-    """An image and its XML file; either may be missing. where: its place, for messages."""
-
-    split: str
-    image: Path | None
-    label: Path | None
-    where: str
+_IMAGES = "jpegimages"
+_HEAD = 4096  # bytes of a file that tell its format
 
 
 @dataclass(frozen=True)
@@ -42,25 +35,28 @@ class _Page:
     difficult: int
 
 
-def voc_layout(root: Path) -> bool:
-    """Whether the folder has XML files in a layout of VOC, Roboflow or labelImg."""
-    return any(any(folder.glob("*.xml")) for folder in [root, root / "Annotations", *_split_folders(root).values()])
+def is_voc(path: Path) -> bool:
+    """Whether the file looks like one of Pascal VOC."""
+    with path.open("rb") as file:
+        return b"<annotation" in file.read(_HEAD).replace(b"<annotations", b"")
 
 
-def read_voc(root: Path, classes: Sequence[str] | None) -> Labelled:
-    """The classic layout (Annotations, JPEGImages, ImageSets/Main), Roboflow's (XML next to the images of a split), or
-    labelImg's (XML next to all images in one folder).
+def read_voc(found: Contents, classes: Sequence[str] | None) -> Labelled:
+    """Images and XML files in folders of any name; splits by the lists of ImageSets, or by folders named after them.
 
-    Raises UserError if the lists of splits are not valid.
+    Where there is a folder JPEGImages, images elsewhere (masks) are left out. Raises UserError if names or splits are
+    ambiguous.
     """
-    folders = _split_folders(root)
-    if (root / "Annotations").is_dir():
-        pairs = _classic(root)
-    elif "train" in folders:
-        pairs = [pair for split, folder in folders.items() for pair in pair_up(folder, folder, split).values()]
-    else:
-        pairs = list(pair_up(root, root, "train").values())
-    return read_pairs(root, pairs, classes)
+    inside = [path for path in found.images if any(folder.name.lower() == _IMAGES for folder in path.parents)]
+    away = sorted(set(found.images).difference(inside))
+    if inside and away:
+        print(f"download: {found.root}: {len(away)} images are in no JPEGImages: {away[0]}, ...")
+    pairs = pair_up(inside or found.images, found.of(".xml"), found.root)
+    lists = find_lists(found.of(".txt"), found.images)
+    pairs = split_by_lists(pairs, lists, found.root) if lists else split_by_folders(pairs, found.root)
+    say_unlabelled(pairs, found.root, "an XML file")
+    layout = f"Pascal VOC, {places(pairs, found.root)}{', splits by lists' if lists else ''}"
+    return replace(read_pairs(found.root, pairs, classes), layout=layout)
 
 
 def read_pairs(root: Path, pairs: Sequence[Pair], classes: Sequence[str] | None) -> Labelled:
@@ -81,7 +77,7 @@ def read_pairs(root: Path, pairs: Sequence[Pair], classes: Sequence[str] | None)
     rows = [row for _, page in pages for row in page.rows]
     names = tuple(classes or sorted({row.name for row in rows}))
     if not names and faults:
-        raise UserError(f"{faults[0].text}; images must be in JPEGImages, or next to the XML files")
+        raise UserError(faults[0].text)
     if not names:
         raise UserError(f"{root}: no XML file has an object; detection needs boxes")
     zero = next((row for row in rows if 0 in row.corners), None)
@@ -94,81 +90,12 @@ def read_pairs(root: Path, pairs: Sequence[Pair], classes: Sequence[str] | None)
     return Labelled(names, items, frozenset(pair.split for pair in pairs), tuple(faults), kept_out=difficult)
 
 
-def pair_up(images: Path, labels: Path, split: str) -> dict[str, Pair]:
-    """Every image and every XML file of two folders, by name without suffix. Raises UserError on ambiguous names."""
-    pictures, pages = _by_stem(images), {path.stem: path for path in _visible_files(labels) if path.suffix == ".xml"}
-    stems = sorted(pictures.keys() | pages.keys())
-    return {
-        stem: Pair(split, pictures.get(stem), pages.get(stem), str(pages.get(stem, images / stem))) for stem in stems
-    }
-
-
-def _split_folders(root: Path) -> dict[str, Path]:
-    return {split: folder for split in SPLITS if (folder := split_folder(root, split))}
-
-
-def _visible_files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.is_file() and visible(path)) if folder.is_dir() else []
-
-
-def _by_stem(folder: Path) -> dict[str, Path]:
-    found: dict[str, Path] = {}
-    for path in filter(is_image, _visible_files(folder)):
-        other = found.setdefault(path.stem, path)
-        if other != path:
-            raise UserError(f"{path}: {other.name} has the same name, and so the same XML file; rename one")
-    return found
-
-
-def _classic(root: Path) -> list[Pair]:
-    everything = pair_up(root / "JPEGImages", root / "Annotations", "train")
-    lists = _lists(root / "ImageSets" / "Main")
-    if not lists:
-        return list(everything.values())
-    pairs = []
-    for split, entries in lists.items():
-        for stem, where in entries.items():
-            pair = everything.get(stem, Pair(split, None, None, where))
-            pairs.append(Pair(split, pair.image, pair.label, pair.where if pair.image else where))
-    listed = {stem for entries in lists.values() for stem in entries}
-    unlisted = [pair for stem, pair in everything.items() if stem not in listed]
-    # An XML file without image is always a fault; images that the lists leave out are the author's choice.
-    pairs += [pair for pair in unlisted if pair.image is None]
-    left = [pair for pair in unlisted if pair.image is not None]
-    if left:
-        print(
-            f"download: {root}: left out {len(left)} images that no list of ImageSets/Main names: {left[0].image}, ..."
-        )
-    return pairs
-
-
-def _lists(folder: Path) -> dict[str, dict[str, str]]:
-    """Image names and their places, by split; trainval replaces a missing train, without the images of val."""
-    lists = {name: _list(folder / f"{name}.txt") for name in (*SPLITS, "trainval")}
-    both = lists.pop("trainval")
-    if not lists["train"]:
-        lists["train"] = {stem: where for stem, where in both.items() if stem not in lists["val"]}
-    found = {split: entries for split, entries in lists.items() if entries}
-    if found and "train" not in found:
-        raise UserError(f"{folder}: has lists of {', '.join(found)}, but neither train.txt nor trainval.txt; add one")
-    return found
-
-
-def _list(path: Path) -> dict[str, str]:
-    if not path.is_file():
-        return {}
-    return {
-        _PRESENCE.sub("", line.strip()): f"{path}, line {number}"
-        for number, line in enumerate(text_lines(path), 1)
-        if line.strip()
-    }
-
-
 def _page(pair: Pair, faults: list[Fault]) -> _Page | None:
     if pair.image is None:
         kind = Kind.NO_IMAGE if pair.label and pair.where == str(pair.label) else Kind.MISSING
         text = "a label file without an image; remove it or add the image"
-        faults.append(Fault(kind, f"{pair.where}: {text if kind is Kind.NO_IMAGE else 'there is no such image'}"))
+        text = f"{pair.where}: {text if kind is Kind.NO_IMAGE else 'there is no such image'}"
+        faults.append(Fault(kind, text, pair.label.stem if pair.label else None))
         return None
     if pair.label is None:
         return _Page(None, (), 0)
@@ -184,10 +111,14 @@ def _page(pair: Pair, faults: list[Fault]) -> _Page | None:
         return None
     rows, difficult = [], 0
     for thing in top.findall("object"):
-        if _text(thing, "difficult") not in ("", "0"):
+        text = _text(thing, "difficult")
+        if flag(text):
             difficult += 1
             continue
         row = _row(thing, pair.label)
+        if flag(text) is None:
+            where = f"{pair.label}, line {thing.sourceline}"
+            row = Fault(Kind.BAD_ROW, f"{where}: difficult is {text!r}, which is neither yes (1) nor no (0)")
         if isinstance(row, Fault):
             faults.append(row)
         else:

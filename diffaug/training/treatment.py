@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 from diffaug.dataset.records import ImageSet, Record
 
-TREATMENT = "treatment"  # the key in the metadata of a set
+# Keys in the metadata of a set:
+TREATMENT = "treatment"
+SHORT = "short"  # what is missing of the number asked for, if merge.on_shortage is lower
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,13 @@ def test_learns_saves_and_loads(tmp_path: Path, schedule: str) -> None:
     assert max(row["val_accuracy"] for row in trained.history) == 1.0
     save_classifier(tmp_path, trained.model, settings, ("dark", "light"))
     loaded, facts = load_classifier(tmp_path, torch.device("cpu"))
-    assert facts == {"model": "resnet18", "image_size": 16, "names": ["dark", "light"]}
+    assert facts == {
+        **{"model": "resnet18", "image_size": 16, "names": ["dark", "light"]},
+        "preprocessing": {
+            **{"colour": "RGB", "resize": "stretch", "filter": "lanczos", "padding": None, "multiple_of": None},
+            **{"range": [0.0, 1.0], "mean": [0.485, 0.456, 0.406], "deviation": [0.229, 0.224, 0.225]},
+        },
+    }
     assert torch.equal(predict_logits(loaded, val.images), predict_logits(trained.model, val.images))
 
 

@@ -103,8 +103,8 @@ def test_all_splits_of_a_task_are_read_back(tmp_path: Path) -> None:
         }
 
 
-def test_one_set_in_yolo_names_itself_twice(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Ultralytics needs train and val, but when read again it is one set that is not yet split."""
+def test_a_yolo_export_of_train_alone_claims_no_val(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It said `val: images/train`, so that a user measured on the training images. Read again, it is not yet split."""
     rows = [
         make_record(
             f"{n}", encode_png(Image.new("L", (40, 20), n)), "train", bbox=((1.0, 2.0, 9.0, 9.0),), category=(0,)
@@ -113,8 +113,11 @@ def test_one_set_in_yolo_names_itself_twice(tmp_path: Path, capsys: pytest.Captu
     ]
     write_set(tmp_path / "train", ("cat",), rows)
     export_set(tmp_path / "train", tmp_path / "out")
+    assert yaml.safe_load((tmp_path / "out/data.yaml").read_text()) == {"train": "images/train", "names": {0: "cat"}}
+    assert capsys.readouterr().out.startswith(
+        f"{tmp_path / 'out/data.yaml'}: has no val, without which Ultralytics does not open it; export all splits"
+    )
     again = photos.read(tmp_path / "out")
-    assert "'val' names the images of 'train', so it is ignored" in capsys.readouterr().out
     assert sum(map(len, again.splits.values())) == 30 and all(map(len, again.splits.values()))
 
 
@@ -128,8 +131,9 @@ def test_splits_of_classes_are_folders(tmp_path: Path) -> None:
 
 def test_a_yolo_folder_may_be_moved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ultralytics finds the images, also with a relative path."""
-    record = make_record("a", PIXELS[0], "train", bbox=((0.0, 0.0, 4.0, 4.0),), category=(0,))
-    write_set(tmp_path / "set", ("cat",), [record])
+    for split in ("train", "val"):
+        record = make_record("a", PIXELS[0], split, bbox=((0.0, 0.0, 4.0, 4.0),), category=(0,))
+        write_set(tmp_path / "set" / split, ("cat",), [record])
     export_set(tmp_path / "set", tmp_path / "out")
     (tmp_path / "out").rename(tmp_path / "moved")
     monkeypatch.chdir(tmp_path)

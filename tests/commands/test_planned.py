@@ -48,16 +48,17 @@ def test_a_generator_that_cannot_draw_the_other_tasks_classes(tmp_path: Path) ->
         with_data(shades(tmp_path / "shades"), boxes)
     assert str(error.value) == (
         "params.yaml: train_gen.images: a generator trained on real/cls/train can draw cat, dog, but det needs 狗; "
-        "train it on images of all these classes, name a pre-trained model in generate.model, or set one of the two "
-        "tasks of download to null"
+        "train it on images of all these classes (images: real has those of both tasks), or name a pre-trained model "
+        "in generate.model"
     )
+    with_data(shades(tmp_path / "again"), boxes, "real")
 
 
 def test_own_boxes_beside_the_examples_clothes(tmp_path: Path) -> None:
     """The default's classifier with one's own detection data: the pool has only clothes."""
     boxes = {"source": "folder", "path": str(WRITERS["yolo"](tmp_path / "boxes", two_hundred())), **FRACTIONS}
     clothes = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["download"]["cls"]
-    with pytest.raises(UserError, match=r"trained on pool can draw T-shirt/top, .* but det needs cat"):
+    with pytest.raises(UserError, match=r"trained on pool can draw Ankle boot, .* but det needs cat"):
         with_data(clothes, boxes, "pool")
 
 
@@ -66,8 +67,8 @@ def test_a_ratio_above_what_is_made_names_one_that_works(tmp_path: Path) -> None
     with pytest.raises(UserError) as error:
         with_data(shades(tmp_path / "shades"), None, generate=generate, merge={"ratio": 4.0})
     assert str(error.value) == (
-        "params.yaml: merge.ratio 4 needs 48 images of cat (12 real ones), but generate.cls makes 20; raise per_class "
-        "to 48, or lower the ratio to 1.66"
+        "params.yaml: merge.ratio 4 needs 48 images of cat (12 real ones), but generate.cls makes 20 (too few of dog "
+        "too); raise per_class to 48, or lower the ratio to 1.66; or set merge.on_shortage: lower"
     )
     with_data(shades(tmp_path / "again"), None, generate=generate, merge={"ratio": 1.66})
 
@@ -82,7 +83,7 @@ def test_objects_that_cannot_be_cut_out(tmp_path: Path) -> None:
         (root / "labels" / f"{number}.txt").write_text("0 0.5 0.5 0.25 0.25\n0 0.5 0.5 0.3 0.3\n")
     (root / "data.yaml").write_text("train: images\nnames: [cell]\n")
     det = {"source": "folder", "path": str(root), **FRACTIONS}
-    with pytest.raises(UserError, match=r"paste\.objects: no object of cell in train can be cut out"):
+    with pytest.raises(UserError, match=r"paste\.objects: no object of cell .*: 0 of cell\); remove paste, or use obj"):
         with_data(None, det, "real/det/train", generate={"det": {"modes": {"paste": PASTE_REAL}}})
 
 

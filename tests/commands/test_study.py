@@ -81,7 +81,16 @@ def test_what_is_done_stays_done_and_the_rest_is_run(project: Path, monkeypatch:
     monkeypatch.setattr(study, "run_to_its_end", run)
     assert run_study([done, left], PARAMS) == [(done, {"ratio": 4.0}), (left, {"ratio": 5.0})]
     assert started == [
-        ["--name", experiment(left), "-S", f"merge.recipe={left.recipe}", "-S", f"merge.ratio={left.ratio:g}"]
+        [
+            "--name",
+            experiment(left),
+            "-S",
+            f"merge.recipe={left.recipe}",
+            "-S",
+            f"merge.ratio={left.ratio:g}",
+            "-S",
+            "merge.target=null",
+        ]
     ]
 
 

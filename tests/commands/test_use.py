@@ -7,6 +7,7 @@ from paths import ROOT
 
 from diffaug.commands.use import use_preset
 from diffaug.params import load_params
+from diffaug.params.download import Folder
 from diffaug.runtime.errors import UserError
 
 PRESETS = sorted((ROOT / "presets").glob("*.yaml"))
@@ -48,6 +49,24 @@ def test_only_what_the_preset_says_changes_and_comments_stay(params: Path, tmp_p
     assert len(before) == len(after)
     assert [new.split("#")[0].strip() for _, new in different] == ["ratio: 2.5", "steps: 120"]
     assert all(old.partition("#")[2] == new.partition("#")[2] for old, new in different)
+
+
+def test_a_key_that_is_set_twice_is_listed_once(params: Path, tmp_path: Path) -> None:
+    changed = use_preset(preset(tmp_path, "merge: {ratio: 2.5}"), ["merge.ratio=3.5", "merge.ratio=1.5"], params)
+    assert changed == ["merge.ratio"]
+    assert yaml.safe_load(params.read_text())["merge"]["ratio"] == 1.5
+
+
+def test_another_folder_leaves_no_key_of_the_one_before(params: Path, tmp_path: Path) -> None:
+    """limit_per_class and the numbers by class belong to the other images."""
+    first = "download: {cls: {source: folder, path: a, limit_per_class: 5, val_fraction: 0.2, test_fraction: 0.2}}\n"
+    rest = "train_gen: {images: real/cls/train}\nmerge: {on_shortage: lower}\n"
+    use_preset(preset(tmp_path, first + rest + "generate: {cls: {per_class: {cat: 1, dog: 2}}}\n"), [], params)
+    second = "download: {cls: {source: folder, path: b, val_fraction: 0.2, test_fraction: 0.2}}\n"
+    use_preset(preset(tmp_path, second + "generate: {cls: {per_class: {cow: 3}}}\n"), ["download.det=null"], params)
+    found = load_params(params)
+    assert isinstance(found.download.cls, Folder) and found.download.cls.limit_per_class is None
+    assert found.generate.cls.per_class == {"cow": 3}
 
 
 def test_another_source_replaces_the_old_one(params: Path, tmp_path: Path) -> None:

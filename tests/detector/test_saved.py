@@ -62,7 +62,7 @@ def reopened(detector: Path) -> object:
 def test_a_saved_detector_opens(detector: Path) -> None:
     model, facts = reopened(detector)
     assert (facts["names"], model.names) == (["cat", "dog"], {0: "cat", 1: "dog"})
-    assert list(facts) == ["model", "image_size", "names", "architecture"]
+    assert list(facts) == ["model", "image_size", "names", "preprocessing", "architecture"]
 
 
 @pytest.mark.parametrize("activation", HOSTILE)

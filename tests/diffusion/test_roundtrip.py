@@ -30,6 +30,20 @@ def test_pictures_keep_size_and_mode_and_each_id_draws_its_own(tmp_path: Path) -
     assert all(data != record.image for data, record in zip(made, records))
 
 
+def test_a_vae_that_overflows_stops_the_round_trip(tmp_path: Path) -> None:
+    """Its pictures were black, and merge accepted them."""
+    model = open_model(
+        params(model={"name": str(stable_diffusion(tmp_path / "m"))}, dtype="float16"), torch.device("cpu")
+    )
+    assert len(through_vae([photo("a", "L", (20, 20))], model)) == 1
+    for weight in model.pipeline.vae.decoder.parameters():
+        weight.data.mul_(60.0)
+    with pytest.raises(
+        UserError, match=r"vae_roundtrip: a: the VAE of .*/m gives .* in float16; set generate\.dtype: float32"
+    ):
+        through_vae([photo("a", "L", (20, 20))], model)
+
+
 def test_a_pipeline_without_a_vae_is_one_line(tmp_path: Path) -> None:
     model = open_model(params(model={"name": str(stable_diffusion(tmp_path / "model"))}), torch.device("cpu"))
     model.pipeline.vae = None

@@ -15,7 +15,9 @@ class Stopped(Exception):
     """Simulates a kill."""
 
 
-def train(folder: Path, stop_at: int | None = None, nan_at: int | None = None) -> tuple[nn.Module, list[float]]:
+def train(
+    folder: Path, stop_at: int | None = None, nan_at: int | None = None, steep_at: int | None = None
+) -> tuple[nn.Module, list[float]]:
     torch.manual_seed(0)
     network = nn.Sequential(nn.Linear(4, 8), nn.SiLU(), nn.Linear(8, 1))
     seen = []
@@ -26,6 +28,8 @@ def train(folder: Path, stop_at: int | None = None, nan_at: int | None = None) -
             raise Stopped
         batch = torch.randn((16, 4), generator=generator)
         value = (network(batch) - batch.sum(dim=1, keepdim=True)).square().mean()
+        if generator.initial_seed() == steep_at:  # the slope of a root at 0 is infinite
+            return value + (network[0].weight * 0).sqrt().sum()
         return value * math.nan if generator.initial_seed() == nan_at else value
 
     losses = fit(
@@ -64,6 +68,12 @@ def test_nan_stops_with_one_line(tmp_path: Path) -> None:
         UserError, match=r"loss of the scratch.vae became nan at step 5; lower train_gen\.scratch\.vae\.learning_rate"
     ):
         train(tmp_path, nan_at=5)
+
+
+def test_a_finite_loss_with_an_infinite_gradient_stops_with_one_line(tmp_path: Path) -> None:
+    """All weights would be NaN after this step, and only the next stage would notice."""
+    with pytest.raises(UserError, match=r"gradient of the scratch.vae became nan at step 19; lower train_gen\.scratch"):
+        train(tmp_path, steep_at=19)
 
 
 def test_schedule_warms_up_and_comes_down() -> None:

@@ -10,7 +10,7 @@ from diffusers import DiffusionPipeline
 from paths import ROOT
 from safetensors.torch import load_file
 
-from diffaug.diffusion.opening import LORA_FILE, load_loras
+from diffaug.diffusion.additions import LORA_FILE, load_loras
 from diffaug.generator_training.captioned import Captioned
 from diffaug.generator_training.lora import train_lora
 from diffaug.generator_training.save import save_lora

@@ -95,17 +95,17 @@ def test_detection_objects_are_cut_out_by_their_boxes() -> None:
     scene = Image.new("L", (40, 40))
     scene.paste(200, (10, 20, 18, 28))
     record = make_record("s", encode_png(scene), "train", bbox=((10.0, 20.0, 8.0, 8.0),), category=(1,))
-    data = captioned(ImageSet(("cat", "dog"), (record,)), "a {class}", 1.0, 16)
+    data = captioned([ImageSet(("cat", "dog"), (record,))], "a {class}", 1.0, 16)
     assert data.images.shape == (1, 3, 16, 16)
     assert data.images.unique().tolist() == [200]
     assert data.labels.tolist() == [1]
     assert data.captions == ("a cat", "a dog")
     # A square of twice the box: the object is in its middle.
-    around = captioned(ImageSet(("cat", "dog"), (record,)), "a {class}", 2.0, 16).images[0, 0]
+    around = captioned([ImageSet(("cat", "dog"), (record,))], "a {class}", 2.0, 16).images[0, 0]
     assert (around[4:12, 4:12] == 200).all()
     assert around.sum() == 200 * 64
 
 
 def test_nothing_to_learn_from_is_refused() -> None:
     with pytest.raises(UserError, match="no images to train on"):
-        captioned(ImageSet(("cat",), ()), "a {class}", 1.0, 16)
+        captioned([ImageSet(("cat",), ())], "a {class}", 1.0, 16)

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 from diffaug.params.download import BoxFolder
 from diffaug.runtime.errors import UserError
 from diffaug.sources.box_folder import box_folder
-from diffaug.sources.labelled import to_real_data
+from diffaug.sources.placing import to_real_data
 from diffaug.sources.real import RealData
 
 NAMES = ("cat", "dog", "狗")

@@ -13,6 +13,7 @@ METRICS = {
     "ratio": 4.0,
     "recipe": {"cls": "synthetic", "det": "duplicate"},
     "added": {"cls": 800, "det": 400},
+    "input": {"cls": "RGB, stretched to 28 x 28 pixels.", "det": "RGB, scaled."},
     "test_images": {"cls": 2000, "det": 300},
     "real": {"cls": {"accuracy": 0.75, "ece": 0.1}, "det": {"mAP50": 0.5}},
     "cls": {"accuracy": 0.78, "ece": 0.12},

@@ -25,13 +25,14 @@ MADE = ImageSet(NAMES, tuple(synthetic(f"s{index:02d}", index % 2) for index in 
 ALL = {record.id for record in MADE}
 
 
-def params(ratio: float) -> MergeParams:
+def params(ratio: float | None, **changes: object) -> MergeParams:
     values = {"recipe": "synthetic", "ratio": ratio, "mix": "concat", "synthetic_weight": 1.0, "seed": 0}
-    return MergeParams.model_validate(values | {"replace_probability": 0.5})
+    rest = {"target": None, "on_shortage": "fail", "replace_probability": 0.5}
+    return MergeParams.model_validate(values | rest | changes)
 
 
 def ids(ratio: float, accepted: set[str] = ALL) -> set[str]:
-    return {record.id for record in choose(REAL, MADE, accepted, params(ratio), "cls")}
+    return {record.id for record in choose(REAL, MADE, accepted, params(ratio), "cls").records}
 
 
 def test_each_class_gets_its_share() -> None:
@@ -56,7 +57,57 @@ def test_too_few_fail_with_the_numbers() -> None:
 def test_detection_draws_over_all_scenes() -> None:
     real = ImageSet(NAMES, tuple(dataclasses.replace(record, label=None) for record in REAL))
     made = ImageSet(NAMES, tuple(dataclasses.replace(record, label=None) for record in MADE))
-    assert len(choose(real, made, ALL, params(1.5), "det")) == 9
+    assert len(choose(real, made, ALL, params(1.5), "det").records) == 9
+
+
+def test_rare_classes_are_filled_up() -> None:
+    """Classes of 20, 100 and 400 images: to the largest, or to a number; none is made smaller."""
+    counts = (20, 100, 400)
+    names = ("rare", "some", "many")
+    real = [make_record(f"r{c}-{n}", PIXEL, "train", label=c) for c, count in enumerate(counts) for n in range(count)]
+    made = [synthetic(f"s{c}-{n}", c) for c in range(3) for n in range(400)]
+    sets = ImageSet(names, tuple(real)), ImageSet(names, tuple(made))
+    everything = {record.id for record in made}
+
+    def added(target: object) -> list[int]:
+        chosen = choose(*sets, everything, params(None, target=target), "cls").records
+        return [sum(record.label == label for record in chosen) for label in range(3)]
+
+    assert added("balance") == [380, 300, 0]
+    assert added({"per_class": 200}) == [180, 100, 0]
+    assert added({"per_class": 10}) == [0, 0, 0]
+
+
+def scene(id: str, *category: int, **columns: object) -> Record:
+    boxes = tuple((0.0, 0.0, 1.0, 1.0) for _ in category)
+    return make_record(id, PIXEL, "train", bbox=boxes, category=category, **columns)
+
+
+def test_for_detection_a_target_counts_boxes() -> None:
+    """Cats lack four boxes: only scenes with a cat are added, until four are there; their dogs come along."""
+    real = ImageSet(NAMES, (scene("a", 0, 1, 1), scene("b", 1, 1, 1)))
+    made = ImageSet(
+        NAMES,
+        tuple(scene(f"s{n}", *boxes, origin="synthetic") for n, boxes in enumerate([(1,), (0, 0), (0, 1), (0,), (1,)])),
+    )
+    chosen = choose(real, made, {record.id for record in made}, params(None, target="balance"), "det").records
+    assert {record.id for record in chosen} == {"s1", "s2", "s3"}
+    with pytest.raises(
+        UserError, match=r"merge\.target per_class 9 .*\(cat: 8 boxes wanted, 4 accepted of 4 made; dog"
+    ):
+        choose(real, made, {record.id for record in made}, params(None, target={"per_class": 9}), "det")
+
+
+def test_on_shortage_lower_adds_what_there_is_and_says_what_is_missing() -> None:
+    choice = choose(REAL, MADE, ALL, params(3, on_shortage="lower"), "cls")
+    assert len(choice.records) == 10 + 6
+    assert choice.short == ("cat: 12 wanted, 10 accepted of 10 made",)
+
+
+@pytest.mark.parametrize(("ratio", "target", "found"), [(1.0, "balance", "ratio 1"), (None, None, "both are null")])
+def test_ratio_and_target_are_alternatives(ratio: float | None, target: str | None, found: str) -> None:
+    with pytest.raises(ValueError, match=rf"{found}.*give one of them"):
+        params(ratio, target=target)
 
 
 @pytest.mark.parametrize(

@@ -37,14 +37,16 @@ POOL = ImageSet(NAMES, tuple(make_record(f"p{n}", image(100 + n), "train", label
 
 def params(**changes: Any) -> MergeParams:
     values = {"recipe": "synthetic", "ratio": 2.0, "mix": "concat", "synthetic_weight": 1.0, "seed": 0}
-    return MergeParams.model_validate(values | {"replace_probability": 0.5} | changes)
+    rest = {"target": None, "on_shortage": "fail", "replace_probability": 0.5}
+    return MergeParams.model_validate(values | rest | changes)
 
 
 def additions(
     real: ImageSet, made: ImageSet, accepted: set[str], pool: ImageSet, given: MergeParams, task: str
 ) -> list[Record] | None:
     ingredients = Ingredients(task, real, made, accepted, pool, given, rebuild)
-    return RECIPES[given.recipe].additions(ingredients)
+    choice = RECIPES[given.recipe].additions(ingredients)
+    return None if choice is None else list(choice.records)
 
 
 def added(recipe: str, **changes: Any) -> list[Record]:

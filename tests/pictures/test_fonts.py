@@ -7,7 +7,7 @@ from report_inputs import picture
 
 from diffaug.pictures import fonts
 from diffaug.pictures.fonts import font_for
-from diffaug.pictures.grid import make_grid
+from diffaug.pictures.grid import Cell, make_grid
 from diffaug.report.sheet import Tile, make_sheet
 
 
@@ -28,7 +28,7 @@ def test_chinese_letters_are_drawn(one: str, other: str) -> None:
     assert drawn(one).any() and not np.array_equal(drawn(one), drawn(other))
     sheets = [make_sheet([(name, [Tile(picture("a"), name)])]) for name in (one, other)]
     assert sheets[0].tobytes() != sheets[1].tobytes()
-    grids = [make_grid(name, [name], [(name, [(Image.new("RGB", (8, 8)), name)])]) for name in (one, other)]
+    grids = [make_grid(name, [name], [(name, [Cell(Image.new("RGB", (8, 8)), name)])]) for name in (one, other)]
     assert grids[0].tobytes() != grids[1].tobytes()
 
 

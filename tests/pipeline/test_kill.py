@@ -67,10 +67,11 @@ def test_killed_stages_go_on_to_the_same_bytes(finished: Path, longer: Path, tmp
         assert digest(project / f"data/generated/{task}") == digest(longer / f"data/generated/{task}")
 
 
-STAGES = ["download", "train_gen", "generate", "filter", "merge", "train_cls", "train_det", "evaluate", "report"]
+STAGES = ["generate", "merge", "train_det", "report"]
+OTHERS = ["download", "train_gen", "filter", "train_cls", "evaluate"]  # the long test of kills runs all stages again
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", [*STAGES, *(pytest.param(stage, marks=pytest.mark.long) for stage in OTHERS)])
 def test_the_same_stage_twice_gives_the_same_bytes(finished: Path, tmp_path: Path, stage: str) -> None:
     project = copy_of(finished, tmp_path / "project")
     outs = {
@@ -100,7 +101,7 @@ def drawn(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return project
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)])
 def test_two_processes_that_draw_end_with_one_line(drawn: Path, tmp_path: Path, number: signal.Signals) -> None:
     project = copy_of(drawn, tmp_path / "project")
     run(project, "rm", "-rf", ".work/generate", "data/generated")

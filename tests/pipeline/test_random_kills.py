@@ -20,9 +20,10 @@ import pytest
 import yaml
 from project import copy_of, digest, environment, run
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 _SEED = 20261127
+_TRIES = 5
 _SOON = 0.5  # seconds in which a stage is surely still at work
 _IMPORTS = 2.5  # seconds that a stage needs before its work, which its own clock does not count
 
@@ -73,7 +74,8 @@ class Repro:
             if process.is_running():
                 process.kill()
         self._process.wait()
-        self._reader.join()
+        self._reader.join(timeout=60)
+        assert not self._reader.is_alive(), f"a process that {where[0]} started lives on: it holds the output open"
         return where
 
 
@@ -96,8 +98,9 @@ def killed(project: Path, count: int, generator: random.Random) -> Iterator[tupl
     turns = sorted(itertools.islice(itertools.cycle(times), count), key=list(times).index)
     for stage in turns:
         hit = _hit(Repro(project), stage, generator.uniform(0, times[stage]))
-        while hit is None:  # all was done before: the stage is made once more, and killed sooner
-            hit = _hit(Repro(project, "--single-item", "--force", stage), stage, generator.uniform(0, _SOON))
+        for _ in range(_TRIES):  # all was done before: the stage is made once more, and killed sooner
+            hit = hit or _hit(Repro(project, "--single-item", "--force", stage), stage, generator.uniform(0, _SOON))
+        assert hit is not None, f"{stage} ended {_TRIES} times before it could be killed"
         yield hit
 
 

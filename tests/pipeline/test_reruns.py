@@ -80,6 +80,7 @@ def test_train_det_leaves_generation_and_classification_alone(finished: Path, tm
     assert ran <= {"train_det@real-0", "train_det@merged-0", "filter", "merge", "evaluate", "report"}
 
 
+@pytest.mark.long
 def test_without_its_section_nothing_is_corrupted(finished: Path, tmp_path: Path) -> None:
     project = copy_of(finished, tmp_path / "project")
     before = read(project, "details")
@@ -157,6 +158,7 @@ def test_every_recipe_makes_its_arm_and_nothing_is_drawn_again(finished: Path, t
             assert rows == (real if recipe in ("classic", "real_more") else 2 * real)
 
 
+@pytest.mark.long
 def test_a_study_is_made_of_experiments_and_goes_on(finished: Path, tmp_path: Path) -> None:
     project = copy_of(finished, tmp_path / "project")
     params = yaml.safe_load((project / "params.yaml").read_text(encoding="utf-8"))

@@ -21,6 +21,7 @@ MODELS = [f"models/{task}/{arm}-0" for task in ("cls", "det") for arm in ("real"
 LONGER = {"train_cls": {"steps": 60, "eval_every": 10}, "train_det": {"steps": 40, "eval_every": 4}}
 
 
+@pytest.mark.long
 def test_one_after_another_gives_the_same_bytes(finished: Path, tmp_path: Path) -> None:
     project = copy_of(finished, tmp_path / "project")
     together = {model: digest(project / model) for model in MODELS}
@@ -121,6 +122,7 @@ def test_the_plots_show_the_curve_of_every_model(finished: Path, tmp_path: Path)
             assert f"metrics/curves/{task}/{arm}-0.csv" in page
 
 
+@pytest.mark.long
 def test_a_killed_stage_leaves_no_training_behind(finished: Path, tmp_path: Path) -> None:
     project = copy_of(finished, tmp_path / "project")
     change(project, LONGER | {"train_cls": {"steps": 5000, "eval_every": 10}})

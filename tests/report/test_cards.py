@@ -35,6 +35,11 @@ def test_the_hub_reads_the_models_numbers(cards: Path) -> None:
     assert "400 others (duplicate)" in (cards / "model-det.md").read_text(encoding="utf-8")
 
 
+def test_a_model_card_says_how_an_image_is_prepared(cards: Path) -> None:
+    assert "Input: RGB, stretched to 28 x 28 pixels. Without" in (cards / "model-cls.md").read_text(encoding="utf-8")
+    assert "Input: RGB, scaled. Without" in (cards / "model-det.md").read_text(encoding="utf-8")
+
+
 def test_the_hub_finds_the_splits(cards: Path) -> None:
     card = DatasetCard.load(cards / "dataset-det.md")
     files = {one["split"]: one["path"] for one in card.data.to_dict()["configs"][0]["data_files"]}

@@ -14,11 +14,12 @@ from playwright.sync_api import Browser, sync_playwright
 from report_inputs import METRICS, picture
 
 from diffaug.evaluation.tables import TABLES
+from diffaug.report import figures
 from diffaug.report.glossary import GLOSSARY
 from diffaug.report.page import write_page
 from diffaug.report.pairs import changed_sides_tiles, nearest_pairs
 from diffaug.report.sheet import make_sheet
-from diffaug.report.task import TaskReport
+from diffaug.report.task import GeneratorReport, TaskReport
 from diffaug.runtime.tables import write_table
 from diffaug.scoring.ledger import Entry
 
@@ -61,9 +62,14 @@ def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     metrics["real"] = {"cls": METRICS["real"]["cls"] | sure}
     metrics["real"], metrics["det"] = metrics["real"] | {"det": {"mAP50_95": 0.5}}, {"mAP50_95": 0.49}
     metrics["delta"] = metrics["delta"] | {"det": {"mAP50_95": metrics["delta"]["det"]["mAP50"]}}
-    write_page(tmp_path / "report.html", metrics, reports, ["models/generator"], "seeds: [0] # <&>")
+    write_table(
+        tmp_path / "losses.csv", ["network", "step", "loss"], [["vae", 5, 0.5], ["vae", 9, 0.25], ["unet", 9, 1]]
+    )
+    generator = GeneratorReport(figures.losses(tmp_path / "losses.csv"), sheet)
+    params = "seeds: [0] # <&>\nmerge: {ratio: 0.000001, name: 猫}"
+    write_page(tmp_path / "report.html", metrics, reports, ["models/generator"], params, generator)
     first = (tmp_path / "report.html").read_bytes()
-    write_page(tmp_path / "report.html", metrics, reports, ["models/generator"], "seeds: [0] # <&>")
+    write_page(tmp_path / "report.html", metrics, reports, ["models/generator"], params, generator)
     assert (tmp_path / "report.html").read_bytes() == first
     return tmp_path / "report.html"
 
@@ -107,6 +113,35 @@ def test_the_page_says_it_in_words(page: Path) -> None:
     assert "a &lt;b&gt;licence&lt;/b&gt; forbids it" in text and "# &lt;&amp;&gt;" in text
 
 
+def test_the_page_has_contents_whose_links_lead_somewhere(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    links = re.findall(r'<li><a href="#([\w-]+)">', text)
+    assert links == [
+        *("numbers", "cls", "cls-pictures", "cls-corrupted", "cls-quality", "det", "generator", "settings", "made"),
+    ]
+    assert all(text.count(f'id="{link}"') == 1 for link in links)
+
+
+def test_the_page_shows_the_settings_and_the_generator(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    shown = re.findall(r"<div><dt>(.*?)</dt> <dd>(.*?)</dd></div>", text)
+    assert shown == [("seeds", "[0]"), ("merge.ratio", "0.000001"), ("merge.name", "&#34;猫&#34;")]
+    generator = text.partition('<h2 id="generator">')[2].partition("<h2")[0]
+    assert generator.count("<svg") == 1 and ">vae</text>" in generator and ">unet</text>" in generator
+    assert 'alt="What the generator draws"' in generator
+
+
+def test_a_confusion_matrix_has_numbers_and_a_scale(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    matrix = next(one for one in text.split("</figure>") if "Predicted and actual classes" in one).rpartition(
+        "<figure"
+    )[2]
+    # Both classes are predicted as the first one: two cells of 100 and two of 0, for each arm.
+    numbers = re.findall(r"text-anchor: middle[^>]*>(100|0)</text>", matrix)
+    assert (numbers.count("100"), numbers.count("0")) == (4, 4)
+    assert matrix.count(">percent of the actual class</text>") == 2
+
+
 def test_the_words_of_the_page_are_those_of_the_docs(page: Path) -> None:
     documented = (ROOT / "docs/glossary.md").read_text(encoding="utf-8").replace("`", "")
     entries = re.findall(r"^- \*\*(\w+)\*\*: ((?:.+\n?(?!- ))+)", documented, re.MULTILINE)
@@ -130,7 +165,7 @@ def test_a_browser_opens_it_offline_without_a_word(page: Path, browser: Browser,
     assert [url for url in asked if not url.startswith("data:")] == [page.as_uri()]
     assert opened.evaluate("document.documentElement.scrollWidth") <= width
     assert opened.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
-    assert opened.locator("svg").count() == 1 + 6 + 3
+    assert opened.locator("svg").count() == 1 + 6 + 3 + 1
     assert opened.locator("h1").inner_text() == "Did it help? Recipe: duplicate, synthetic"
     opened.close()
 

@@ -19,7 +19,7 @@ from diffaug.scoring.ledger import Entry
 from diffaug.scoring.policy import judge
 from diffaug.scoring.scores import active, measured
 from diffaug.sources.box_folder import box_folder
-from diffaug.sources.labelled import to_real_data
+from diffaug.sources.placing import to_real_data
 
 pytestmark = pytest.mark.slow
 

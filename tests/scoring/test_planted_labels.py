@@ -22,7 +22,7 @@ from diffaug.scoring.policy import judge
 from diffaug.scoring.scores import measure_all
 from diffaug.sources.box_folder import box_folder
 from diffaug.sources.crops import read_cls
-from diffaug.sources.labelled import to_real_data
+from diffaug.sources.placing import to_real_data
 from diffaug.sources.real import Inputs
 from diffaug.training.order import endless
 from diffaug.training.run import Run

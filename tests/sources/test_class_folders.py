@@ -11,7 +11,7 @@ from shared_data import shared
 from diffaug.params.download import Folder
 from diffaug.runtime.errors import UserError
 from diffaug.sources import class_folders as source
-from diffaug.sources.labelled import to_real_data
+from diffaug.sources.placing import to_real_data
 from diffaug.sources.real import RealData, check_classes, check_disjoint
 
 
@@ -60,12 +60,14 @@ def test_what_is_no_image_or_no_class_is_refused_by_name(tmp_path: Path) -> None
     save(tmp_path / "test/bird/t.png", 1)
     with pytest.raises(UserError, match=r"bird: not a class of .*cat, 狗"):
         class_folders(params(tmp_path), 0)
-    (tmp_path / "train/cat/notes.txt").write_text("hello")
     (tmp_path / "test/bird/t.png").rename(tmp_path / "t.png")
-    (tmp_path / "test/bird").rmdir()
-    (tmp_path / "test").rmdir()
-    with pytest.raises(UserError, match=r"notes\.txt: not an image"):
+    with pytest.raises(UserError, match=r"t\.png: lies beside the folders cat, 狗, not in one of them; move it away"):
         class_folders(params(tmp_path), 0)
+    (tmp_path / "t.png").unlink()
+    (tmp_path / "train/cat/notes.txt").write_text("hello")
+    with pytest.raises(UserError, match=r"notes\.txt: not an image .*; correct it, or set download\.strict: false"):
+        class_folders(params(tmp_path), 0)
+    assert class_folders(params(tmp_path), 0, strict=False).dropped.images == 1
 
 
 def test_missing_small_and_empty_classes_are_refused(tmp_path: Path) -> None:
@@ -77,10 +79,11 @@ def test_missing_small_and_empty_classes_are_refused(tmp_path: Path) -> None:
     classes(tmp_path / "one")
     for path in (tmp_path / "one/狗").iterdir():
         path.unlink()
-    with pytest.raises(UserError, match="class '狗' has 0 images"):
+    with pytest.raises(UserError, match="one folder with images per class, at least two; found cat"):
         class_folders(params(tmp_path / "one"), 0)
     (tmp_path / "alone/cat").mkdir(parents=True)
-    with pytest.raises(UserError, match="at least two; found cat"):
+    (tmp_path / "alone/cat/a.gif").touch()
+    with pytest.raises(UserError, match=r"alone: no image is in it; found cat: 1 \.gif"):
         class_folders(params(tmp_path / "alone"), 0)
 
 
@@ -148,4 +151,6 @@ def test_a_link_that_leads_nowhere_is_not_left_out(tmp_path: Path) -> None:
     assert len(source.class_folders(folder).items) == 6
     (tmp_path / "cat/lost.png").symlink_to("/nowhere/lost.png")
     with pytest.raises(UserError, match=r"cat/lost\.png: no file, but a link that leads nowhere, or a pipe"):
-        source.class_folders(folder)
+        class_folders(folder, 0)
+    data = class_folders(folder, 0, strict=False)
+    assert (sum(map(len, data.splits.values())), data.dropped.images) == (6, 1)

@@ -174,7 +174,7 @@ def test_trainval_stands_in_for_train(tmp_path: Path) -> None:
 
 def test_images_that_no_list_names_are_left_out_and_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_voc(tmp_path, FIRST, lists={"train": "trainval", "test": "test"})
-    assert "left out 2 images that no list of ImageSets/Main names" in (read(tmp_path), capsys.readouterr().out)[1]
+    assert "left out 2 images that no list of a split names" in (read(tmp_path), capsys.readouterr().out)[1]
 
 
 def test_without_lists_all_is_drawn(tmp_path: Path) -> None:
@@ -217,14 +217,20 @@ def test_names_with_dots_and_spaces(tmp_path: Path, before: str) -> None:
 
 
 def test_several_formats_or_none_are_an_error_unless_named(tmp_path: Path) -> None:
-    assert "no known detection format found; expected one of these files: yolo: a data.yaml; coco:" in fault(tmp_path)
+    (tmp_path / "boxes").mkdir()
+    (tmp_path / "boxes/a.csv").touch()
+    message = fault(tmp_path)
+    assert "no boxes of a known format found, which needs yolo: a data.yaml, or text files of" in message
+    assert message.endswith("voc: XML files with <annotation>; found boxes: 1 .csv")
     write_voc(tmp_path, FIRST)
     write_coco(tmp_path, FIRST)
     message = fault(tmp_path)
     assert "has files of several formats (coco, voc); choose one with download.det.format" in message
     assert_same(read(tmp_path, format="voc"), read(tmp_path, format="coco"), 1e-3)
-    assert "no known detection format found; expected one of these files: yolo: a data.yaml" in fault(
-        tmp_path, format="yolo"
+    message = fault(tmp_path, format="yolo")
+    assert "no boxes of a known format found, which needs yolo: a data.yaml, or text files" in message
+    assert (
+        "coco" not in message and "; found Annotations: 8 .xml; ImageSets/Main: 3 .txt; JPEGImages: 8 .png;" in message
     )
     assert "download.det.classes: is only for format voc" in fault(write_yolo(tmp_path / "y", FIRST), classes=["cat"])
 

@@ -159,3 +159,21 @@ def test_what_does_not_fit_is_one_line(tmp_path: Path, columns: dict[str, Any], 
 def test_a_folder_that_is_not_there_is_not_looked_for_on_the_hub(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"download\.cls\.name: the folder .*nowhere does not exist"):
         load(tmp_path / "nowhere", tmp_path / "work", label="label")
+
+
+def test_a_column_of_groups_keeps_them_in_one_split(tmp_path: Path) -> None:
+    columns = {"kind": ["a", "b"] * 10, "patient": [number // 4 for number in range(20)]}
+    root = save(tmp_path / "set", columns, {"kind": WORDS, "patient": datasets.Value("int32")})
+    data = load(root, tmp_path / "work", splits=TRAIN, label="kind", group="patient")
+    found = {(int(record.id[-6:]) // 4, split) for split, records in data.splits.items() for record in records}
+    assert len(found) == 5
+    assert {split: len(records) for split, records in data.splits.items()} == {"train": 12, "val": 4, "test": 4}
+    with pytest.raises(UserError, match=r"has no column 'clinic'; it has image, kind, patient"):
+        load(root, tmp_path / "work", splits=TRAIN, label="kind", group="clinic")
+
+
+def test_a_row_without_its_group_is_refused(tmp_path: Path) -> None:
+    columns = {"kind": ["a", "b"] * 3, "patient": ["x", "y", None, "x", "y", "z"]}
+    root = save(tmp_path / "set", columns, {"kind": WORDS, "patient": WORDS})
+    with pytest.raises(UserError, match="set, train row 2: patient is None; a group must be a text or a number"):
+        load(root, tmp_path / "work", splits=TRAIN, label="kind", group="patient")

@@ -6,7 +6,7 @@ from PIL import Image
 from diffaug.dataset.codec import encode_png
 from diffaug.dataset.records import Record, make_record
 from diffaug.runtime.errors import UserError
-from diffaug.sources.real import RealData, check_classes, check_disjoint, stratified_split
+from diffaug.sources.real import RealData, check_classes, check_disjoint, remarks, stratified_split
 
 
 def record(id: str, shade: int, split: str, **columns: object) -> Record:
@@ -43,6 +43,23 @@ def test_a_class_counts_as_present_by_its_boxes() -> None:
     check_classes(RealData(("cat",), splits), "here")
     with pytest.raises(UserError, match="here: class 'dog' has no image in train"):
         check_classes(RealData(("cat", "dog"), splits), "here")
+
+
+def test_one_class_is_enough_for_a_detector_but_not_for_a_classifier() -> None:
+    """As by `crops` or `hf`: it failed in evaluate, after all the training."""
+    splits = {split: (record(split, n, split, label=0),) for n, split in enumerate(("train", "val", "test"))}
+    with pytest.raises(UserError, match=r"download\.cls: has the one class 'cat', but a classifier needs at least two"):
+        check_classes(RealData(("cat",), splits), "download.cls")
+
+
+def test_points_of_accuracy_are_not_said_of_a_detector() -> None:
+    boxes = {"bbox": ((0.0, 0.0, 2.0, 2.0),), "category": (0,)}
+    said = {}
+    for task, columns in (("cls", {"label": 0}), ("det", boxes)):
+        of_split = tuple(record(f"{n}", n, "test", **columns) for n in range(80))
+        (said[task],) = remarks(RealData(("cat",), {"train": of_split, "test": of_split}), 4, "train_cls.image_size")
+    assert said["cls"] == "with 80 test images, a difference below about 14 points of accuracy is hardly visible"
+    assert said["det"] == "with 80 test images, only a large difference of the mAP is visible; more narrow the interval"
 
 
 def test_the_pool_and_the_other_task_are_searched_for_copies() -> None:

@@ -145,8 +145,11 @@ def test_images_without_a_label_file_are_said_and_all_of_them_refused(
     config(tmp_path, "train: images/train")
     load(tmp_path)
     out = capsys.readouterr().out
-    assert "3 of 13 images have no label file and count as negatives, the first:" in out
-    assert "labels/train/10.txt" in out
+    assert "3 of 13 images have no text file and count as negatives, the first:" in out
+    assert "images/train/10.png" in out
     (tmp_path / "labels").rename(tmp_path / "label")
-    with pytest.raises(UserError, match=r"no image has a label file; looked for .*labels/train/00\.txt"):
+    assert sizes(load(tmp_path)) == {"train": 7, "val": 3, "test": 3}  # by the names of the files
+    for path in (tmp_path / "label/train").iterdir():
+        path.unlink()
+    with pytest.raises(UserError, match=r"no image has a text file of its name, such as .*images/train/00\.png"):
         load(tmp_path)

@@ -61,5 +61,9 @@ def test_not_strict_it_counts_what_it_drops(faulty: Path) -> None:
     assert len(read_set(faulty / "data/real/cls/train")) > 100
     assert next(record for record in train if record.id == "JPEGImages/p002.png").bbox == ()
     lines = [line for line in done.stdout.splitlines() if line.startswith("download: ")]
-    assert len(lines) == 5  # two kinds of faults, the boxes left out, and the images of each task
+    assert len(lines) == 6  # what was understood, two kinds of faults, the boxes left out, and the images of each task
+    assert lines[0] == (
+        "download: det: Pascal VOC, images in JPEGImages, labels in Annotations, splits by lists; 200 images; "
+        "splits given: train, val, test"
+    )
     assert "download: 1 boxes marked as crowd or difficult are left out" in lines

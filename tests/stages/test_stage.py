@@ -30,7 +30,14 @@ def test_a_stage_leaves_its_speed(project: Path) -> None:
     assert {"seconds", "images_per_second"} < set(report)
 
 
-@pytest.mark.parametrize("error", [UserError("cls: too few"), OSError(28, "No space left on device", "data/x")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        UserError("cls: too few"),
+        OSError(28, "No space left on device", "data/x"),
+        UnicodeEncodeError("utf-8", "caf\udce9", 3, 4, "surrogates not allowed"),
+    ],
+)
 def test_an_error_is_one_line_and_leaves_no_speed(project: Path, error: Exception) -> None:
     def stage(params: object, work: Path) -> dict[str, float]:
         raise error
@@ -40,6 +47,17 @@ def test_an_error_is_one_line_and_leaves_no_speed(project: Path, error: Exceptio
     message = str(caught.value.code)
     assert message.startswith("merge: ") and "\n" not in message
     assert not (project / "metrics/speed/merge.json").exists()
+
+
+def test_a_name_that_is_not_utf8_is_named(project: Path) -> None:
+    def stage(params: object, work: Path) -> dict[str, float]:
+        (work / "names.txt").write_text("caf\udce9.png", encoding="utf-8")
+        return {}
+
+    with pytest.raises(
+        SystemExit, match=r"^merge: the name caf\\udce9\.png is not UTF-8, so nothing can store it; rename"
+    ):
+        run_stage("merge", stage)
 
 
 def test_bad_params_stop_before_any_work(project: Path) -> None:

@@ -1,5 +1,6 @@
 """From a scene's job to its record: finds its parts and objects, and composes them as its mode requires."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
@@ -34,6 +35,7 @@ class Composer:
         self._objects = {object_id(record, n): (record, n) for record in plan.det for n in range(len(record.bbox))}
         self._sizes = longer_sides(plan.det)
         self._cut = lru_cache(maxsize=_KEPT)(self._cut_out)
+        self._could: dict[str, bool] = {}
 
     def scene(self, scene: SceneJob) -> Record:
         """Compose the scene. All jobs that draw for it must be finished."""
@@ -49,13 +51,23 @@ class Composer:
         parts = [(self._jobs[item], self._read(item)) for item in scene.items]
         return put_together(scene, source, parts, made)
 
+    def not_cut(self) -> dict[str, tuple[int, int]]:
+        """By class, how many of the drawn objects that scenes asked for could not be cut out, and of how many."""
+        names = self._drawing.plan.det.names
+        drawn = [(names[self._jobs[item].label], could) for item, could in self._could.items() if item in self._jobs]
+        all_of, failed = Counter(name for name, _ in drawn), Counter(name for name, could in drawn if not could)
+        return {name: (failed[name], all_of[name]) for name in names if failed[name]}
+
     def _cut_out(self, item: str) -> Cut | None:
         """An object without its background; None if they cannot be separated."""
         if item in self._jobs:
-            return self._cut_drawn(self._jobs[item])
-        record, number = self._objects[item]
-        cut = cut_real(record, number)
-        return Cut(cut, record.category[number], None) if cut is not None else None
+            cut = self._cut_drawn(self._jobs[item])
+        else:
+            record, number = self._objects[item]
+            image = cut_real(record, number)
+            cut = Cut(image, record.category[number], None) if image is not None else None
+        self._could[item] = cut is not None
+        return cut
 
     def _cut_drawn(self, job: Job) -> Cut | None:
         with open_image(self._read(job.id)) as picture:

@@ -26,6 +26,12 @@ def write_tables(drawing: Drawing, params: GenerateParams, cls: Path, det: Path)
     scenes = _shards((scene.mode, scene.index, scene) for scene in plan.scenes)
     composed = [(name, (composer.scene(scene) for scene in members)) for name, members in scenes]
     write_shards(det, plan.det.names, composed or [("00000", [])])
+    if failed := composer.not_cut():
+        counts = ", ".join(f"{count} of {total} {name}" for name, (count, total) in failed.items())
+        print(
+            f"generate: note: {counts} could not be cut out of the background that was drawn with them, so they are "
+            "not pasted; leave such classes out with generate.det.modes.paste.classes, or use objects: train"
+        )
 
 
 def _image(job: Job, drawing: Drawing) -> Record:

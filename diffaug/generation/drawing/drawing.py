@@ -5,7 +5,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 import torch
@@ -24,18 +24,33 @@ from diffaug.runtime.cores import threads
 
 
 class Drawing:
-    """The plan's batches by number, with their cache. Raises UserError if the model does not fit the jobs."""
+    """The plan's batches by number, with their cache. Raises UserError if the model does not fit the jobs.
+
+    The model is opened only if something is to be drawn; a plan that only pastes real objects needs none.
+    """
 
     def __init__(self, params: GenerateParams, plan: Plan, work: Path, device: torch.device) -> None:
         self.plan = plan
         if device.type == "cpu":  # whatever number of processes draws, an image is the same
             torch.set_num_threads(threads())
-        self.sampler: Sampler = open_sampler(params, device)
-        self.sampler.check(plan.drawn, [*plan.cls.names, *plan.det.names])
-        self.cache = WorkCache.open(work, fingerprint(self.sampler.model, self.sampler.control, params))
+        self._params, self._work, self._device = params, work, device
+        if plan.drawn:
+            cls, det = plan.cls.names if plan.images else (), plan.det.names if plan.items or plan.parts else ()
+            self.sampler.check(plan.drawn, [*cls, *det])
+            _ = self.cache
         self._sources = {False: {r.id: r for r in plan.cls}, True: {r.id: r for r in plan.det}}
         groups = (plan.images, plan.items, plan.parts)
         self.batches = list(itertools.chain.from_iterable(batches(group, params.batch_size) for group in groups))
+
+    @cached_property
+    def sampler(self) -> Sampler:
+        """The open model."""
+        return open_sampler(self._params, self._device)
+
+    @cached_property
+    def cache(self) -> WorkCache:
+        """The drawn images of this model and these settings."""
+        return WorkCache.open(self._work, fingerprint(self.sampler.model, self.sampler.control, self._params))
 
     def source(self, job: Job) -> Record | None:
         """The real image that a job starts from."""
@@ -104,7 +119,7 @@ class Drawing:
 
     def waste(self) -> float:
         """The share of drawn images that only fill up batches, 0 to 1."""
-        slots = len(self.batches) * self.sampler.batch_size
+        slots = len(self.batches) * self._params.batch_size
         return 1 - len(self.plan.drawn) / slots if slots else 0.0
 
 

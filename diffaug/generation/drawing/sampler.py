@@ -11,7 +11,14 @@ import torch
 from PIL import Image
 
 from diffaug.dataset.records import Record
-from diffaug.diffusion.abilities import native_size, pipeline_for, refuse_long_prompts, refuse_unknown, takes
+from diffaug.diffusion.abilities import (
+    native_size,
+    pipeline_for,
+    refuse_long_prompts,
+    refuse_unknown,
+    refuse_wrong_types,
+    takes,
+)
 from diffaug.diffusion.compiling import compile_networks
 from diffaug.diffusion.inpainting import blend, has_inpainting
 from diffaug.diffusion.memo import remember_prompts
@@ -27,16 +34,21 @@ from diffaug.runtime.errors import UserError
 
 @dataclass(frozen=True)
 class Drawn:
-    """A drawn batch. pixels: uint8 (B, H, W, 3) on the CPU, complete after the event `ready`."""
+    """A drawn batch. pixels: uint8 (B, H, W, 3) on the CPU, complete after the event `ready`; finite: whether all of
+    them were numbers before they were rounded; advice: what to do if not."""
 
     jobs: tuple[Job, ...]
     pixels: torch.Tensor
+    finite: torch.Tensor
     ready: Any | None
+    advice: str
 
     def images(self) -> list[Image.Image]:
-        """The images at the model's size, RGB."""
+        """The images at the model's size, RGB. Raises UserError if a pixel was NaN, which would look black."""
         if self.ready is not None:
             self.ready.synchronize()
+        if not self.finite:
+            raise UserError(f"{self.jobs[0].id}: the model's pixels are not finite numbers; {self.advice}")
         return [Image.fromarray(pixels) for pixels in self.pixels.numpy()[: len(self.jobs)]]
 
 
@@ -142,10 +154,22 @@ class Sampler:
             raise UserError(
                 f"params.yaml: generate.batch_size: {self.batch_size} images do not fit in the GPU's memory; lower it"
             ) from None
-        except (ValueError, TypeError, RuntimeError, NotImplementedError) as error:
+        except Exception as error:  # whatever the library raises for a value that does not fit
+            call = " and ".join(f"generate.call.{key}" for key in self.params.call)
             given = ", ".join(f"{key} {value}" for key, value in asdict(settings).items() if key != "negative")
-            raise UserError(f"{type(pipeline).__name__} refuses {given}: {' '.join(str(error).split())}") from None
-        return _to_host(tuple(jobs), pixels)
+            what = f"params.yaml: {call}: {type(pipeline).__name__}" if call else type(pipeline).__name__
+            raise UserError(f"{what} refuses {given}: {' '.join(str(error).split())}") from None
+        return _to_host(tuple(jobs), pixels, self._advice())
+
+    def _advice(self) -> str:
+        """What to change if the pixels are not finite."""
+        params, ways = self.params, []
+        if self.model.dtype is not torch.float32:
+            dtype = str(self.model.dtype).removeprefix("torch.")
+            ways.append(f"set generate.dtype: float32 (now {dtype}, in which many a VAE overflows)")
+        ways += [f"leave out generate.{key}" for key in ("loras", "embeddings") if getattr(params, key)]
+        ways.append("set another generate.tiny_vae" if params.tiny_vae else "take a generate.model with another VAE")
+        return ", or ".join(ways)
 
     def flag(self, drawn: Drawn) -> list[bool | None]:
         """The result of the model's own safety checker for each image; None if it has none."""
@@ -195,6 +219,7 @@ class Sampler:
         if settings.negative:
             arguments["negative_prompt"] = None
         refuse_unknown(pipeline, arguments)
+        refuse_wrong_types(pipeline, self.params.call, "generate.call")
         make_scheduler(settings.scheduler, self._own_scheduler)
         return arguments
 
@@ -232,13 +257,15 @@ def initial_generators(jobs: Sequence[Job]) -> list[torch.Generator]:
     return [torch.Generator("cpu").manual_seed(job.seed) for job in jobs]
 
 
-def _to_host(jobs: tuple[Job, ...], pixels: torch.Tensor) -> Drawn:
+def _to_host(jobs: tuple[Job, ...], pixels: torch.Tensor, advice: str) -> Drawn:
     """Round on the device, and copy to the CPU while the next batch is drawn."""
+    finite = pixels.isfinite().all()
     rounded = pixels.float().mul(255).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
     if rounded.device.type != "cuda":
-        return Drawn(jobs, rounded.cpu(), None)
-    host = torch.empty(rounded.shape, dtype=torch.uint8, pin_memory=True)
+        return Drawn(jobs, rounded.cpu(), finite.cpu(), None, advice)
+    host, whole = (torch.empty(one.shape, dtype=one.dtype, pin_memory=True) for one in (rounded, finite))
     host.copy_(rounded, non_blocking=True)
+    whole.copy_(finite, non_blocking=True)
     ready = torch.cuda.Event()
     ready.record()
-    return Drawn(jobs, host, ready)
+    return Drawn(jobs, host, whole, ready, advice)

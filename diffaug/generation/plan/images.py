@@ -1,6 +1,10 @@
 """The plan for classification: a list of jobs, one per image, made before the first one is drawn."""
 
+from collections import Counter
+from collections.abc import Collection
+
 from diffaug.dataset.records import ImageSet, Record
+from diffaug.generation.plan.counts import per_class
 from diffaug.generation.plan.formats import common_format
 from diffaug.generation.plan.jobs import Job, image_seed
 from diffaug.generation.plan.prompts import class_variants
@@ -11,22 +15,28 @@ from diffaug.runtime.errors import UserError
 
 
 def plan_cls(params: GenerateParams, train: ImageSet) -> list[Job]:
-    """Jobs for classification in all given modes. Job k of a mode is of class k mod classes, so a larger count appends.
+    """Jobs for classification in all given modes. Job k of a mode is of class k mod classes, so a larger count appends;
+    a class with a smaller count leaves out numbers.
 
     Job l of a class starts from its train image l, in a cycle; prompts and strengths are used in turn too.
     """
     if not len(train):
         return []
     modes = params.cls.modes.given()
-    counts = shares(params.cls.made, {name: mode.weight for name, mode in modes.items()})
+    real = Counter(train.names[record.label] for record in train if record.label is not None)
+    made = per_class(params.cls, {name: real[name] for name in train.names})
+    counts = [shares(made[name], {mode: settings.weight for mode, settings in modes.items()}) for name in train.names]
     usual = common_format(train)
     formats = {record.id: (record.size, record.color) for record in train}
     jobs = []
     for name, mode in modes.items():
         variants = class_variants(params, mode, train.names)
-        sources = None if name == "txt2img" else _sources(train, name, mode)
-        for index in range(counts[name] * len(train.names)):
+        drawn = [label for label, count in enumerate(counts) if count[name]]
+        sources = None if name == "txt2img" else _sources(train, name, mode, drawn)
+        for index in range(max(count[name] for count in counts) * len(train.names)):
             label, turn = index % len(train.names), index // len(train.names)
+            if turn >= counts[label][name]:
+                continue
             source = sources[label][turn % len(sources[label])] if sources else None
             # Each list's turn is passed on to the next, so that all combinations of source, prompt and strength occur.
             place = pass_on(turn, len(sources[label]) if sources else 1)
@@ -50,13 +60,13 @@ def plan_cls(params: GenerateParams, train: ImageSet) -> list[Job]:
     return jobs
 
 
-def _sources(train: ImageSet, name: str, mode: Mode) -> list[list[Record]]:
-    """Every class's train images from which this mode can start. Raises UserError if a class has none."""
+def _sources(train: ImageSet, name: str, mode: Mode, drawn: Collection[int]) -> list[list[Record]]:
+    """Every class's train images from which this mode can start. Raises UserError if a class of `drawn` has none."""
     usable = list(train)
     if isinstance(mode, Inpaint):
         usable = [record for record in train if find_objects(record) is not None]
     sources = [[record for record in usable if record.label == label] for label in range(len(train.names))]
-    empty = [train.names[label] for label, records in enumerate(sources) if not records]
+    empty = [train.names[label] for label in drawn if not sources[label]]
     if empty:
         raise UserError(
             f"params.yaml: generate.cls.modes.{name}: no train image of {', '.join(empty)} has an object that stands "

@@ -40,20 +40,40 @@ def cut_real(record: Record, number: int) -> Image.Image | None:
 
 
 def objects_to_paste(paste: Paste, train: ImageSet, items: Sequence[Job]) -> list[list[str]]:
-    """Every class's drawn objects or, with `train`, its first `items_per_class` free objects that can be cut out.
+    """The drawn objects of every pasted class or, with `train`, its first `items_per_class` free objects that can be
+    cut out.
 
     Raises UserError if a class has none.
     """
+    pasted = pasted_classes(paste, train.names)
     if paste.objects == "generated":
         return [[job.id for job in items if job.label == label] for label in range(len(train.names))]
-    by_class = [list(islice(_can_be_cut(train, label), paste.items_per_class)) for label in range(len(train.names))]
-    empty = [name for name, ids in zip(train.names, by_class) if not ids]
+    by_class = [
+        list(islice(_can_be_cut(train, label), paste.items_per_class)) if label in pasted else []
+        for label in range(len(train.names))
+    ]
+    empty = [train.names[label] for label in pasted if not by_class[label]]
     if empty:
+        found = ", ".join(f"{len(by_class[label])} of {train.names[label]}" for label in pasted)
+        others = [train.names[label] for label in pasted if by_class[label]]
+        out = f"leave them out with classes: [{', '.join(others)}]" if others else "remove paste"
         raise UserError(
             f"params.yaml: generate.det.modes.paste.objects: no object of {', '.join(empty)} in train can be cut out: "
-            "each is covered by others, or has the colours of its surroundings; use objects: generated"
+            "each is covered by others, or has the colours of its surroundings (objects that can be cut out, counted "
+            f"up to items_per_class: {found}); {out}, or use objects: generated"
         )
     return by_class
+
+
+def pasted_classes(paste: Paste, names: Sequence[str]) -> list[int]:
+    """The numbers of the classes whose objects are pasted. Raises UserError if `classes` names an unknown one."""
+    unknown = [name for name in paste.classes or [] if name not in names]
+    if unknown:
+        raise UserError(
+            f"params.yaml: generate.det.modes.paste.classes: there is no class {unknown[0]!r}; the classes are "
+            f"{', '.join(names)}"
+        )
+    return [label for label, name in enumerate(names) if paste.classes is None or name in paste.classes]
 
 
 def _can_be_cut(train: ImageSet, label: int) -> Iterator[str]:

@@ -9,7 +9,7 @@ from diffaug.dataset.provenance import Part
 from diffaug.dataset.records import ImageSet, Record
 from diffaug.generation.plan.boxes import longer_sides, rarity
 from diffaug.generation.plan.jobs import AS_DRAWN, Job, SceneJob, image_seed
-from diffaug.generation.plan.objects import free_objects, objects_to_paste
+from diffaug.generation.plan.objects import free_objects, objects_to_paste, pasted_classes
 from diffaug.generation.plan.prompts import Variant, class_variants
 from diffaug.generation.plan.settings import job_settings, pass_on, shares
 from diffaug.params.generate import GenerateParams, InpaintObject, SceneMode
@@ -27,9 +27,12 @@ def plan_items(params: GenerateParams, names: Sequence[str], color: str) -> list
     if paste is None or paste.objects != "generated" or not names:
         return []
     variants = class_variants(params, None, names)
+    pasted = pasted_classes(paste, names)
     jobs = []
     for index in range(paste.items_per_class * len(names)):
         label, turn = index % len(names), index // len(names)
+        if label not in pasted:
+            continue
         variant = variants[label][turn % len(variants[label])]
         jobs.append(
             Job(
@@ -53,7 +56,8 @@ def plan_pasted(params: GenerateParams, train: ImageSet, items: Sequence[Job]) -
     if paste is None or not len(train):
         return []
     by_class = objects_to_paste(paste, train, items)
-    chances = rarity(train)
+    chances = rarity(train) * np.isin(np.arange(len(train.names)), pasted_classes(paste, train.names))
+    chances /= chances.sum()
     jobs = []
     for index in range(_counts(params, train)["paste"]):
         source = train.records[index % len(train)]

@@ -106,7 +106,8 @@ def test_finished_images_are_not_drawn_again(project: Path, random_pipeline: Pat
 def test_a_damaged_image_of_the_cache_is_drawn_again(project: Path, random_pipeline: Path) -> None:
     given = settings(random_pipeline)
     _, whole = draw(given, project / "work", project / "set")
-    drawn = sorted((project / "work").rglob("*.png"))[0]
+    plan = make_plan(given)
+    drawn = Drawing(given, plan, project / "work", CPU).path(plan.images[0])
     data = bytearray(drawn.read_bytes())
     data[-20] ^= 1
     drawn.write_bytes(data)
@@ -172,6 +173,7 @@ def test_ray_actors_make_what_one_process_makes(project: Path, random_pipeline: 
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_killed_ray_actor_costs_its_batch_not_the_run(project: Path, random_pipeline: Path) -> None:
     many = {"cls": THREE_MODES | {"per_class": 60}}
     alone = draw(settings(random_pipeline, **many), project / "one", project / "alone")
@@ -218,6 +220,21 @@ def test_regenerating_gives_the_same_bytes(project: Path, random_pipeline: Path)
         regenerate(drawing, given, "img2img-999999")
 
 
+def test_a_sheet_of_sizes_shows_them_as_they_are(project: Path, random_pipeline: Path) -> None:
+    """Cells of 16 and of 32 pixels were enlarged to the same size."""
+    given = settings(random_pipeline, batch_size=1)
+    drawing = Drawing(given, make_plan(given), project / "work", CPU)
+    job = first_job(drawing.plan, "cls", "txt2img", "cat")
+    across, down = Axis.parse("width=16,32"), Axis.parse("height=16")
+    picture = sheet(drawing.sampler, job, None, across, down, ("cat", "dog"))
+    empty = (221, 221, 221)
+    for column, width in enumerate((96, 192)):
+        row = [picture.getpixel((150 + 198 * column + x, 60 + 48)) for x in range(192)]
+        assert row.count(empty) == 192 - width and row[-1 - (192 - width)] != empty
+    with pytest.raises(UserError, match="seed is given twice, so one of the two would be ignored"):
+        sheet(drawing.sampler, job, None, Axis.parse("seed=1,2"), Axis.parse("seed=3"), ("cat", "dog"))
+
+
 def test_a_sheet_has_a_picture_for_every_pair(project: Path, random_pipeline: Path) -> None:
     given = settings(random_pipeline)
     drawing = Drawing(given, make_plan(given), project / "work", CPU)
@@ -225,9 +242,9 @@ def test_a_sheet_has_a_picture_for_every_pair(project: Path, random_pipeline: Pa
     assert (job.label, job.mode) == (1, "img2img")
     across, down = Axis.parse("strength=0.5,1.0"), Axis.parse("scheduler=ddim,euler_a,unipc")
     picture = sheet(drawing.sampler, job, drawing.source(job), across, down, ("cat", "dog"))
-    assert picture.size == (150 + 2 * 198 + 6, 3 * 18 + 3 * (192 + 18 + 6) + 6)
+    assert picture.size == (150 + 2 * 198 + 6, 3 * 18 + 3 * (192 + 36 + 6) + 6)
     cells = [
-        picture.crop((150 + 198 * x, 60 + 216 * y, 342 + 198 * x, 252 + 216 * y)) for x in (0, 1) for y in (0, 1, 2)
+        picture.crop((150 + 198 * x, 60 + 234 * y, 342 + 198 * x, 252 + 234 * y)) for x in (0, 1) for y in (0, 1, 2)
     ]
     assert len({cell.tobytes() for cell in cells}) == 6
     part = first_job(drawing.plan, "det", "inpaint_object", None)

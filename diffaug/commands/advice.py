@@ -1,0 +1,286 @@
+"""Which settings suit a user's images and machine, each with its reason."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from diffaug.commands.facts import Facts
+
+_UNEVEN = 3.0  # times: from here on the classes are filled up instead of drawing the same number for each
+_MANY = 3000  # images that are drawn of all classes together, at most, to fill up classes on a CPU
+_FEW = 200  # test images, below which only large differences are visible
+_SEEN = 9.0  # pixels: an object should have this side in the detector's input
+_COPY: Mapping[str, Mapping[str, float]] = {
+    "hash": {"cls": 3, "det": 8},
+    "pixels": {"cls": 10.0, "det": 10.0},
+}  # the thresholds of params.yaml
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A value of params.yaml; reason: in words, empty if the one before also explains this one."""
+
+    key: str
+    value: Any
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """gpu: its name, None for a CPU; cores: of the CPU."""
+
+    gpu: str | None
+    cores: int
+
+
+def advise(cls: Facts | None, det: Facts | None, faults: str, machine: Machine) -> list[Choice]:
+    """The choices for these tasks on this machine, in the order of params.yaml. faults: the first fault in the files,
+    empty if there is none."""
+    tasks = [task for task in (cls, det) if task is not None]
+    chosen = [*_download(cls, det, faults), *(_generator_gpu(tasks) if machine.gpu else _generator_cpu(cls, det))]
+    if cls:
+        chosen += _draw_cls(cls, machine, alone=det is None)
+    if det:
+        chosen += _draw_det(det, machine)
+    for one in tasks:
+        chosen += _filter(one)
+    chosen += _merge(cls, det, machine)
+    if cls:
+        chosen += _train_cls(cls, machine)
+    if det:
+        chosen += _train_det(det, machine)
+    return [*chosen, *_evaluate(tasks)]
+
+
+def _download(cls: Facts | None, det: Facts | None, faults: str) -> Iterator[Choice]:
+    if faults:
+        yield Choice("download.strict", False, f"faults are dropped and counted, such as this: {faults}")
+    for task, one in (("cls", cls), ("det", det)):
+        if one is None:
+            yield Choice(f"download.{task}", None, "no such labels were found")
+            continue
+        few = one.images["test"] < _FEW
+        yield Choice(
+            f"download.{task}",
+            dict(one.source),
+            one.describe()
+            + (f"; only {one.images['test']} test images, so only a large difference will be visible" if few else ""),
+        )
+
+
+def _learned(cls: Facts | None, det: Facts | None) -> str:
+    if cls is not None and det is not None:
+        return "real"
+    return "real/det/train" if cls is None else "real/cls/train"
+
+
+def _generator_gpu(tasks: list[Facts]) -> Iterator[Choice]:
+    yield Choice("train_gen.method", "lora", "a GPU: a pre-trained Stable Diffusion, fine-tuned on your train images")
+    yield Choice("train_gen.images", _learned(*_pair(tasks)))
+    yield (
+        Choice("train_gen.context", 1.5, "objects are learned with what is around them")
+        if _det(tasks)
+        else Choice("train_gen.context", 1.0)
+    )
+    yield Choice(
+        "generate.model", {"name": "models/generator"}, "the base of train_gen.lora.model, with the LoRA on it"
+    )
+    yield Choice("generate.batch_size", 4, "fits a card of 12 GB at 512 pixels; raise it on a larger one")
+    yield Choice("generate.scheduler", "dpmpp_2m_karras", "good pictures in 25 steps")
+    yield Choice("generate.num_inference_steps", 25)
+    yield Choice("generate.guidance_scale", 6.0)
+
+
+def _pair(tasks: list[Facts]) -> tuple[Facts | None, Facts | None]:
+    named = {one.task: one for one in tasks}
+    return named.get("cls"), named.get("det")
+
+
+def _det(tasks: list[Facts]) -> bool:
+    return any(one.task == "det" for one in tasks)
+
+
+def _generator_cpu(cls: Facts | None, det: Facts | None) -> Iterator[Choice]:
+    redrawn = det is not None and not det.cuttable
+    if cls is None and not redrawn:
+        yield Choice(
+            "train_gen.method",
+            "none",
+            "no GPU: real objects are cut out and pasted, nothing is drawn. A generator trained here on so few "
+            "photographs would draw smears; with a GPU, `diffaug start ... --gpu` takes a Stable Diffusion",
+        )
+        return
+    side = _drawn_side(cls, det)
+    yield Choice(
+        "train_gen.method",
+        "scratch",
+        "no GPU: a small generator from random weights. It learns from your train images alone, so it draws smears: "
+        "expect no gain. With a GPU (a rented one will do), `diffaug start ... --gpu` takes a Stable Diffusion",
+    )
+    yield Choice("train_gen.images", _learned(cls, det if redrawn else None))
+    if redrawn:
+        yield Choice("train_gen.context", 1.6, "objects are learned with what is around them")
+    yield Choice("train_gen.scratch.size", side, "pixels; time grows with its square")
+    share = (32 / side) ** 2
+    yield Choice("train_gen.scratch.vae.steps", round(500 * share / 10) * 10 or 10, "about four minutes on two cores")
+    yield Choice("train_gen.scratch.unet.steps", round(700 * share / 10) * 10 or 10)
+    yield Choice("generate.batch_size", 8, "a batch is of one class, mode and strength; small ones waste less")
+    yield Choice("generate.scheduler", "ddim")
+    yield Choice("generate.num_inference_steps", 25)
+    yield Choice("generate.guidance_scale", 2.0, "closer to the class than 1, with less variety")
+
+
+def _drawn_side(cls: Facts | None, det: Facts | None) -> int:
+    side = cls.side if cls is not None else det.object if det is not None else 32
+    return 32 if side <= 48 else 48
+
+
+def _draw_cls(one: Facts, machine: Machine, alone: bool) -> Iterator[Choice]:
+    level = _level(one.counts, machine)
+    if one.imbalance < _UNEVEN:
+        yield Choice("generate.cls.per_class", max(one.counts.values()), "one synthetic image per real one")
+    elif not alone:  # merge.target would fill up the boxes of det too
+        yield Choice("generate.cls.per_class", dict(one.counts), "one synthetic image per real one, class by class")
+    elif level == max(one.counts.values()):
+        yield Choice(
+            "generate.cls.per_class",
+            "balance",
+            f"your largest class has {one.imbalance:.0f} times as many images as your smallest: what each lacks is "
+            "drawn",
+        )
+    else:
+        asked = {name: max(0, level - count) for name, count in one.counts.items()}
+        yield Choice("generate.cls.per_class", asked, f"classes are filled up to {level} images")
+    yield Choice("generate.cls.oversample", 1.5, "half as many again, since the filter rejects some")
+    strengths = [0.5, 0.7] if machine.gpu else [0.4, 0.6]
+    yield Choice("generate.cls.modes.txt2img", {"weight": 1}, "new images from the prompt alone, for variety")
+    yield Choice(
+        "generate.cls.modes.img2img", {"weight": 2, "strength": strengths}, "variants of your images, which keep more"
+    )
+    yield from _without("cls", "inpaint", "controlnet")
+
+
+def _without(task: str, *modes: str) -> Iterator[Choice]:
+    """The other modes, which params.yaml may have, are switched off."""
+    for mode in modes:
+        yield Choice(f"generate.{task}.modes.{mode}", None)
+
+
+def _level(counts: Mapping[str, int], machine: Machine) -> int:
+    """The number to which all classes are filled up: that of the largest or, on a CPU, the largest that takes no more
+    than `_MANY` images."""
+    level = max(counts.values())
+    while not machine.gpu and sum(max(0, level - count) for count in counts.values()) > _MANY:
+        level = level * 9 // 10
+    return level
+
+
+def _draw_det(one: Facts, machine: Machine) -> Iterator[Choice]:
+    yield Choice("generate.det.per_real", 1.0, "one synthetic scene per real one")
+    yield Choice("generate.det.oversample", 1.5, "half as many again, since the filter rejects some")
+    yield Choice("generate.det.modes.paste", *_paste(one))
+    if machine.gpu:
+        yield Choice(
+            "generate.det.modes.img2img",
+            {"weight": 1, "strength": [0.2, 0.35], "feather": 8, "patches": None},
+            "your scenes, slightly redrawn; the boxes stay",
+        )
+        yield Choice(
+            "generate.det.modes.inpaint_background",
+            {"weight": 1, "prompt": "", "strength": 0.7, "padding": 8, "feather": 8, "patches": None},
+            "another background; every pixel in a box stays",
+        )
+        yield from _without("det", "inpaint_object")
+        return
+    yield from _without("det", "inpaint_background", "inpaint_object", *(["img2img"] if one.cuttable else []))
+    if not one.cuttable:
+        yield Choice(
+            "generate.det.modes.img2img",
+            {"weight": 1, "strength": [0.2, 0.3], "feather": 4, "patches": {"context": 1.6, "per_scene": 4}},
+            "squares around objects, slightly redrawn, since no object can be cut out",
+        )
+
+
+def _paste(one: Facts) -> tuple[Any, str]:
+    if not one.cuttable:
+        return None, "no object of any class can be cut out of its background, so none is pasted"
+    left = [name for name in one.counts if name not in one.cuttable]
+    values = {
+        **{"weight": 1, "objects": "train", "classes": list(one.cuttable) if left else None, "items_per_class": 60},
+        **{"max_objects": 3, "scale": [0.8, 1.25], "max_overlap": 0.15, "min_visible": 1.0, "min_labelled": 0.3},
+        "feather": 2,
+    }
+    return values, "real objects of train, cut out and pasted elsewhere" + (
+        f"; not of {', '.join(left)}, which cannot be cut out of their background" if left else ""
+    )
+
+
+def _filter(one: Facts) -> Iterator[Choice]:
+    for name, real in (("hash", one.hash), ("pixels", one.pixels)):
+        usual = _COPY[name][one.task]
+        fitted = max(1, min(int(usual), int(real))) if name == "hash" else round(max(0.0, min(usual, 0.8 * real)), 1)
+        if name == "pixels" and one.task == "det":  # the default does not measure it for scenes
+            continue
+        if fitted < usual:
+            yield Choice(
+                f"filter.{one.task}.{name}.min_heldout",
+                fitted,
+                f"your train images are as near as {real:g} to val and test images by themselves",
+            )
+
+
+def _merge(cls: Facts | None, det: Facts | None, machine: Machine) -> Iterator[Choice]:
+    if cls is not None and det is None and cls.imbalance >= _UNEVEN:
+        level = _level(cls.counts, machine)
+        target: Any = "balance" if level == max(cls.counts.values()) else {"per_class": level}
+        yield Choice("merge.ratio", None, "rare classes are filled up instead")
+        yield Choice("merge.target", target)
+    else:
+        yield Choice("merge.ratio", 1.0, "one added image per real one")
+    yield Choice(
+        "merge.on_shortage", "lower", "where the filter keeps too few, the report says so, and the run goes on"
+    )
+
+
+def _train_cls(one: Facts, machine: Machine) -> Iterator[Choice]:
+    if machine.gpu:
+        yield Choice("train_cls.image_size", min(224, max(32, one.side // 32 * 32)), "pixels")
+        yield Choice("train_cls.steps", 1000)
+        yield Choice("train_cls.eval_every", 50)
+        return
+    side = 32 if one.side <= 48 else 64
+    yield Choice("train_cls.image_size", side, f"pixels; your images have about {one.side}, time grows with the square")
+    yield Choice("train_cls.steps", 300 if side == 32 else 200, "the same for both arms")
+    yield Choice("train_cls.eval_every", 25)
+
+
+def _train_det(one: Facts, machine: Machine) -> Iterator[Choice]:
+    if machine.gpu:
+        yield Choice("train_det.image_size", min(640, max(96, -(-one.side // 32) * 32)), "pixels")
+        yield Choice("train_det.steps", 2000, "the same for both arms")
+        yield Choice("train_det.eval_every", 100)
+        yield Choice("train_det.workers", 4)
+        return
+    wanted = one.side * _SEEN / max(1, one.object)
+    side = int(min(128, max(96, -(-wanted // 32) * 32)))
+    steps = round(600 * 96 / side / 50) * 50
+    small = one.object * side / one.side < _SEEN
+    yield Choice(
+        "train_det.image_size",
+        side,
+        f"pixels; objects of the smallest kind have about {one.object * side / one.side:.0f} of them there"
+        + (", which is few: a GPU and 640 pixels see more" if small else ""),
+    )
+    yield Choice(
+        "train_det.steps",
+        steps,
+        "from random weights a detector finds little after so few steps. Name weights trained on COCO in "
+        "train_det.weights, if you have some: that helps more than any other setting",
+    )
+    yield Choice("train_det.eval_every", 50)
+
+
+def _evaluate(tasks: list[Facts]) -> Iterator[Choice]:
+    yield Choice(
+        "evaluate.robustness", None, "off, to be quicker; copy the section of params.yaml here to switch it on"
+    )

@@ -1,0 +1,165 @@
+"""`diffaug start`: from a folder of photographs to a preset that suits them, with a reason for every setting."""
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import joblib
+import yaml
+
+from diffaug.commands.advice import Choice, Machine, advise
+from diffaug.commands.estimate import estimate, speed
+from diffaug.commands.facts import facts
+from diffaug.commands.planned import plan_on
+from diffaug.commands.use import lay_over
+from diffaug.params import load_params
+from diffaug.params.download import DownloadParams
+from diffaug.runtime import cores
+from diffaug.runtime.errors import UserError
+from diffaug.runtime.files import atomic_path
+from diffaug.runtime.work import work_folder
+
+if TYPE_CHECKING:
+    from diffaug.sources.real import RealData
+
+_FRACTIONS = {"val_fraction": 0.2, "test_fraction": 0.3}
+_KINDS = {"cls": "folders of classes", "det": "images with boxes"}
+_WIDTH = 110  # characters of a line of the preset
+
+
+def start(photos: Path, boxes: Path | None, out: Path, gpu: bool) -> str:
+    """Look at the images and the machine, write the preset `out`, and return what to do next.
+
+    photos: class folders, or images with boxes; boxes: where the boxes are, if elsewhere; gpu: choose as for a GPU that
+    this machine does not have. Raises UserError if neither classes nor boxes are found.
+    """
+    if out.exists():
+        raise UserError(f"{out}: exists already; remove it, or name another file with --out")
+    found = _look(photos, boxes)
+    looked = {task: facts(task, found.sources[task], images) for task, images in found.data.items()}
+    for task, one in looked.items():
+        print(f"start: {task}: {one.describe()}")
+    choices = advise(looked.get("cls"), looked.get("det"), found.faults, _machine(gpu))
+    draft = work_folder("start") / out.name  # `out` is written when all has been checked
+    _write(draft, choices, [])
+    expected = _expected(draft, found.data, gpu)
+    _write(out, choices, [f"Written by `diffaug start {photos}{f' {boxes}' if boxes else ''}`.", expected])
+    return (
+        f"{out}: {expected}\nRead it: each setting has its reason. Then run it apart from params.yaml with `diffaug "
+        f"preset {out}`, or put it into params.yaml with `diffaug use {out}` and run `dvc repro`"
+    )
+
+
+@dataclass(frozen=True)
+class Found:
+    """The images by task, the sections of `download` that read them, and why faults are dropped (empty: none are)."""
+
+    data: Mapping[str, "RealData"]
+    sources: Mapping[str, Mapping[str, Any]]
+    faults: str = ""
+
+
+def _look(photos: Path, boxes: Path | None) -> Found:
+    """Raises UserError, with what was tried, if neither classes nor boxes are found."""
+    sources: dict[str, Mapping[str, Any]] = {}
+    found: dict[str, RealData] = {}
+    reasons: list[str] = []
+    faults = ""
+    for task, candidates in _candidates(photos, boxes):
+        if task == "cls" and "det" in sources and boxes is None:
+            continue  # its folders of images and labels are no classes
+        for candidate in candidates:
+            try:
+                data, fault = _try(task, candidate)
+            except UserError as error:
+                reasons.append(f"as {_KINDS[task]}: {error}")
+            else:
+                sources[task], found[task], faults = candidate, data, fault or faults
+                break
+    if not sources:
+        raise UserError("; ".join(reasons))
+    for reason in reasons:
+        print(f"start: not read {reason}")
+    if len(sources) > 1:  # their splits are drawn together
+        found = _read(_download(sources, strict=not faults))
+    return Found(found, sources, faults)
+
+
+def _candidates(photos: Path, boxes: Path | None) -> list[tuple[str, list[Mapping[str, Any]]]]:
+    """By task, the sections of `download` to try, the likeliest first."""
+
+    def section(path: Path, **more: str) -> Mapping[str, Any]:
+        return {"source": "folder", "path": path.absolute().as_posix(), **more, **_FRACTIONS}
+
+    if boxes is None:
+        return [("det", [section(photos)]), ("cls", [section(photos)])]
+    apart = section(photos, labels=boxes.absolute().as_posix())
+    return [("det", [apart, section(boxes)]), ("cls", [section(photos)])]
+
+
+def _try(task: str, source: Mapping[str, Any]) -> tuple["RealData", str]:
+    """The images, and the fault that stops a strict run (empty if there is none). Raises UserError if they cannot be
+    read at all."""
+    try:
+        return _read(_download({task: source}, strict=True))[task], ""
+    except UserError as error:
+        return _read(_download({task: source}, strict=False))[task], str(error)
+
+
+def _read(download: DownloadParams) -> dict[str, "RealData"]:
+    from diffaug.sources.real import check_classes
+    from diffaug.sources.tasks import read_both
+
+    cls, det = read_both(download, work_folder("download"))
+    found = {"cls": cls} if download.cls else {}
+    found |= {"det": det} if download.det else {}
+    for task, data in found.items():
+        check_classes(data, f"download.{task}")
+    return found
+
+
+def _download(sources: Mapping[str, Mapping[str, Any]], strict: bool) -> DownloadParams:
+    return DownloadParams.model_validate(
+        {"seed": 0, "strict": strict, "cls": sources.get("cls"), "det": sources.get("det")}
+    )
+
+
+def _machine(gpu: bool) -> Machine:
+    here = cores.gpus()
+    return Machine(here[0] if here else "a card of 12 GB" if gpu else None, joblib.cpu_count())
+
+
+def _expected(preset: Path, data: Mapping[str, "RealData"], elsewhere: bool) -> str:
+    """What the run will need, by the plan on these images."""
+    text, _ = lay_over(Path("params.yaml"), preset, [])
+    params = preset.with_name("checked-params.yaml")
+    params.write_text(text, encoding="utf-8")
+    checked = load_params(params)
+    images = plan_on(checked, data)
+    return "the time on a GPU is unknown" if elsewhere else f"expected: {estimate(checked, images, speed())}"
+
+
+def _write(path: Path, choices: Sequence[Choice], head: Sequence[str]) -> None:
+    lines = [f"# {line}" for text in head for line in textwrap.wrap(text, _WIDTH)]
+    open_sections: list[str] = []
+    for choice in choices:
+        *sections, key = choice.key.split(".")
+        common = 0
+        while common < min(len(sections), len(open_sections)) and sections[common] == open_sections[common]:
+            common += 1
+        if common == 0:
+            lines.append("")
+        lines += [f"{'  ' * depth}{name}:" for depth, name in enumerate(sections) if depth >= common]
+        open_sections = sections
+        indent = "  " * len(sections)
+        lines += [f"{indent}# {line}" for line in textwrap.wrap(choice.reason, _WIDTH - len(indent))]
+        lines.append(f"{indent}{key}: {_flow(choice.value)}")
+    with atomic_path(path) as temporary:
+        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _flow(value: Any) -> str:
+    text = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, allow_unicode=True, width=10**6)
+    return text.removesuffix("\n").removesuffix("\n...")

@@ -1,0 +1,188 @@
+"""`diffaug start`: from a folder to a preset that params.yaml accepts, whatever the folder is like."""
+
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from paths import ROOT
+from photos import WRITERS, two_hundred
+from PIL import Image, ImageDraw
+
+from diffaug.commands import estimate
+from diffaug.commands import start as command
+from diffaug.commands.advice import Choice, Machine, advise
+from diffaug.commands.facts import Facts
+from diffaug.commands.start import start
+from diffaug.commands.use import lay_over
+from diffaug.params import Params, load_params
+from diffaug.runtime.errors import UserError
+
+
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DIFFAUG_WORK", str(tmp_path / "work"))
+    monkeypatch.setattr(command, "speed", lambda: 1.0)  # the test of the probe is its own
+
+
+def classes(root: Path, counts: dict[str, int]) -> Path:
+    """Class folders of random pictures of 40 pixels."""
+    generator = np.random.default_rng(0)
+    for name, count in counts.items():
+        (root / name).mkdir(parents=True)
+        for number in range(count):
+            pixels = generator.integers(0, 256, (40, 40, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(root / name / f"{number:03d}.png")
+    return root
+
+
+def started(*paths: Path, gpu: bool = False) -> tuple[Params, str]:
+    """The params with the preset, and its text."""
+    out = Path("own.yaml")
+    start(paths[0], paths[1] if len(paths) > 1 else None, out, gpu)
+    text, _ = lay_over(Path("params.yaml"), out, [])
+    Path("checked.yaml").write_text(text, encoding="utf-8")
+    return load_params(Path("checked.yaml")), out.read_text(encoding="utf-8")
+
+
+def test_folders_of_classes(tmp_path: Path) -> None:
+    params, text = started(classes(tmp_path / "photos", {"cat": 20, "dog": 20}))
+    assert params.download.det is None and params.download.strict
+    assert (params.train_gen.method, params.train_gen.images) == ("scratch", "real/cls/train")
+    assert params.generate.cls.per_class == 10 and params.merge.ratio == 1.0  # half of 20 are train
+    assert "expect no gain" in text and "only 12 test images" in text and "expected: about" in text
+
+
+def test_classes_of_20_and_400_are_filled_up(tmp_path: Path) -> None:
+    params, _ = started(classes(tmp_path / "photos", {"cat": 20, "dog": 400}))
+    assert params.generate.cls.per_class == "balance"
+    assert (params.merge.ratio, params.merge.target) == (None, "balance")
+
+
+@pytest.mark.parametrize("format", WRITERS)
+def test_images_with_boxes(tmp_path: Path, format: str) -> None:
+    params, text = started(WRITERS[format](tmp_path / "boxes", two_hundred()))
+    assert params.download.cls is None
+    assert params.generate.det.per_real == 1.0
+    assert "train 118, val 41, test 41 images" in text
+
+
+def test_what_can_be_cut_out_is_pasted_and_nothing_is_drawn(tmp_path: Path) -> None:
+    """Bright discs on a dark ground."""
+    root = tmp_path / "boxes"
+    for folder in ("images", "labels"):
+        (root / folder).mkdir(parents=True)
+    for number in range(20):
+        image = Image.effect_noise((96, 96), 20 + number).convert("RGB")
+        ImageDraw.Draw(image).ellipse([30, 30, 60, 60], fill=(250, 200, 40))
+        image.save(root / "images" / f"{number}.png")
+        (root / "labels" / f"{number}.txt").write_text("0 0.46875 0.46875 0.34 0.34\n")
+    (root / "data.yaml").write_text("train: images\nnames: [disc]\n")
+    params, text = started(root)
+    paste = params.generate.det.modes.paste
+    assert paste is not None and paste.objects == "train" and paste.classes is None
+    assert params.train_gen.method == "none" and "nothing is drawn" in text
+
+
+def test_a_fault_does_not_stop_it(tmp_path: Path) -> None:
+    photos = classes(tmp_path / "photos", {"cat": 20, "dog": 20})
+    (photos / "cat/broken.png").write_bytes(b"no image")
+    params, text = started(photos)
+    assert not params.download.strict
+    assert "broken.png" in text.replace("\n  # ", " ")
+
+
+def test_a_gpu_gets_a_pre_trained_model(tmp_path: Path) -> None:
+    params, _ = started(classes(tmp_path / "photos", {"cat": 20, "dog": 20}), gpu=True)
+    assert params.train_gen.method == "lora"
+
+
+def test_neither_classes_nor_boxes(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    with pytest.raises(UserError, match=r"as images with boxes: .*; as folders of classes: "):
+        start(tmp_path / "photos", None, Path("own.yaml"), False)
+    assert not Path("own.yaml").exists()
+
+
+def test_an_existing_preset_is_not_overwritten(tmp_path: Path) -> None:
+    Path("own.yaml").write_text("seeds: [7]\n")
+    with pytest.raises(UserError, match=r"own\.yaml: exists already"):
+        start(classes(tmp_path / "photos", {"cat": 20, "dog": 20}), None, Path("own.yaml"), False)
+
+
+def test_a_preset_that_cannot_run_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise the next attempt would stop at the file that exists already."""
+    photos = classes(tmp_path / "photos", {"cat": 20, "dog": 20})
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=1))
+    with pytest.raises(UserError, match="of disk are needed"):
+        start(photos, None, Path("own.yaml"), False)
+    assert not Path("own.yaml").exists()
+
+
+def looked(**changes: object) -> Facts:
+    values = {
+        **{"task": "cls", "source": {}, "images": {"train": 30, "val": 9, "test": 300}, "counts": {"a": 10, "b": 20}},
+        **{"side": 40, "object": 0, "gray": 0.0, "hash": 20.0, "pixels": 50.0, "cuttable": ()},
+    }
+    return Facts(**values | changes)
+
+
+def chosen(choices: list[Choice]) -> dict[str, object]:
+    return {choice.key: choice.value for choice in choices}
+
+
+CPU = Machine(None, 2)
+
+
+@pytest.mark.parametrize(
+    ("near", "key", "fitted"),
+    [
+        ({"hash": 0.0}, "filter.cls.hash.min_heldout", 1),
+        ({"hash": 2.0}, "filter.cls.hash.min_heldout", 2),
+        ({"pixels": 5.0}, "filter.cls.pixels.min_heldout", 4.0),
+    ],
+)
+def test_a_threshold_that_would_reject_the_users_own_images_is_lowered(
+    near: dict[str, float], key: str, fitted: float
+) -> None:
+    assert chosen(advise(looked(**near), None, "", CPU))[key] == fitted
+    assert key not in chosen(advise(looked(), None, "", CPU))
+
+
+def test_too_many_images_to_balance_on_a_cpu_are_limited() -> None:
+    """Ten classes of 10 and one of 1000: 9,900 to draw, but 3,000 are the limit."""
+    counts = {f"c{number}": 10 for number in range(10)} | {"large": 1000}
+    found = chosen(advise(looked(counts=counts), None, "", CPU))
+    per_class = found["generate.cls.per_class"]
+    assert isinstance(per_class, dict) and per_class["large"] == 0
+    assert 2500 < sum(per_class.values()) <= 3000
+    assert found["merge.target"] == {"per_class": per_class["c0"] + 10}
+
+
+def test_a_gpu_draws_as_many_images_as_merge_adds() -> None:
+    counts = {f"c{number}": 10 for number in range(10)} | {"large": 1000}
+    found = chosen(advise(looked(counts=counts), None, "", Machine("a card", 8)))
+    assert (found["generate.cls.per_class"], found["merge.target"]) == ("balance", "balance")
+
+
+def test_uneven_classes_beside_boxes_are_drawn_as_the_ratio_adds_them() -> None:
+    """With ratio 1, 390 more images of the rare class would be drawn for nothing, and none of the other."""
+    det = looked(task="det", object=12, counts={"x": 50}, cuttable=("x",))
+    found = chosen(advise(looked(counts={"rare": 10, "large": 400}), det, "", CPU))
+    assert found["generate.cls.per_class"] == {"rare": 10, "large": 400}
+    assert found["merge.ratio"] == 1.0
+
+
+def test_both_tasks_of_which_nothing_can_be_cut_teach_the_generator() -> None:
+    det = looked(task="det", object=12, counts={"x": 50})
+    found = chosen(advise(looked(), det, "", CPU))
+    assert found["train_gen.images"] == "real"
+    assert found["generate.det.modes.paste"] is None and "generate.det.modes.img2img" in found
+
+
+@pytest.mark.slow
+def test_the_probe_of_the_machines_speed() -> None:
+    assert 0 < estimate.speed() < 100
