@@ -27,17 +27,16 @@ class Choice:
 
 @dataclass(frozen=True)
 class Machine:
-    """gpu: its name, None for a CPU; cores: of the CPU."""
+    """gpu: its name, None for a CPU."""
 
     gpu: str | None
-    cores: int
 
 
 def advise(cls: Facts | None, det: Facts | None, faults: str, machine: Machine) -> list[Choice]:
     """The choices for these tasks on this machine, in the order of params.yaml. faults: the first fault in the files,
     empty if there is none."""
     tasks = [task for task in (cls, det) if task is not None]
-    chosen = [*_download(cls, det, faults), *(_generator_gpu(tasks) if machine.gpu else _generator_cpu(cls, det))]
+    chosen = [*_download(cls, det, faults), *(_generator_gpu(cls, det) if machine.gpu else _generator_cpu(cls, det))]
     if cls:
         chosen += _draw_cls(cls, machine, alone=det is None)
     if det:
@@ -74,30 +73,27 @@ def _learned(cls: Facts | None, det: Facts | None) -> str:
     return "real/det/train" if cls is None else "real/cls/train"
 
 
-def _generator_gpu(tasks: list[Facts]) -> Iterator[Choice]:
+def _generator_gpu(cls: Facts | None, det: Facts | None) -> Iterator[Choice]:
     yield Choice("train_gen.method", "lora", "a GPU: a pre-trained Stable Diffusion, fine-tuned on your train images")
-    yield Choice("train_gen.images", _learned(*_pair(tasks)))
+    yield Choice("train_gen.images", _learned(cls, det))
     yield (
         Choice("train_gen.context", 1.5, "objects are learned with what is around them")
-        if _det(tasks)
+        if det is not None
         else Choice("train_gen.context", 1.0)
     )
     yield Choice(
         "generate.model", {"name": "models/generator"}, "the base of train_gen.lora.model, with the LoRA on it"
     )
-    yield Choice("generate.batch_size", 4, "fits a card of 12 GB at 512 pixels; raise it on a larger one")
-    yield Choice("generate.scheduler", "dpmpp_2m_karras", "good pictures in 25 steps")
+    yield Choice(
+        "generate.batch_size", 4, "small, for a card of 12 GB at 512 pixels (not tried); raise it on a larger one"
+    )
+    yield Choice(
+        "generate.scheduler",
+        "dpmpp_2m_karras",
+        "with 25 steps, as docs/stable-diffusion.md has it for Stable Diffusion 1.5",
+    )
     yield Choice("generate.num_inference_steps", 25)
     yield Choice("generate.guidance_scale", 6.0)
-
-
-def _pair(tasks: list[Facts]) -> tuple[Facts | None, Facts | None]:
-    named = {one.task: one for one in tasks}
-    return named.get("cls"), named.get("det")
-
-
-def _det(tasks: list[Facts]) -> bool:
-    return any(one.task == "det" for one in tasks)
 
 
 def _generator_cpu(cls: Facts | None, det: Facts | None) -> Iterator[Choice]:
@@ -122,7 +118,11 @@ def _generator_cpu(cls: Facts | None, det: Facts | None) -> Iterator[Choice]:
         yield Choice("train_gen.context", 1.6, "objects are learned with what is around them")
     yield Choice("train_gen.scratch.size", side, "pixels; time grows with its square")
     share = (32 / side) ** 2
-    yield Choice("train_gen.scratch.vae.steps", round(500 * share / 10) * 10 or 10, "about four minutes on two cores")
+    yield Choice(
+        "train_gen.scratch.vae.steps",
+        round(500 * share / 10) * 10 or 10,
+        "fewer than for the example, which has far more images to learn from",
+    )
     yield Choice("train_gen.scratch.unet.steps", round(700 * share / 10) * 10 or 10)
     yield Choice("generate.batch_size", 8, "a batch is of one class, mode and strength; small ones waste less")
     yield Choice("generate.scheduler", "ddim")

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import joblib
 import yaml
 
 from diffaug.commands.advice import Choice, Machine, advise
@@ -128,7 +127,7 @@ def _download(sources: Mapping[str, Mapping[str, Any]], strict: bool) -> Downloa
 
 def _machine(gpu: bool) -> Machine:
     here = cores.gpus()
-    return Machine(here[0] if here else "a card of 12 GB" if gpu else None, joblib.cpu_count())
+    return Machine(here[0] if here else "a card of 12 GB" if gpu else None)
 
 
 def _expected(preset: Path, data: Mapping[str, "RealData"], elsewhere: bool) -> str:

@@ -134,7 +134,7 @@ def chosen(choices: list[Choice]) -> dict[str, object]:
     return {choice.key: choice.value for choice in choices}
 
 
-CPU = Machine(None, 2)
+CPU = Machine(None)
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_too_many_images_to_balance_on_a_cpu_are_limited() -> None:
 
 def test_a_gpu_draws_as_many_images_as_merge_adds() -> None:
     counts = {f"c{number}": 10 for number in range(10)} | {"large": 1000}
-    found = chosen(advise(looked(counts=counts), None, "", Machine("a card", 8)))
+    found = chosen(advise(looked(counts=counts), None, "", Machine("a card")))
     assert (found["generate.cls.per_class"], found["merge.target"]) == ("balance", "balance")
 
 
