@@ -160,14 +160,13 @@ def main() -> None:
     parser.add_argument("--pictures", type=Path, required=True)
     parser.add_argument("--only", choices=LAYOUTS)
     arguments = parser.parse_args()
-    rows = []
+    print("| layout | expected minutes | minutes | ratio |\n|---|---|---|---|", flush=True)
     for name, lay_out in LAYOUTS.items():
         if arguments.only in (None, name):
             folder = arguments.out / name
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
-            rows.append(attempt(name, lay_out(folder, arguments.cells, arguments.pictures)))
-    print("\n".join(["| layout | expected minutes | minutes | ratio |", "|---|---|---|---|", *rows]))
+            print(attempt(name, lay_out(folder, arguments.cells, arguments.pictures)), flush=True)
 
 
 if __name__ == "__main__":
