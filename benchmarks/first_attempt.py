@@ -1,10 +1,10 @@
 """From a folder of photographs to a verdict without an edit: five unlike layouts through `diffaug start` and `diffaug
 preset`, with the minutes that were expected and those that it took.
 
-python benchmarks/first_attempt.py OUT --cells FOLDER --pictures FILE.zip [--only LAYOUT]
+python benchmarks/first_attempt.py OUT --cells FOLDER --pictures FILE.zip [--only LAYOUT] [--minutes M]
 
 --cells: BCCD in Pascal VOC format (JPEGImages, Annotations); --pictures: CIFAR-10 as train/CLASS/*.jpg and
-test/CLASS/*.jpg in a zip. OUT gets the layouts.
+test/CLASS/*.jpg in a zip. OUT gets the layouts. --minutes: as of `diffaug start`.
 """
 
 import argparse
@@ -137,20 +137,21 @@ def _boxes(cells: Path) -> dict[str, tuple[tuple[int, int], list[tuple[str, floa
     return found
 
 
-def attempt(name: str, paths: list[Path]) -> str:
+def attempt(name: str, paths: list[Path], minutes: float | None) -> str:
     """One layout: a row of the table."""
     diffaug = [sys.executable, "-m", "diffaug.commands.main"]
     preset = work_folder("first_attempt") / f"own-{name}.yaml"
     preset.parent.mkdir(parents=True, exist_ok=True)
     preset.unlink(missing_ok=True)
-    subprocess.run([*diffaug, "start", *map(str, paths), "--out", str(preset)], check=True)
+    limit = ["--minutes", str(minutes)] if minutes else []
+    subprocess.run([*diffaug, "start", *map(str, paths), "--out", str(preset), *limit], check=True)
     said = re.search(r"about ([\d.]+) (minutes|hours)", preset.read_text(encoding="utf-8").replace("\n# ", " "))
     assert said is not None
     expected = float(said[1]) * (60 if said[2] == "hours" else 1)
     start = time.perf_counter()
     subprocess.run([*diffaug, "preset", str(preset)], check=True)
-    minutes = (time.perf_counter() - start) / 60
-    return f"| {name} | {expected:.0f} | {minutes:.1f} | {minutes / expected:.2f} |"
+    took = (time.perf_counter() - start) / 60
+    return f"| {name} | {expected:.0f} | {took:.1f} | {took / expected:.2f} |"
 
 
 def main() -> None:
@@ -159,6 +160,7 @@ def main() -> None:
     parser.add_argument("--cells", type=Path, required=True)
     parser.add_argument("--pictures", type=Path, required=True)
     parser.add_argument("--only", choices=LAYOUTS)
+    parser.add_argument("--minutes", type=float)
     arguments = parser.parse_args()
     print("| layout | expected minutes | minutes | ratio |\n|---|---|---|---|", flush=True)
     for name, lay_out in LAYOUTS.items():
@@ -166,7 +168,7 @@ def main() -> None:
             folder = arguments.out / name
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
-            print(attempt(name, lay_out(folder, arguments.cells, arguments.pictures)), flush=True)
+            print(attempt(name, lay_out(folder, arguments.cells, arguments.pictures), arguments.minutes), flush=True)
 
 
 if __name__ == "__main__":

@@ -27,16 +27,29 @@ class Choice:
 
 @dataclass(frozen=True)
 class Machine:
-    """gpu: its name, None for a CPU."""
+    """gpu: its name, None for a CPU; effort: the share of the usual training steps that there is time for, 0 to 1."""
 
     gpu: str | None
+    effort: float = 1.0
+
+    def steps(self, usual: float, every: int) -> int:
+        """A multiple of `every`."""
+        return max(1, round(usual * self.effort / every)) * every
+
+    @property
+    def hurry(self) -> str:
+        """Why there are fewer steps, as the end of a reason."""
+        return "" if self.effort == 1 else f"; {100 * self.effort:.0f} % of the usual number, for the time asked for"
 
 
 def advise(cls: Facts | None, det: Facts | None, faults: str, machine: Machine) -> list[Choice]:
     """The choices for these tasks on this machine, in the order of params.yaml. faults: the first fault in the files,
     empty if there is none."""
     tasks = [task for task in (cls, det) if task is not None]
-    chosen = [*_download(cls, det, faults), *(_generator_gpu(cls, det) if machine.gpu else _generator_cpu(cls, det))]
+    chosen = [
+        *_download(cls, det, faults),
+        *(_generator_gpu(cls, det) if machine.gpu else _generator_cpu(cls, det, machine)),
+    ]
     if cls:
         chosen += _draw_cls(cls, machine, alone=det is None)
     if det:
@@ -96,7 +109,7 @@ def _generator_gpu(cls: Facts | None, det: Facts | None) -> Iterator[Choice]:
     yield Choice("generate.guidance_scale", 6.0)
 
 
-def _generator_cpu(cls: Facts | None, det: Facts | None) -> Iterator[Choice]:
+def _generator_cpu(cls: Facts | None, det: Facts | None, machine: Machine) -> Iterator[Choice]:
     redrawn = det is not None and not det.cuttable
     if cls is None and not redrawn:
         yield Choice(
@@ -120,10 +133,10 @@ def _generator_cpu(cls: Facts | None, det: Facts | None) -> Iterator[Choice]:
     share = (32 / side) ** 2
     yield Choice(
         "train_gen.scratch.vae.steps",
-        round(500 * share / 10) * 10 or 10,
-        "fewer than for the example, which has far more images to learn from",
+        machine.steps(500 * share, 10),
+        f"fewer than for the example, which has far more images to learn from{machine.hurry}",
     )
-    yield Choice("train_gen.scratch.unet.steps", round(700 * share / 10) * 10 or 10)
+    yield Choice("train_gen.scratch.unet.steps", machine.steps(700 * share, 10))
     yield Choice("generate.batch_size", 8, "a batch is of one class, mode and strength; small ones waste less")
     yield Choice("generate.scheduler", "ddim")
     yield Choice("generate.num_inference_steps", 25)
@@ -250,8 +263,10 @@ def _train_cls(one: Facts, machine: Machine) -> Iterator[Choice]:
         return
     side = 32 if one.side <= 48 else 64
     yield Choice("train_cls.image_size", side, f"pixels; your images have about {one.side}, time grows with the square")
-    yield Choice("train_cls.steps", 300 if side == 32 else 200, "the same for both arms")
-    yield Choice("train_cls.eval_every", 25)
+    every = 25 if machine.effort == 1 else 5
+    steps = machine.steps(300 if side == 32 else 200, every)
+    yield Choice("train_cls.steps", steps, f"the same for both arms{machine.hurry}")
+    yield Choice("train_cls.eval_every", every)
 
 
 def _train_det(one: Facts, machine: Machine) -> Iterator[Choice]:
@@ -263,7 +278,8 @@ def _train_det(one: Facts, machine: Machine) -> Iterator[Choice]:
         return
     wanted = one.side * _SEEN / max(1, one.object)
     side = int(min(128, max(96, -(-wanted // 32) * 32)))
-    steps = round(600 * 96 / side / 50) * 50
+    every = 50 if machine.effort == 1 else 10
+    steps = machine.steps(600 * 96 / side, every)
     small = one.object * side / one.side < _SEEN
     yield Choice(
         "train_det.image_size",
@@ -275,9 +291,9 @@ def _train_det(one: Facts, machine: Machine) -> Iterator[Choice]:
         "train_det.steps",
         steps,
         "from random weights a detector finds little after so few steps. Name weights trained on COCO in "
-        "train_det.weights, if you have some: that helps more than any other setting",
+        f"train_det.weights, if you have some: that helps more than any other setting{machine.hurry}",
     )
-    yield Choice("train_det.eval_every", 50)
+    yield Choice("train_det.eval_every", every)
 
 
 def _evaluate(tasks: list[Facts]) -> Iterator[Choice]:

@@ -27,6 +27,7 @@ _MODEL_BYTES = {"cls": 45e6, "det": 11e6}  # resnet18, yolo11n
 _PROBE = 64  # images of a batch
 _COPIES = 3  # of everything: the work cache, the workspace, DVC's cache
 _PNG = 1.5  # bytes a pixel of a drawn colour image
+_TRAININGS = ("train_gen", "cls", "det")  # whose time is proportional to steps
 _TRAINING = 3 * 2**30  # bytes of memory of one training or drawing process
 
 
@@ -75,6 +76,14 @@ def estimate(params: Params, images: Images, speed: float = 1.0) -> str:
     processes = cores.side_by_side(params.jobs)
     memory = f"up to {_gib(min(processes * _TRAINING, cores.memory()))} of {_gib(cores.memory())} memory"
     return f"about {_time(params, images, speed)}, {_gib(needed)} of disk ({_gib(free)} are free), {memory}"
+
+
+def affordable(params: Params, images: Images, speed: float, minutes: float) -> float:
+    """The share, at most 1, of the params' training steps that leaves a CPU this time for everything."""
+    needed = _core_seconds(params, images)
+    training = sum(needed.get(name, 0.0) for name in _TRAININGS)
+    rest = sum(needed.values()) - training
+    return min(1.0, max(0.0, (60 * minutes * joblib.cpu_count() * speed - rest) / training))
 
 
 def _time(params: Params, images: Images, speed: float) -> str:

@@ -58,7 +58,7 @@ def _run(arguments: argparse.Namespace) -> None:
         case "start":
             from diffaug.commands.start import start
 
-            print(start(arguments.photos, arguments.boxes, arguments.out, arguments.gpu))
+            print(start(arguments.photos, arguments.boxes, arguments.out, arguments.gpu, arguments.minutes))
         case "verdict":
             from diffaug.report.verdict import read_details, verdict_table
 
@@ -141,7 +141,17 @@ def _add_start(commands: argparse._SubParsersAction) -> None:
     start.add_argument(
         "--out", type=Path, default=Path("presets/own.yaml"), help="the preset to write (default: presets/own.yaml)"
     )
+    start.add_argument(
+        "--minutes", type=_minutes, help="train fewer steps, so that a CPU needs about this time: for a first try"
+    )
     start.add_argument("--gpu", action="store_true", help="choose as for a GPU with 12 GB, which this machine lacks")
+
+
+def _minutes(text: str) -> float:
+    minutes = float(text)  # argparse prints the text that is no number
+    if not 1 <= minutes <= 100_000:
+        raise argparse.ArgumentTypeError(f"{text} is not between 1 and 100000")
+    return minutes
 
 
 def _add_doctor(commands: argparse._SubParsersAction) -> None:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from diffaug.commands.advice import Choice, Machine, advise
-from diffaug.commands.estimate import estimate, speed
+from diffaug.commands.estimate import Images, affordable, estimate, speed
 from diffaug.commands.facts import facts
 from diffaug.commands.planned import plan_on
 from diffaug.commands.use import lay_over
-from diffaug.params import load_params
+from diffaug.params import Params, load_params
 from diffaug.params.download import DownloadParams
 from diffaug.runtime import cores
 from diffaug.runtime.errors import UserError
@@ -28,11 +28,12 @@ _KINDS = {"cls": "folders of classes", "det": "images with boxes"}
 _WIDTH = 110  # characters of a line of the preset
 
 
-def start(photos: Path, boxes: Path | None, out: Path, gpu: bool) -> str:
+def start(photos: Path, boxes: Path | None, out: Path, gpu: bool, minutes: float | None = None) -> str:
     """Look at the images and the machine, write the preset `out`, and return what to do next.
 
     photos: class folders, or images with boxes; boxes: where the boxes are, if elsewhere; gpu: choose as for a GPU that
-    this machine does not have. Raises UserError if neither classes nor boxes are found.
+    this machine does not have; minutes: train fewer steps on a CPU, so that the run takes about this time. Raises
+    UserError if neither classes nor boxes are found.
     """
     if out.exists():
         raise UserError(f"{out}: exists already; remove it, or name another file with --out")
@@ -40,10 +41,24 @@ def start(photos: Path, boxes: Path | None, out: Path, gpu: bool) -> str:
     looked = {task: facts(task, found.sources[task], images) for task, images in found.data.items()}
     for task, one in looked.items():
         print(f"start: {task}: {one.describe()}")
-    choices = advise(looked.get("cls"), looked.get("det"), found.faults, _machine(gpu))
+    machine = _machine(gpu)
+    if machine.gpu and minutes is not None:
+        raise UserError("--minutes: the time on a GPU is unknown; leave it out, and edit the steps in the preset")
     draft = work_folder("start") / out.name  # `out` is written when all has been checked
-    _write(draft, choices, [])
-    expected = _expected(draft, found.data, gpu)
+
+    def choose(machine: Machine) -> tuple[list[Choice], Params, Images]:
+        choices = advise(looked.get("cls"), looked.get("det"), found.faults, machine)
+        _write(draft, choices, [])
+        return choices, *_planned(draft, found.data)
+
+    choices, params, images = choose(machine)
+    if gpu:
+        expected = "the time on a GPU is unknown"
+    else:
+        here = speed()
+        if minutes is not None:
+            choices, params, images = choose(Machine(None, affordable(params, images, here, minutes)))
+        expected = f"expected: {estimate(params, images, here)}"
     _write(out, choices, [f"Written by `diffaug start {photos}{f' {boxes}' if boxes else ''}`.", expected])
     return (
         f"{out}: {expected}\nRead it: each setting has its reason. Then run it apart from params.yaml with `diffaug "
@@ -130,14 +145,13 @@ def _machine(gpu: bool) -> Machine:
     return Machine(here[0] if here else "a card of 12 GB" if gpu else None)
 
 
-def _expected(preset: Path, data: Mapping[str, "RealData"], elsewhere: bool) -> str:
-    """What the run will need, by the plan on these images."""
+def _planned(preset: Path, data: Mapping[str, "RealData"]) -> tuple[Params, Images]:
+    """The params with the preset, and what they plan on these images."""
     text, _ = lay_over(Path("params.yaml"), preset, [])
-    params = preset.with_name("checked-params.yaml")
-    params.write_text(text, encoding="utf-8")
-    checked = load_params(params)
-    images = plan_on(checked, data)
-    return "the time on a GPU is unknown" if elsewhere else f"expected: {estimate(checked, images, speed())}"
+    file = preset.with_name("checked-params.yaml")
+    file.write_text(text, encoding="utf-8")
+    params = load_params(file)
+    return params, plan_on(params, data)
 
 
 def _write(path: Path, choices: Sequence[Choice], head: Sequence[str]) -> None:

@@ -1,5 +1,6 @@
 """`diffaug start`: from a folder to a preset that params.yaml accepts, whatever the folder is like."""
 
+import re
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -39,10 +40,10 @@ def classes(root: Path, counts: dict[str, int]) -> Path:
     return root
 
 
-def started(*paths: Path, gpu: bool = False) -> tuple[Params, str]:
+def started(*paths: Path, gpu: bool = False, minutes: float | None = None) -> tuple[Params, str]:
     """The params with the preset, and its text."""
     out = Path("own.yaml")
-    start(paths[0], paths[1] if len(paths) > 1 else None, out, gpu)
+    start(paths[0], paths[1] if len(paths) > 1 else None, out, gpu, minutes)
     text, _ = lay_over(Path("params.yaml"), out, [])
     Path("checked.yaml").write_text(text, encoding="utf-8")
     return load_params(Path("checked.yaml")), out.read_text(encoding="utf-8")
@@ -54,6 +55,27 @@ def test_folders_of_classes(tmp_path: Path) -> None:
     assert (params.train_gen.method, params.train_gen.images) == ("scratch", "real/cls/train")
     assert params.generate.cls.per_class == 10 and params.merge.ratio == 1.0  # half of 20 are train
     assert "expect no gain" in text and "only 12 test images" in text and "expected: about" in text
+
+
+def test_fewer_minutes_mean_fewer_steps(tmp_path: Path) -> None:
+    photos = classes(tmp_path / "photos", {"cat": 20, "dog": 20})
+    usual, _ = started(photos)
+    Path("own.yaml").unlink()
+    params, text = started(photos, minutes=5)
+    said = re.search(r"expected: about (\d+) minutes", text)
+    assert said is not None and 4 <= int(said[1]) <= 6
+    assert params.train_cls.steps < usual.train_cls.steps and params.train_cls.steps % params.train_cls.eval_every == 0
+    assert params.train_gen.scratch.unet.steps < usual.train_gen.scratch.unet.steps
+    assert "% of the usual number, for the time asked for" in " ".join(text.split())
+    Path("own.yaml").unlink()
+    params, text = started(photos, minutes=100_000)
+    assert params == usual
+
+
+def test_minutes_of_a_gpu_are_unknown(tmp_path: Path) -> None:
+    photos = classes(tmp_path / "photos", {"cat": 20, "dog": 20})
+    with pytest.raises(UserError, match="--minutes: the time on a GPU is unknown"):
+        started(photos, gpu=True, minutes=10)
 
 
 def test_classes_of_20_and_400_are_filled_up(tmp_path: Path) -> None:
