@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from diffaug.commands.estimate import Images, estimate
+from diffaug.commands.estimate import Images, estimate, speed
 from diffaug.detector.architecture import read_architecture
 from diffaug.generation.plan import prompts
 from diffaug.generation.plan.counts import per_class
@@ -37,7 +37,7 @@ def check(params: Params) -> None:
     _check_networks(params)
     data = _read_images(params)
     _check_prompts(params, {task: found.names for task, found in data.items()})
-    print(f"estimate: {estimate(params, _count(params, data))}")
+    print(f"estimate: {estimate(params, _count(params, data), speed())}")
     print("params.yaml: fine")
 
 

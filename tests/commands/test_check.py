@@ -11,6 +11,7 @@ from photos import NAMES, WRITERS, read, two_hundred
 from PIL import Image
 
 from diffaug.classifier.network import known_models
+from diffaug.commands import check as command
 from diffaug.commands.check import _RESNETS, check
 from diffaug.dataset.records import write_set
 from diffaug.params import Params, load_params
@@ -23,6 +24,7 @@ FRACTIONS = {"val_fraction": 0.2, "test_fraction": 0.2}
 @pytest.fixture(autouse=True)
 def own_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DIFFAUG_WORK", str(tmp_path / "work"))
+    monkeypatch.setattr(command, "speed", lambda: 1.0)  # the test of the probe is its own
 
 
 def params(tmp_path: Path, cls: dict[str, Any] | None, det: dict[str, Any] | None) -> Params:
