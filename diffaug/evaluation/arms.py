@@ -12,6 +12,7 @@ from diffaug.dataset.records import ImageSet
 from diffaug.detector.predicting import detect, load_detector
 from diffaug.evaluation.classification import ClsPredictions, resample_classification, score_classification
 from diffaug.evaluation.comparison import Comparison, Measured, compare
+from diffaug.evaluation.confusion import write_detection
 from diffaug.evaluation.corruptions import choose_images, list_conditions
 from diffaug.evaluation.detection import DetPredictions, match, resample_detection, score_detection
 from diffaug.evaluation.metrics import ARMS
@@ -61,6 +62,7 @@ def evaluate_detectors(test: ImageSet, params: EvaluateParams, seeds: Sequence[i
         arm: [DetPredictions(detect(yolo, test.records, size, device), test.records, classes) for yolo in networks[arm]]
         for arm in ARMS
     }
+    write_detection(runs, test.names)
     scored = {arm: [score_detection(run) for run in runs[arm]] for arm in ARMS}
     write_per_class("det", test.names, {arm: [values.tolist() for _, values in scored[arm]] for arm in ARMS})
     weights = image_weights(len(test), params.resamples, params.seed)

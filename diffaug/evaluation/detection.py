@@ -5,6 +5,7 @@ import io
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +18,8 @@ from diffaug.detector.detections import MAX_DETECTIONS, Detections
 
 _RECALLS = np.linspace(0.0, 1.0, 101)
 _AT_ONCE = 4_000_000  # largest number of resamples x detections in memory
+
+Rows = Sequence[dict[str, Any]]  # of COCO files, with their keys; ids and image_id begin with 1
 
 
 @dataclass(frozen=True)
@@ -31,11 +34,13 @@ class DetPredictions:
 @dataclass(frozen=True)
 class ClassMatches:
     """One class's detections on all images, by falling score: `image` (D,), `hit` bool (10, D) at IoU 0.50 to 0.95;
-    `objects` (N,): the number of objects of the class per image."""
+    `objects` (N,): the number of objects of the class per image; `ignored` bool (10, D): neither hit nor false alarm,
+    as in a crowd region; None: none is."""
 
     image: np.ndarray
     hit: np.ndarray
     objects: np.ndarray
+    ignored: np.ndarray | None = None
 
 
 def score_detection(run: DetPredictions) -> tuple[dict[str, float], np.ndarray]:
@@ -69,22 +74,36 @@ def score_detection(run: DetPredictions) -> tuple[dict[str, float], np.ndarray]:
 
 def match(run: DetPredictions) -> list[ClassMatches]:
     """Which detections hit which objects, by pycocotools; resampling uses this without matching again."""
-    truth, found = COCO(), COCO()
-    images = [{"id": index + 1} for index in range(len(run.records))]
-    categories = [{"id": number} for number in range(run.classes)]
+    count = len(run.records)
+    evaluation = coco_evaluation(range(1, count + 1), range(run.classes), truth_rows(run), found_rows(run))
+    found = [evaluation.evalImgs[number * count : (number + 1) * count] for number in range(run.classes)]
+    return [collect(of_class, range(count), count) for of_class in found]
+
+
+def coco_evaluation(
+    images: Sequence[int], categories: Sequence[int], truth: Rows, found: Rows, **params: Any
+) -> COCOeval:
+    """The matches of pycocotools between two lists of annotations: of objects of all sizes and the 100 best detections
+    of each image and class, unless `params` of COCOeval say otherwise."""
+    sides = COCO(), COCO()
     with contextlib.redirect_stdout(io.StringIO()):
-        for coco, rows in ((truth, _truth_rows(run)), (found, _found_rows(run))):
-            coco.dataset = {"images": images, "categories": categories, "annotations": rows}
+        for coco, rows in zip(sides, (truth, found)):
+            coco.dataset = {
+                "images": [{"id": image} for image in images],
+                "categories": [{"id": category} for category in categories],
+                "annotations": rows,
+            }
             coco.createIndex()
-        evaluation = COCOeval(truth, found, "bbox")
-        evaluation.params.areaRng, evaluation.params.areaRngLbl = [[0, 1e10]], ["all"]
-        evaluation.params.maxDets = [MAX_DETECTIONS]
+        evaluation = COCOeval(*sides, "bbox")
+        chosen = {"areaRng": [[0, 1e10]], "areaRngLbl": ["all"], "maxDets": [MAX_DETECTIONS], **params}
+        for name, value in chosen.items():
+            setattr(evaluation.params, name, value)
         evaluation.evaluate()
-    count = len(images)
-    return [_collect(evaluation.evalImgs[number * count : (number + 1) * count]) for number in range(run.classes)]
+    return evaluation
 
 
-def _truth_rows(run: DetPredictions) -> list[dict]:
+def truth_rows(run: DetPredictions) -> list[dict[str, Any]]:
+    """The objects of the test images as rows of a COCO file."""
     pairs = [
         (index + 1, box, category)
         for index, record in enumerate(run.records)
@@ -103,8 +122,9 @@ def _truth_rows(run: DetPredictions) -> list[dict]:
     ]
 
 
-def _found_rows(run: DetPredictions) -> list[dict]:
-    rows: list[dict] = []
+def found_rows(run: DetPredictions) -> list[dict[str, Any]]:
+    """The detections as rows of a COCO file."""
+    rows: list[dict[str, Any]] = []
     for index, found in enumerate(run.detections):
         for (x1, y1, x2, y2), score, label in zip(found.boxes.tolist(), found.scores.tolist(), found.labels.tolist()):
             box = [x1, y1, x2 - x1, y2 - y1]
@@ -113,22 +133,34 @@ def _found_rows(run: DetPredictions) -> list[dict]:
     return rows
 
 
-def _collect(images: Sequence[dict | None]) -> ClassMatches:
-    place = [np.full(len(one["dtScores"]) if one else 0, index) for index, one in enumerate(images)]
-    scores = np.concatenate([np.array(one["dtScores"]) if one else np.zeros(0) for one in images])
-    hits = np.concatenate([one["dtMatches"] > 0 if one else np.zeros((10, 0), dtype=bool) for one in images], axis=1)
+def collect(results: Sequence[dict[str, Any] | None], places: Sequence[int], images: int) -> ClassMatches:
+    """The matches of one class from what COCOeval says about the images at these places, of so many `images`."""
+    shown = [(place, one) for place, one in zip(places, results) if one]
+    objects = np.zeros(images, dtype=np.int64)
+    for place, one in shown:
+        objects[place] = np.count_nonzero(np.asarray(one["gtIgnore"]) == 0)
+    image = np.repeat([place for place, _ in shown], [len(one["dtScores"]) for _, one in shown])
+    scores = np.concatenate([np.zeros(0), *(one["dtScores"] for _, one in shown)])
+    none = np.zeros((10, 0), dtype=bool)
+    ignored = np.concatenate([none, *(one["dtIgnore"] for _, one in shown)], axis=1)
+    hits = np.concatenate([none, *(one["dtMatches"] > 0 for _, one in shown)], axis=1) & ~ignored
     order = np.argsort(-scores, kind="mergesort")
-    objects = np.array([len(one["gtIds"]) if one else 0 for one in images])
-    return ClassMatches(np.concatenate(place)[order], hits[:, order], objects)
+    order = order[~ignored[:, order].all(axis=0)]
+    some = ignored[:, order] if ignored[:, order].any() else None
+    return ClassMatches(image[order].astype(np.int64), hits[:, order], objects, some)
 
 
 def resample_detection(matches: Sequence[ClassMatches], weights: np.ndarray) -> dict[str, np.ndarray]:
     """mAP50_95 and mAP50 for every resample, (R,) each; `weights` (R, N): how often each resample drew each image."""
-    most = max(len(one.image) for one in matches)
-    parts = np.array_split(weights, -(-len(weights) * most // _AT_ONCE) or 1)
-    values = np.concatenate([np.stack([average_precision(one, part) for one in matches], axis=1) for part in parts])
+    values = np.stack([resample_precision(one, weights) for one in matches], axis=1)
     with warnings.catch_warnings(action="ignore", category=RuntimeWarning):  # a resample without any object: NaN
         return {"mAP50_95": np.nanmean(values, axis=(1, 2)), "mAP50": np.nanmean(values[:, :, 0], axis=1)}
+
+
+def resample_precision(matches: ClassMatches, weights: np.ndarray) -> np.ndarray:
+    """`average_precision` (R, 10), in as many parts as the memory asks for."""
+    parts = np.array_split(weights, -(-len(weights) * len(matches.image) // _AT_ONCE) or 1)
+    return np.concatenate([average_precision(matches, part) for part in parts])
 
 
 def average_precision(matches: ClassMatches, weights: np.ndarray) -> np.ndarray:
@@ -136,13 +168,15 @@ def average_precision(matches: ClassMatches, weights: np.ndarray) -> np.ndarray:
     without an object."""
     objects = weights @ matches.objects
     # Recall rises, and precision has its maxima, only at hits: the many misses between them only enter the counts.
-    places = np.flatnonzero(matches.hit.any(axis=0))
+    ignored = matches.ignored
+    places = np.flatnonzero((matches.hit if ignored is None else matches.hit | ignored).any(axis=0))
     drawn = np.cumsum(weights[:, matches.image], axis=1)[:, places]
     ours = weights[:, matches.image[places]]
     values = np.zeros((len(weights), len(matches.hit)))
     for column, hit in enumerate(matches.hit[:, places]):
         hits = np.cumsum(ours * hit, axis=1)
-        precision = hits / np.maximum(drawn, np.spacing(1))
+        counted = drawn if ignored is None else drawn - np.cumsum(ours * ignored[column, places], axis=1)
+        precision = hits / np.maximum(counted, np.spacing(1))
         envelope = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
         recall = hits / np.maximum(objects, 1)[:, None]
         # The number of the 101 recalls that each hit is the first to reach; the first hit or miss reaches recall 0.

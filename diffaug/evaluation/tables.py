@@ -1,6 +1,6 @@
 """The tables of an evaluation, as CSV files for `dvc plots`, for the report and for people."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -17,7 +17,9 @@ from diffaug.runtime.tables import read_table, write_table
 
 METRICS_FILE, DETAILS_FILE = Path("metrics/metrics.json"), Path("metrics/details.json")
 TABLES = Path("metrics/tables")
-CHANGED, RELIABILITY, CONFUSION = "cls_changed_images.csv", "cls_reliability.csv", "cls_confusion_{arm}.csv"
+CHANGED, RELIABILITY, CONFUSION = "cls_changed_images.csv", "cls_reliability.csv", "{task}_confusion_{arm}.csv"
+DET_CONFIDENCE, DET_IOU = 0.25, 0.5  # of a detector's confusion matrix
+DET_MATCHED = f"detections of a confidence above {DET_CONFIDENCE:g}, matched at IoU {DET_IOU:g}"
 TRAINING, SEEDS, ROBUSTNESS = "{task}_training.csv", "{task}_seeds.csv", "{task}_robustness.csv"
 
 
@@ -29,7 +31,7 @@ def write_classification(runs: Mapping[str, Sequence[ClsPredictions]], test: Ima
             for run in runs[arm]
             for label, predicted in zip(run.labels, run.predicted)
         ]
-        write_table(TABLES / CONFUSION.format(arm=arm), ["actual", "predicted"], confusion)
+        write_confusion("cls", arm, confusion)
     write_per_class("cls", test.names, {arm: [per_class_accuracy(run).tolist() for run in runs[arm]] for arm in ARMS})
     sides = [
         {"seed": seed, **asdict(changed_sides(first.hits, second.hits))}
@@ -40,6 +42,16 @@ def write_classification(runs: Mapping[str, Sequence[ClsPredictions]], test: Ima
     write_table(TABLES / CHANGED, header, _images(runs, test))
     reliable = [[arm, *row] for arm in ARMS for row in reliability(runs[arm])]
     write_table(TABLES / RELIABILITY, ["arm", "confidence", "accuracy", "share"], reliable)
+
+
+def write_confusion(task: str, arm: str, pairs: Iterable[Sequence[str]]) -> None:
+    """Write actual, predicted: one row per object, over all seeds."""
+    write_table(TABLES / CONFUSION.format(task=task, arm=arm), ["actual", "predicted"], pairs)
+
+
+def with_background(names: Sequence[str]) -> tuple[str, ...]:
+    """The rows and columns of a detector's confusion matrix: the classes, and at last what is no object."""
+    return (*names, "(background)" if "background" in names else "background")
 
 
 def _images(runs: Mapping[str, Sequence[ClsPredictions]], test: ImageSet) -> list[list[object]]:

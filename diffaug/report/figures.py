@@ -1,4 +1,4 @@
-"""The report's figures as SVG; the same numbers give the same bytes."""
+"""The report's figures as SVG, and some as PNG; the same numbers give the same bytes."""
 
 import io
 import itertools
@@ -28,11 +28,20 @@ matplotlib.rcParams["text.parse_math"] = False  # a $ in the name of a class is 
 
 def intervals(rows: Sequence[tuple[str, float, float, float, str]]) -> str:
     """Differences with their intervals: (title, low, mean, high, verdict) each, in points."""
+    return _svg(_intervals(rows, "merged minus real, points"))
+
+
+def write_intervals(rows: Sequence[tuple[str, float, float, float, str]], unit: str, path: Path) -> None:
+    """The same as a PNG; unit: the title of the axis."""
+    _write_png(_intervals(rows, unit), path)
+
+
+def _intervals(rows: Sequence[tuple[str, float, float, float, str]], unit: str) -> matplotlib.figure.Figure:
     figure = matplotlib.figure.Figure(figsize=(_WHOLE, 0.8 + 0.4 * len(rows)), layout="constrained")
     axes = figure.subplots()
     plot_intervals(axes, rows)
-    axes.set_xlabel("merged minus real, points")
-    return _svg(figure)
+    axes.set_xlabel(unit)
+    return figure
 
 
 def plot_intervals(axes: Any, rows: Sequence[tuple[str, float, float, float, str]]) -> None:
@@ -53,8 +62,7 @@ def curves(table: Path, value: str) -> str:
 
 def write_curves(table: Path, value: str, path: Path) -> None:
     """The same as a PNG, which `dvc plots` shows without a network."""
-    with atomic_path(path) as temporary:
-        _curves(table, value).savefig(temporary, format="png", dpi=110, metadata={"Software": None})
+    _write_png(_curves(table, value), path)
 
 
 def losses(table: Path) -> str:
@@ -87,12 +95,27 @@ def _curves(table: Path, value: str) -> matplotlib.figure.Figure:
 
 def confusion(tables: Mapping[str, Path], names: Sequence[str]) -> str:
     """For each arm, the share of each actual class (rows) that is predicted as each class (columns), in percent."""
+    found = {
+        arm: Counter((row["actual"], row["predicted"]) for row in read_table(table)) for arm, table in tables.items()
+    }
+    counts = {
+        arm: np.array([[one[actual, predicted] for predicted in names] for actual in names])
+        for arm, one in found.items()
+    }
+    return _svg(_confusion(counts, names))
+
+
+def write_confusion(counts: np.ndarray, title: str, names: Sequence[str], path: Path) -> None:
+    """The same as a PNG, for one matrix of actual (rows) and predicted (columns) classes."""
+    _write_png(_confusion({title: counts}, names), path)
+
+
+def _confusion(counts: Mapping[str, np.ndarray], names: Sequence[str]) -> matplotlib.figure.Figure:
     side = min(9.0, 2 + 0.3 * len(names))
-    figure = matplotlib.figure.Figure(figsize=(max(_WHOLE, 2.3 * side), side), layout="constrained")
-    for axes, (arm, table) in zip(figure.subplots(1, len(tables), squeeze=False)[0], tables.items()):
-        counts = Counter((row["actual"], row["predicted"]) for row in read_table(table))
-        shares = np.array([[counts[actual, predicted] for predicted in names] for actual in names], dtype=float)
-        shares /= np.maximum(shares.sum(axis=1, keepdims=True), 1)
+    width = max(_WHOLE, 2.3 * side) * len(counts) / len(ARMS)
+    figure = matplotlib.figure.Figure(figsize=(width, side), layout="constrained")
+    for axes, (arm, of_arm) in zip(figure.subplots(1, len(counts), squeeze=False)[0], counts.items()):
+        shares = of_arm / np.maximum(of_arm.sum(axis=1, keepdims=True), 1)
         shown = axes.imshow(100 * shares, cmap="Blues", vmin=0, vmax=100)
         axes.set_title(arm)
         axes.set_xlabel("predicted")
@@ -105,7 +128,7 @@ def confusion(tables: Mapping[str, Path], names: Sequence[str]) -> str:
             axes.set_xticks(range(len(names)), list(map(_short, names)), rotation=90)
             axes.set_yticks(range(len(names)), list(map(_short, names)))
         figure.colorbar(shown, ax=axes, shrink=0.8, label="percent of the actual class")
-    return _svg(figure)
+    return figure
 
 
 def reliability(table: Path) -> str:
@@ -198,6 +221,11 @@ def funnel(entries: Sequence[Entry], used: int | None) -> str:
 
 def _short(name: str) -> str:
     return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
+
+
+def _write_png(figure: Any, path: Path) -> None:
+    with atomic_path(path) as temporary, warnings.catch_warnings(action="ignore", category=UserWarning):
+        figure.savefig(temporary, format="png", dpi=110, metadata={"Software": None})
 
 
 def _svg(figure: Any) -> str:

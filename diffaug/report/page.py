@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
 from diffaug.evaluation.metrics import ALL, ARMS, CLEAN, TASKS, find_metric, headline
-from diffaug.evaluation.tables import CONFUSION, RELIABILITY, ROBUSTNESS, TABLES, TRAINING
+from diffaug.evaluation.tables import CONFUSION, DET_MATCHED, RELIABILITY, ROBUSTNESS, TABLES, TRAINING, with_background
 from diffaug.params.merge import DRAWN
 from diffaug.report import figures
 from diffaug.report.glossary import GLOSSARY
@@ -26,7 +26,10 @@ from diffaug.scoring.ledger import Entry
 
 PAGE = Path("metrics/report.html")
 _LIBRARIES = ("torch", "torchvision", "diffusers", "transformers", "ultralytics-opencv-headless", "dvc", "torchmetrics")
-_MATRICES = "Predicted and actual classes, over all seeds"
+_MATRICES = {
+    "cls": "Predicted and actual classes, over all seeds",
+    "det": f"Predicted and actual classes, over all seeds; background is no object ({DET_MATCHED})",
+}
 _CAPTIONS = {
     "corrupted": "The corruptions on one test image",
     "sheet": "Real images, kept synthetic images, and rejected ones with the reason",
@@ -122,12 +125,13 @@ def _task(task: str, report: TaskReport, details: dict[str, Any]) -> dict[str, A
     ]
     if task == "cls":
         shown.append((figures.reliability(TABLES / RELIABILITY), _confidence(details)))
-        tables = {arm: TABLES / CONFUSION.format(arm=arm) for arm in ARMS}
-        shown.append((figures.confusion(tables, report.names), _MATRICES))
+    tables = {arm: TABLES / CONFUSION.format(task=task, arm=arm) for arm in ARMS}
+    names = with_background(report.names) if task == "det" else report.names
+    shown.append((figures.confusion(tables, names), _MATRICES[task]))
     return {
         "id": task,
         "title": TASKS[task].title,
-        "figures": [{"svg": svg, "caption": caption, "whole": caption == _MATRICES} for svg, caption in shown],
+        "figures": [{"svg": svg, "caption": caption, "whole": caption == _MATRICES[task]} for svg, caption in shown],
         "pictures": [{"data": _encoded(sheet), "caption": _CAPTIONS[name]} for name, sheet in report.sheets.items()],
         "quality": _quality(report.quality),
         "robustness": _robustness(task, details, len(report.names)),

@@ -130,6 +130,16 @@ def test_average_precision_by_hand() -> None:
     assert np.isnan(average_precision(matches, np.zeros((1, 2)))).all()
 
 
+def test_ignored_detections_are_neither_hits_nor_false_alarms() -> None:
+    # Two objects; hit, ignored, miss, hit: precision 1 and 2/3 at recall 1/2 and 1. Without the third image, which has
+    # the miss, precision is 1 throughout.
+    hit, ignored = (np.array([flags] * 10, dtype=bool) for flags in ((1, 0, 0, 1), (0, 1, 0, 0)))
+    matches = ClassMatches(np.arange(4), hit, np.array([1, 0, 0, 1]), ignored)
+    values = average_precision(matches, np.array([[1.0, 1, 1, 1], [1, 3, 0, 1]]))
+    assert values[0] == pytest.approx([(51 + 50 * 2 / 3) / 101] * 10)
+    assert values[1] == pytest.approx([1] * 10)
+
+
 def test_a_model_that_finds_nothing_scores_zero() -> None:
     run = detections()
     nothing = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64))

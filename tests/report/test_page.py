@@ -46,7 +46,9 @@ def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for table in ("cls_per_class_accuracy", "det_per_class_mAP50_95"):
         write_table(TABLES / f"{table}.csv", ["class", "real", "merged"], [[name, 0.5, 0.6] for name in NAMES])
     for arm in ("real", "merged"):
-        write_table(TABLES / f"cls_confusion_{arm}.csv", ["actual", "predicted"], [[name, NAMES[0]] for name in NAMES])
+        for task in ("cls", "det"):
+            pairs = [[name, NAMES[0]] for name in NAMES]
+            write_table(TABLES / f"{task}_confusion_{arm}.csv", ["actual", "predicted"], pairs)
     write_table(TABLES / "cls_reliability.csv", ["arm", "confidence", "accuracy", "share"], RELIABILITY)
     ends = [f"{arm}{end}" for arm in ("real", "merged") for end in ("", "_low", "_high")]
     curves = [[name, severity, "accuracy", *[0.5] * 6] for name, severity in [("clean", 0), ("fog", 1), ("fog", 5)]]
@@ -140,6 +142,13 @@ def test_a_confusion_matrix_has_numbers_and_a_scale(page: Path) -> None:
     numbers = re.findall(r"text-anchor: middle[^>]*>(100|0)</text>", matrix)
     assert (numbers.count("100"), numbers.count("0")) == (4, 4)
     assert matrix.count(">percent of the actual class</text>") == 2
+
+
+def test_the_confusion_matrix_of_the_detector_has_the_background(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    matrix = next(one for one in text.split("</figure>") if "background is no object" in one).rpartition("<figure")[2]
+    assert matrix.count(">background</text>") == 4  # a row and a column for each arm
+    assert "(detections of a confidence above 0.25, matched at IoU 0.5)" in matrix
 
 
 def test_the_words_of_the_page_are_those_of_the_docs(page: Path) -> None:
