@@ -19,6 +19,7 @@ _EXAMPLES = """examples:
   diffaug export data/merged/cls look            write a set as plain files, to look at it
   diffaug export models/det/merged-0 best.pt     write a detector for `yolo predict model=best.pt`
   diffaug verdict                                print the table again
+  diffaug compare a.json b.json --truth gt.json  compare the predictions of any two detectors or classifiers
   diffaug study                                  run every recipe of params.yaml, as DVC experiments
   diffaug doctor --remove                        find and remove damaged data here, in DVC's cache and on its remote
 
@@ -67,6 +68,13 @@ def _run(arguments: argparse.Namespace) -> None:
                 from diffaug.report.times import times_table
 
                 print(f"\n{times_table()}")
+        case "compare":
+            from diffaug.commands.compare import Options, compare
+
+            settings = (arguments.confidence, arguments.resamples, arguments.seed)
+            print(
+                compare(arguments.a, arguments.b, Options(arguments.truth, arguments.names, *settings), arguments.out)
+            )
         case "export":
             from diffaug.commands.export import export
 
@@ -119,6 +127,7 @@ def _parser() -> argparse.ArgumentParser:
     preset.add_argument("preset", help="the name of a file in presets/, such as quick, or a path")
     verdict = commands.add_parser("verdict", help="print the verdict's table again")
     verdict.add_argument("--times", action="store_true", help="and the seconds and the memory of each stage")
+    _add_compare(commands)
     commands.add_parser("study", help="run every recipe and ratio of params.yaml as an experiment, and compare them")
     _add_doctor(commands)
     _add_export(commands)
@@ -152,6 +161,24 @@ def _minutes(text: str) -> float:
     if not 1 <= minutes <= 100_000:
         raise argparse.ArgumentTypeError(f"{text} is not between 1 and 100000")
     return minutes
+
+
+def _add_compare(commands: argparse._SubParsersAction) -> None:
+    compare = commands.add_parser(
+        "compare",
+        help="compare the predictions of any two models, of any trainer: is the difference more than chance?",
+        description="A and B are each a file, a folder of files, or a pattern in quotes such as 'a-*/results.json': "
+        "one file per training. Detection: COCO results (.json) and --truth. Classification: tables (.csv, .parquet) "
+        "with a column id, a column per class, and label or --truth. Needs no params.yaml.",
+    )
+    for side in ("a", "b"):
+        compare.add_argument(side, metavar=side.upper(), help=f"the predictions of {side.upper()}")
+    compare.add_argument("--truth", type=Path, help="COCO ground truth, or a table with the columns id and label")
+    compare.add_argument("--names", type=Path, help="class names, one a line, where tables number their classes from 0")
+    compare.add_argument("--out", type=Path, metavar="FOLDER", help="write table, plots and numbers into this folder")
+    compare.add_argument("--confidence", type=float, default=0.95, help="of the intervals (default: 0.95)")
+    compare.add_argument("--resamples", type=int, default=1000, help="of the test images (default: 1000)")
+    compare.add_argument("--seed", type=int, default=0, help="of the resamples (default: 0)")
 
 
 def _add_doctor(commands: argparse._SubParsersAction) -> None:

@@ -22,6 +22,6 @@ def test_the_help_has_every_command_and_examples(
 ) -> None:
     text = said(monkeypatch, capsys, "--help")
     examples = text.partition("examples:")[2]
-    for command in ("check", "use", "sheet", "regenerate", "export", "verdict", "study", "doctor"):
+    for command in ("check", "use", "sheet", "regenerate", "export", "verdict", "compare", "study", "doctor"):
         assert f"  diffaug {command}" in examples
         assert said(monkeypatch, capsys, command, "--help").startswith(f"usage: diffaug {command}")
