@@ -1,5 +1,5 @@
 """Score every synthetic image and reject the bad ones: reads data/generated, data/real, the control classifier and the
-control detector, writes data/filtered/{cls,det}: ledger.csv and quality.json.
+control detector, writes data/filtered/{cls,det}: ledger.csv, thresholds.json and quality.json.
 
 Alone: python stages/filter.py
 """
@@ -17,6 +17,7 @@ from diffaug.scoring.ledger import Entry, summarise, write_ledger
 from diffaug.scoring.material import Material
 from diffaug.scoring.policy import judge, select_best
 from diffaug.scoring.scores import measure_all
+from diffaug.scoring.thresholds import settle
 from diffaug.stage import run_stage
 
 
@@ -24,14 +25,14 @@ def filter_images(params: Params, work: Path) -> Mapping[str, float]:
     """Write a ledger row for every image of both tasks. Raises UserError if no image of a task is left."""
     count = 0
     checks: dict[str, ClsChecks | DetChecks] = {"cls": params.filter.cls, "det": params.filter.det}
-    for task, check in checks.items():
-        material = Material(task, params.seeds[0])
+    for task, given in checks.items():
+        material, folder = Material(task, params.seeds[0], params.filter.against), Path("data/filtered") / task
+        check = settle(given, material, work, folder)
         rows = measure_all(check, material, work)
         scored = [
             Entry(record.id, _label(record, material.names), row) for record, row in zip(material.generated, rows)
         ]
         entries = select_best([judge(entry, check) for entry in scored], check.best, task)
-        folder = Path("data/filtered") / task
         kept = {entry.id for entry in entries if entry.accepted}
         write_ledger(folder, entries)
         if check.quality is not None and kept:

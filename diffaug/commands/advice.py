@@ -10,10 +10,6 @@ _UNEVEN = 3.0  # times: from here on the classes are filled up instead of drawin
 _MANY = 3000  # images that are drawn of all classes together, at most, to fill up classes on a CPU
 _FEW = 200  # test images, below which only large differences are visible
 _SEEN = 9.0  # pixels: an object should have this side in the detector's input
-_COPY: Mapping[str, Mapping[str, float]] = {
-    "hash": {"cls": 3, "det": 8},
-    "pixels": {"cls": 10.0, "det": 10.0},
-}  # the thresholds of params.yaml
 
 
 @dataclass(frozen=True)
@@ -54,8 +50,6 @@ def advise(cls: Facts | None, det: Facts | None, faults: str, machine: Machine) 
         chosen += _draw_cls(cls, machine, alone=det is None)
     if det:
         chosen += _draw_det(det, machine)
-    for one in tasks:
-        chosen += _filter(one)
     chosen += _merge(cls, det, machine)
     if cls:
         chosen += _train_cls(cls, machine)
@@ -226,20 +220,6 @@ def _paste(one: Facts) -> tuple[Any, str]:
     return values, "real objects of train, cut out and pasted elsewhere" + (
         f"; not of {', '.join(left)}, which cannot be cut out of their background" if left else ""
     )
-
-
-def _filter(one: Facts) -> Iterator[Choice]:
-    for name, real in (("hash", one.hash), ("pixels", one.pixels)):
-        usual = _COPY[name][one.task]
-        fitted = max(1, min(int(usual), int(real))) if name == "hash" else round(max(0.0, min(usual, 0.8 * real)), 1)
-        if name == "pixels" and one.task == "det":  # the default does not measure it for scenes
-            continue
-        if fitted < usual:
-            yield Choice(
-                f"filter.{one.task}.{name}.min_heldout",
-                fitted,
-                f"your train images are as near as {real:g} to val and test images by themselves",
-            )
 
 
 def _merge(cls: Facts | None, det: Facts | None, machine: Machine) -> Iterator[Choice]:

@@ -1,4 +1,4 @@
-"""What a user's images are like: counts, sizes, colours, how near they are to each other, which objects can be cut."""
+"""What a user's images are like: counts, sizes, colours, which objects can be cut."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -10,12 +10,8 @@ import numpy as np
 
 from diffaug.dataset.records import Record
 from diffaug.generation.plan.objects import cut_real, free_objects
-from diffaug.scoring import hash, pixels
-from diffaug.scoring.neighbours import nearest
 from diffaug.sources.real import RealData
 
-_COMPARED = {"train": 150, "heldout": 2000}  # images, at most, that are compared with each other
-_NEAR = 1  # per cent of the pairs of real images that may be nearer than a threshold
 _TRIED = 16  # objects of a class that are tried
 _ENOUGH = 0.25  # share of them that must be possible to cut
 
@@ -26,8 +22,7 @@ class Facts:
 
     source: the section of `download` that reads them. counts: train images (detection: boxes) by class. side: the
     median longer side of a train image, in pixels; object: that of the boxes of the class with the smallest ones. gray:
-    the share of images without colour. hash, pixels: distances that all but one in a hundred of a sample of train keep
-    from val and test. cuttable: classes of which objects can be cut out.
+    the share of images without colour. cuttable: classes of which objects can be cut out.
     """
 
     task: str
@@ -37,8 +32,6 @@ class Facts:
     side: int
     object: int
     gray: float
-    hash: float
-    pixels: float
     cuttable: tuple[str, ...]
 
     @property
@@ -60,15 +53,11 @@ class Facts:
 def facts(task: str, source: Mapping[str, Any], data: RealData) -> Facts:
     """Look at the images of one task."""
     train = data.splits["train"]
-    heldout = [*data.splits["val"], *data.splits["test"]]
-    some, others = _sample(train, _COMPARED["train"]), _sample(heldout, _COMPARED["heldout"])
     labels = Counter(label for record in train for label in (record.category if task == "det" else [record.label]))
     sides: dict[int, list[float]] = {}
     for record in train:
         for box, label in zip(record.bbox, record.category):
             sides.setdefault(label, []).append(max(box[2:]))
-    distances = {one.__name__: nearest(one.between([*some, *others]), some, others) for one in (hash, pixels)}
-    near = {name.rpartition(".")[2]: float(np.percentile(values, _NEAR)) for name, values in distances.items()}
     return Facts(
         task,
         source,
@@ -77,15 +66,8 @@ def facts(task: str, source: Mapping[str, Any], data: RealData) -> Facts:
         round(float(np.median([max(record.size) for record in train]))),
         round(min((float(np.median(of_class)) for of_class in sides.values()), default=0)),
         sum(record.color == "L" for record in train) / max(1, len(train)),
-        near["hash"],
-        near["pixels"],
         tuple(data.names[label] for label in sorted(_cuttable(train))),
     )
-
-
-def _sample(records: Sequence[Record], most: int) -> list[Record]:
-    step = max(1, len(records) // most)
-    return list(records[::step][:most])
 
 
 def _cuttable(train: Sequence[Record]) -> set[int]:

@@ -1,12 +1,24 @@
 """The section of `filter`: which scores are computed, and their thresholds."""
 
+import math
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from diffaug.params.base import Fraction, ModelName, Positive, Release, Section, Template
 
 Distance = Annotated[float, Field(ge=0)]
+Against = Literal["val_and_test", "val"]
+AUTO = "auto"  # the threshold is taken from real train images, see `diffaug.scoring.thresholds`
+
+
+def _auto_or_number(most: float) -> AfterValidator:
+    def check(value: float | str) -> float | str:
+        if value != AUTO and not (isinstance(value, float) and 0 <= value <= most):
+            raise ValueError(f"give auto, or a number {f'from 0 to {most:g}' if most < math.inf else 'of 0 or more'}")
+        return value
+
+    return AfterValidator(check)
 
 
 class TorchvisionNetwork(Section):
@@ -26,9 +38,9 @@ Network = Literal["control"] | TorchvisionNetwork | HubNetwork
 
 
 class Degenerate(Section):
-    min_std: Annotated[float, Field(ge=0, le=128)]
-    min_entropy: Annotated[float, Field(ge=0, le=8)]
-    min_sharpness: Distance
+    min_std: Annotated[float | str, _auto_or_number(128)]
+    min_entropy: Annotated[float | str, _auto_or_number(8)]
+    min_sharpness: Annotated[float | str, _auto_or_number(math.inf)]
     flagged: Literal["reject", "keep"]
 
 
@@ -36,7 +48,7 @@ class Neighbours(Section):
     """Smallest allowed distances to the nearest train image, val or test image, and earlier synthetic image; 0: off."""
 
     min_train: Distance
-    min_heldout: Distance
+    min_heldout: Annotated[float | str, _auto_or_number(math.inf)]
     min_generated: Distance
 
 
@@ -130,7 +142,7 @@ class ClsChecks(Section):
 
     degenerate: Degenerate | None = None
     hash: Neighbours | None = None
-    pixels: Neighbours | None = None
+    correlation: Neighbours | None = None
     embedding: Embedding | None = None
     label: Label | None = None
     text: Text | None = None
@@ -144,7 +156,7 @@ class DetChecks(Section):
 
     degenerate: Degenerate | None = None
     hash: Neighbours | None = None
-    pixels: Neighbours | None = None
+    correlation: Neighbours | None = None
     embedding: Embedding | None = None
     boxes: Boxes | None = None
     audit: Audit | None = None
@@ -154,5 +166,8 @@ class DetChecks(Section):
 
 
 class FilterParams(Section):
+    """against: the held-out images whose copies are rejected."""
+
+    against: Against
     cls: ClsChecks
     det: DetChecks

@@ -132,7 +132,10 @@ def _task(task: str, report: TaskReport, details: dict[str, Any]) -> dict[str, A
         "id": task,
         "title": TASKS[task].title,
         "figures": [{"svg": svg, "caption": caption, "whole": caption == _MATRICES[task]} for svg, caption in shown],
-        "pictures": [{"data": _encoded(sheet), "caption": _CAPTIONS[name]} for name, sheet in report.sheets.items()],
+        "pictures": [
+            {"data": _encoded(sheet), "caption": _CAPTIONS[name] + (_bounds(report) if name == "nearest" else "")}
+            for name, sheet in report.sheets.items()
+        ],
         "quality": _quality(report.quality),
         "robustness": _robustness(task, details, len(report.names)),
     }
@@ -145,6 +148,12 @@ def _blind(ledger: Sequence[Entry]) -> str:
         return ""
     judged, boxes = (sum(int(one[name]) for one in audited) for name in ("boxes_judged", "boxes"))
     return f"; the audit could judge {judged} of {boxes} boxes, the others were accepted unchecked"
+
+
+def _bounds(report: TaskReport) -> str:
+    """From which distance to val and test images `filter` rejected, as the end of a caption."""
+    found = [f"{name} {one['min_heldout']:.3g}" for name, one in report.thresholds.items() if "min_heldout" in one]
+    return f". Rejected if nearer to val or test (auto, by real train images): {', '.join(found)}" if found else ""
 
 
 def _confidence(details: dict[str, Any]) -> str:

@@ -6,7 +6,8 @@ from diffaug.dataset.records import Record
 from diffaug.report.sheet import Tile
 from diffaug.scoring.ledger import Entry
 
-_MEASURES = {"pixels": "grey levels", "hash": "bits", "embedding": "cosine"}  # the first one that was computed is used
+# The first one that was computed is used.
+_MEASURES = {"correlation": "(1 - r)", "hash": "bits", "embedding": "cosine"}
 _GROUPS = {"train": "train", "heldout": "val or test"}
 
 

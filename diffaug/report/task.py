@@ -19,7 +19,7 @@ from diffaug.report.corrupted import corrupted_sheet
 from diffaug.report.pairs import changed_sides_tiles, nearest_pairs
 from diffaug.report.sheet import COLUMNS, SCENE_COLUMNS, captioned, make_sheet, sample, save_png, task_sheet
 from diffaug.runtime.tables import read_table
-from diffaug.scoring.ledger import QUALITY, Entry, read_ledger
+from diffaug.scoring.ledger import QUALITY, THRESHOLDS, Entry, read_ledger
 
 PLOTS = Path("metrics/plots")
 
@@ -35,12 +35,14 @@ class Seen:
 
 @dataclass(frozen=True)
 class TaskReport:
-    """The task's classes, its ledger, its sheets by name, and the content of quality.json, if it was requested."""
+    """The task's classes, its ledger, its sheets by name, the content of quality.json, if it was requested, and the
+    thresholds that `filter` took from real images, by score."""
 
     names: Sequence[str]
     ledger: Sequence[Entry]
     sheets: Mapping[str, Image.Image]
     quality: Mapping[str, Any] | None
+    thresholds: Mapping[str, Mapping[str, float]]
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,8 @@ def build_task_report(task: str, params: ReportParams, seen: Seen) -> TaskReport
     figures.write_curves(TABLES / TRAINING.format(task=task), TASKS[task].val_title, PLOTS / f"{task}_training.png")
     quality = folder / QUALITY
     content = json.loads(quality.read_text(encoding="utf-8")) if quality.exists() else None
-    return TaskReport(names, ledger, sheets, content)
+    thresholds = json.loads((folder / THRESHOLDS).read_text(encoding="utf-8"))
+    return TaskReport(names, ledger, sheets, content, thresholds)
 
 
 def _changed(table: Path) -> tuple[dict[str, list[int]], dict[str, list[str]]]:

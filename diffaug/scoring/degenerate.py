@@ -1,6 +1,7 @@
 """Images without content: blank, black (from a safety checker), almost uniformly grey, or blurred."""
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import cv2
@@ -8,21 +9,23 @@ import numpy as np
 from PIL import Image
 from skimage.measure import shannon_entropy
 
+from diffaug.dataset.records import Record
 from diffaug.params.filter import Degenerate
 from diffaug.scoring.material import Columns, Material
 
 MEASURED_BY: tuple[str, ...] = ()
+AUTO = {"min_std": 8.0, "min_entropy": 8.0, "min_sharpness": math.inf}
 
 
 def measure(material: Material, params: Degenerate) -> Columns:
     """std, entropy and sharpness of every image, and the result of the safety checker: 1 or 0, -1 without one."""
-    pictures = [gray(record.open()) for record in material.progress("degenerate")]
-    return {
-        "std": [float(picture.std()) for picture in pictures],
-        "entropy": [float(shannon_entropy(picture)) for picture in pictures],
-        "sharpness": [sharpness(picture) for picture in pictures],
-        "flagged": [-1 if record.flagged is None else int(record.flagged) for record in material.generated],
-    }
+    flagged = [-1 if record.flagged is None else int(record.flagged) for record in material.generated]
+    return _contents(material.progress("degenerate")) | {"flagged": flagged}
+
+
+def measure_real(material: Material, params: Degenerate) -> Columns:
+    """What real train images have of the thresholds that can be `auto`."""
+    return {f"min_{name}": values for name, values in _contents(material.train_sample).items()}
 
 
 def failures(row: Mapping[str, Any], params: Degenerate) -> Iterator[tuple[str, bool]]:
@@ -31,6 +34,15 @@ def failures(row: Mapping[str, Any], params: Degenerate) -> Iterator[tuple[str, 
     yield "low entropy", row["entropy"] < params.min_entropy
     yield "blurred", row["sharpness"] < params.min_sharpness
     yield "flagged as unsafe", params.flagged == "reject" and row["flagged"] == 1
+
+
+def _contents(records: Iterable[Record]) -> Columns:
+    pictures = [gray(record.open()) for record in records]
+    return {
+        "std": [float(picture.std()) for picture in pictures],
+        "entropy": [float(shannon_entropy(picture)) for picture in pictures],
+        "sharpness": [sharpness(picture) for picture in pictures],
+    }
 
 
 def gray(image: Image.Image) -> np.ndarray:

@@ -10,15 +10,21 @@ from diffaug.dataset.records import Record
 from diffaug.params.filter import Neighbours
 from diffaug.pictures.hashing import phash
 from diffaug.scoring.material import Columns, Material
-from diffaug.scoring.neighbours import Measure, measure_neighbours, neighbour_failures
+from diffaug.scoring.neighbours import Measure, measure_neighbours, measure_real_neighbours, neighbour_failures
 
 MEASURED_BY: tuple[str, ...] = ()
+AUTO = {"min_heldout": 8}
 _BITS = 64
 
 
 def measure(material: Material, params: Neighbours) -> Columns:
     """hash_*: bits, 0 to 64, that differ from the nearest image's hash."""
     return measure_neighbours(material, between())
+
+
+def measure_real(material: Material, params: Neighbours) -> Columns:
+    """What real train images have of the thresholds that can be `auto`."""
+    return measure_real_neighbours(material, between())
 
 
 def between(images: Sequence[Record] = ()) -> Measure:

@@ -13,7 +13,7 @@ from diffaug.runtime.errors import UserError
 from diffaug.runtime.seals import check_seal
 from diffaug.runtime.tables import read_table, write_table
 
-LEDGER, QUALITY = "ledger.csv", "quality.json"
+LEDGER, QUALITY, THRESHOLDS = "ledger.csv", "quality.json", "thresholds.json"
 _OWN = ("id", "label", "accepted", "reason", "ignored")
 _ACCEPTED = {True: "yes", False: "no"}
 

@@ -12,26 +12,37 @@ import torch
 from tqdm import tqdm
 
 from diffaug.dataset.records import ImageSet, Record, read_set
+from diffaug.params.filter import Against
 from diffaug.runtime.device import choose_device
 from diffaug.runtime.errors import UserError
 from diffaug.runtime.files import file_sha256
 
-Columns = dict[str, list[Any]]  # by name, one value per synthetic image
+Columns = dict[str, list[Any]]  # by name, one value per image
+_SAMPLE = 1000
 
 
 class Material:
-    """One task's images and models. `task`: cls or det; `seed`: of the control model that is used."""
+    """One task's images and models. `task`: cls or det; `seed`: of the control model that is used; `against`: what is
+    held out."""
 
-    def __init__(self, task: str, seed: int) -> None:
+    def __init__(self, task: str, seed: int, against: Against = "val_and_test") -> None:
         self.task = task
+        self.against = against
         self.generated = read_set(Path(f"data/generated/{task}"))
         self.real = {split: read_set(Path(f"data/real/{task}/{split}")) for split in ("train", "val", "test")}
         self.control = Path(f"models/{task}/real-{seed}")
 
     @property
     def heldout(self) -> list[Record]:
-        """Real val and test images, which no synthetic image may copy."""
-        return [*self.real["val"], *self.real["test"]]
+        """Real val and test images (or val alone), which no synthetic image may copy."""
+        splits = ("val",) if self.against == "val" else ("val", "test")
+        return [record for split in splits for record in self.real[split]]
+
+    @property
+    def train_sample(self) -> list[Record]:
+        """Real train images, 1000 at most, evenly taken."""
+        train = self.real["train"].records
+        return list(train[:: max(1, len(train) // _SAMPLE)][:_SAMPLE])
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -63,7 +74,7 @@ class Material:
             for record in records
         ]
         weights = [file_sha256(path) for path in sorted(self.control.glob("model.*"))]
-        return hashlib.sha256(json.dumps([self.names, rows, weights]).encode()).hexdigest()
+        return hashlib.sha256(json.dumps([self.names, self.against, rows, weights]).encode()).hexdigest()
 
     def progress(self, score: str, records: Sequence[Record] | None = None) -> Iterator[Record]:
         """The synthetic images (or `records`) one after another, with a progress bar."""

@@ -68,6 +68,16 @@ def nearest(measure: Measure, images: Sequence[Record], others: Sequence[Record]
     return np.array([measure.distances(seen, signatures).min(initial=measure.far) for seen in measure.views(images)])
 
 
+def measure_real_neighbours(material: Material, measure: Measure) -> Columns:
+    """How near real train images are to val and test, which no threshold can tell from copies."""
+    return {"min_heldout": nearest(measure, material.train_sample, material.heldout).tolist()}
+
+
+def cosine(views: np.ndarray, among: np.ndarray) -> np.ndarray:
+    """The distances of a `Measure` whose signatures have length 1: 1 - cosine."""
+    return np.maximum(1 - (views @ among.T).max(axis=0), 0.0) if len(among) else np.zeros(0)
+
+
 def neighbour_failures(row: Mapping[str, Any], params: Neighbours, name: str, what: str) -> Iterator[tuple[str, bool]]:
     """The checks of the image; `what`: the reason if it is too near, such as "copy"."""
     yield f"{what} of train", row[f"{name}_train"] < params.min_train

@@ -3,7 +3,7 @@
 import contextlib
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from importlib import import_module
 from importlib.metadata import version
@@ -25,7 +25,7 @@ _LIBRARIES = (
 
 class Score(Protocol):
     """A module of this folder. MEASURED_BY: the fields of its section that change the measured values; the others only
-    select."""
+    select. One with thresholds that can be `auto` also has AUTO, their largest values then, and `measure_real`."""
 
     @property
     def MEASURED_BY(self) -> tuple[str, ...]: ...
@@ -49,17 +49,28 @@ def active(checks: ClsChecks | DetChecks) -> dict[str, Section]:
 
 def measured(name: str, section: Section | None, material: Material, work: Path) -> Columns:
     """The score's columns: from the last run in `work`, if nothing that they depend on has changed."""
-    score = score_module(name)
-    settings = section.model_dump(mode="json", include=set(score.MEASURED_BY)) if section else {}
+    return _kept(name, score_module(name).measure, section, material, work)
+
+
+def measured_real(name: str, section: Section, material: Material, work: Path) -> Columns:
+    """What real train images have of the thresholds of this section that can be `auto`, kept likewise."""
+    score: Any = score_module(name)
+    return _kept(name, score.measure_real, section, material, work)
+
+
+def _kept(
+    name: str, measure: Callable[[Material, Any], Columns], section: Section | None, material: Material, work: Path
+) -> Columns:
+    settings = section.model_dump(mode="json", include=set(score_module(name).MEASURED_BY)) if section else {}
     inputs = [name, settings, list(_local_files(settings)), material.key, *_made_by(name)]
     key = hashlib.sha256(json.dumps(inputs).encode()).hexdigest()
-    path = work / f"{material.task}-{name}.json"
+    path = work / f"{material.task}-{name}-{measure.__name__}.json"
     if path.exists():
         with contextlib.suppress(ValueError, KeyError, TypeError):  # a damaged file: it is measured again
             kept = json.loads(path.read_text(encoding="utf-8"))
             if kept["key"] == key:
                 return kept["columns"]
-    columns = score.measure(material, section)
+    columns = measure(material, section)
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps({"key": key, "columns": columns}), encoding="utf-8")
     return columns

@@ -147,7 +147,7 @@ def test_a_preset_that_cannot_run_is_not_written(tmp_path: Path, monkeypatch: py
 def looked(**changes: object) -> Facts:
     values = {
         **{"task": "cls", "source": {}, "images": {"train": 30, "val": 9, "test": 300}, "counts": {"a": 10, "b": 20}},
-        **{"side": 40, "object": 0, "gray": 0.0, "hash": 20.0, "pixels": 50.0, "cuttable": ()},
+        **{"side": 40, "object": 0, "gray": 0.0, "cuttable": ()},
     }
     return Facts(**values | changes)
 
@@ -157,21 +157,6 @@ def chosen(choices: list[Choice]) -> dict[str, object]:
 
 
 CPU = Machine(None)
-
-
-@pytest.mark.parametrize(
-    ("near", "key", "fitted"),
-    [
-        ({"hash": 0.0}, "filter.cls.hash.min_heldout", 1),
-        ({"hash": 2.0}, "filter.cls.hash.min_heldout", 2),
-        ({"pixels": 5.0}, "filter.cls.pixels.min_heldout", 4.0),
-    ],
-)
-def test_a_threshold_that_would_reject_the_users_own_images_is_lowered(
-    near: dict[str, float], key: str, fitted: float
-) -> None:
-    assert chosen(advise(looked(**near), None, "", CPU))[key] == fitted
-    assert key not in chosen(advise(looked(), None, "", CPU))
 
 
 def test_too_many_images_to_balance_on_a_cpu_are_limited() -> None:

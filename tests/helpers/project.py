@@ -72,13 +72,14 @@ TINY: dict[str, Any] = {
         "cls": {
             "degenerate": {"min_std": 0.0},
             "hash": {"min_train": 0.0, "min_heldout": 0.0, "min_generated": 0.0},
-            "pixels": {"min_heldout": 0.0},
+            "correlation": {"min_heldout": 0.0},
             "label": {"min_probability": 0.0},
             "quality": {"nearest": 2},
         },
         "det": {
             "degenerate": {"min_std": 0.0},
             "hash": {"min_train": 0.0, "min_heldout": 0.0, "min_generated": 0.0},
+            "correlation": {"min_heldout": 0.0},
             "boxes": {"min_changed": 0.0, "min_side": 1.0},
             "audit": {"sure": 1.0, "found": 0.0, "min_iou": 0.0, "min_recall": 0.0, "new_objects": "reject"},
         },

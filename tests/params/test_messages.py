@@ -86,7 +86,10 @@ def test_a_renamed_key_is_named_with_what_it_was_meant_for(tmp_path: Path, secti
     [
         ("filter.cls.lable", "did you mean label?"),  # an optional section, which is not missing
         ("evaluate.robustness.severity", "did you mean severities?"),
-        ("filter.det.label", "allowed are degenerate, hash, pixels, embedding, boxes, audit, aesthetic, best, quality"),
+        (
+            "filter.det.label",
+            "allowed are degenerate, hash, correlation, embedding, boxes, audit, aesthetic, best, quality",
+        ),
         ("download.det.backgrounds", "download.det.backgrounds: unknown key (value 1); allowed are source"),
         ("colours", "allowed are seeds, jobs, download"),
     ],
@@ -122,6 +125,10 @@ def test_fractions_must_leave_something(tmp_path: Path) -> None:
         ("train_det.image_size", 100, "train_det.image_size: found 100; input should be a multiple of 32"),
         ("train_cls.shift", 0.5, "train_cls.shift: found 0.5; input should be less than 0.5"),
         ("filter.cls.hash.min_train", -1.5, "filter.cls.hash.min_train: found -1.5"),
+        ("filter.cls.hash.min_heldout", -1.5, "hash.min_heldout: give auto, or a number of 0 or more (found -1.5)"),
+        ("filter.cls.hash.min_heldout", "atuo", "hash.min_heldout: give auto, or a number of 0 or more (found 'atuo')"),
+        ("filter.det.degenerate.min_std", 200, "min_std: give auto, or a number from 0 to 128 (found 200)"),
+        ("filter.against", "test", "filter.against: found 'test'; input should be 'val_and_test' or 'val'"),
         ("filter.cls.label.max_probability", 0.0001, "filter.cls.label: max_probability 0.0001 must be above min_prob"),
         ("evaluate.confidence", 1, "evaluate.confidence: found 1; input should be less than 1"),
         (

@@ -34,6 +34,7 @@ QUALITY = {
     "synthetic": {"all": {"images": 2, "kid": 0.1, "fid": None}},
     "real_val": {"all": {"images": 5, "kid": 0.0, "fid": None}},
 }
+THRESHOLDS = {"degenerate": {"min_std": 7.5}, "hash": {"min_heldout": 2.0}, "correlation": {"min_heldout": 0.00477}}
 DELTA = METRICS["delta"]["cls"]["accuracy"]
 
 
@@ -55,8 +56,8 @@ def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_table(TABLES / "cls_robustness.csv", ["corruption", "severity", "metric", *ends], curves)
     sheet = make_sheet(changed_sides_tiles([picture("a", label=0)], NAMES, {"real": [0], "merged": [3]}, SEEN, 5))
     reports = {
-        "cls": TaskReport(NAMES, LEDGER, {"changed": sheet}, QUALITY),
-        "det": TaskReport(NAMES, AUDITED, {}, None),
+        "cls": TaskReport(NAMES, LEDGER, {"changed": sheet, "nearest": sheet}, QUALITY, THRESHOLDS),
+        "det": TaskReport(NAMES, AUDITED, {}, None, {}),
     }
     metrics: dict[str, Any] = METRICS | {"notes": ["a <b>licence</b> forbids it"]}
     sure = {"mean_confidence": 0.91}
@@ -111,6 +112,7 @@ def test_the_page_says_it_in_words(page: Path) -> None:
     assert "If both arms are near 50.0, which is chance, a line tells nothing about either" in text
     assert "the audit could judge 2 of 6 boxes" in text
     assert "200 of the real test images, corrupted" in text and "<td>+10.0 (+1.2 to +4.8)</td>" in text
+    assert "Rejected if nearer to val or test (auto, by real train images): hash 2, correlation 0.00477<" in text
     assert ">猫</text>" in text  # not the box that replaces a missing letter
     assert "a &lt;b&gt;licence&lt;/b&gt; forbids it" in text and "# &lt;&amp;&gt;" in text
 
@@ -182,13 +184,13 @@ def test_a_browser_opens_it_offline_without_a_word(page: Path, browser: Browser,
 def test_the_nearest_pairs_stand_side_by_side() -> None:
     real = {"r0": replace(picture("r0", label=0), split="test"), "r1": replace(picture("r1", label=1), split="train")}
     made = {f"s{n}": picture(f"s{n}", label=0) for n in range(3)}
-    scores = [{"pixels_train": 9.0 - n, "pixels_heldout": 5.0 + n} for n in range(3)]
-    near = {"pixels_nearest_train": "r1", "pixels_nearest_heldout": "r0"}
+    scores = [{"correlation_train": 0.9 - n / 10, "correlation_heldout": 0.5 + n / 10} for n in range(3)]
+    near = {"correlation_nearest_train": "r1", "correlation_nearest_heldout": "r0"}
     entries = [Entry(f"s{n}", "cat", score | near, "blank" if n == 2 else "") for n, score in enumerate(scores)]
     sections = nearest_pairs(entries, made, real, 5)
     ids = [[tile.record.id for tile in tiles] for _, tiles in sections]
     assert ids == [["s1", "r1", "s0", "r1"], ["s0", "r0", "s1", "r0"]]  # s2 was rejected
-    assert sections[1][1][0].caption == "s0\n5 grey levels"
+    assert sections[1][1][0].caption == "s0\n0.5 (1 - r)"
     assert nearest_pairs(LEDGER, made, real, 5) == []  # no such score was computed
 
 

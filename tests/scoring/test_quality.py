@@ -15,7 +15,7 @@ from torchvision.models import resnet18
 from diffaug.params.base import ModelName
 from diffaug.params.filter import Embedding, HubNetwork, Network, Quality, TorchvisionNetwork
 from diffaug.runtime.errors import UserError
-from diffaug.scoring.embedding import measure
+from diffaug.scoring.embedding import measure, measure_real
 from diffaug.scoring.networks import open_network
 from diffaug.scoring.quality import _compare_records, compare, write_quality
 
@@ -99,6 +99,9 @@ def test_embeddings_name_the_nearest(resnet: TorchvisionNetwork, tmp_path: Path)
     assert columns["embedding_nearest_heldout"] == ["s0", "s0"]
     assert columns["embedding_heldout"][1] == pytest.approx(0, abs=1e-6)  # mirrored
     assert columns["embedding_generated"][0] == 2.0 and columns["embedding_generated"][1] > 0
+    t0_to_s0, t1_to_s0 = measure_real(material, Embedding(network=resnet, **ANYWHERE))["min_heldout"]
+    assert t0_to_s0 == pytest.approx(columns["embedding_heldout"][0], abs=1e-6)  # a has the pixels of t0
+    assert t1_to_s0 != t0_to_s0
 
 
 def test_a_network_of_the_hub_gives_its_features(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

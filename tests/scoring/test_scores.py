@@ -47,6 +47,8 @@ def test_a_threshold_takes_no_score_again(calls: list[str], tmp_path: Path) -> N
     assert calls == ["degenerate", "hash"]
     again = measure_all(checks(hash=FAR | {"min_train": 60.0}), material(tmp_path), tmp_path)
     assert calls == ["degenerate", "hash"] and again == rows
+    assert measure_all(checks(hash=FAR | {"min_heldout": "auto"}), material(tmp_path), tmp_path) == rows
+    assert calls == ["degenerate", "hash"]
 
 
 def test_another_image_takes_them_again(calls: list[str], tmp_path: Path) -> None:
