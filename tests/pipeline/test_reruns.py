@@ -65,11 +65,18 @@ def test_generate_leaves_the_generator_and_the_control_alone(finished: Path, tmp
 
 def test_a_threshold_selects_among_the_scores_that_are_there(finished: Path, tmp_path: Path) -> None:
     project = copy_of(finished, tmp_path / "project")
-    scores = {path: path.stat().st_mtime_ns for path in (project / ".work/filter").glob("*.json")}
-    assert len(scores) == 4 + 4
+    work = project / ".work/filter"
+    scores = {path: path.stat().st_mtime_ns for path in work.glob("*.json")}
+    assert len(scores) == 4 + 5
     change(project, {"filter": {"cls": {"degenerate": {"min_std": 0.001}, "label": {"min_probability": 1e-9}}}})
     assert repro(project, "merge") == {"filter"}  # it rejects nothing, so no later stage runs
-    assert {path: path.stat().st_mtime_ns for path in (project / ".work/filter").glob("*.json")} == scores
+    assert {path: path.stat().st_mtime_ns for path in work.glob("*.json")} == scores
+    change(project, {"filter": {"cls": {"hash": {"min_heldout": "auto"}}}})
+    assert repro(project, "filter") == {"filter"}
+    after = {path: path.stat().st_mtime_ns for path in work.glob("*.json")}
+    assert scores.items() <= after.items() and after.keys() - scores.keys() == {work / "cls-hash-measure_real.json"}
+    kept = json.loads((project / "data/filtered/cls/thresholds.json").read_text(encoding="utf-8"))
+    assert 0 <= kept["hash"]["min_heldout"] <= 8
 
 
 def test_train_det_leaves_generation_and_classification_alone(finished: Path, tmp_path: Path) -> None:
