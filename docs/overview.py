@@ -19,10 +19,11 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Rectangle
 from PIL import Image
 
+from diffaug.evaluation.verdicts import added, judge
+
 WIDTH, HEIGHT, TILE, STEP = 1600, 560, 100, 110  # pixels
 GREEN, RED, GREY, BLACK = "#2a7f3e", "#b3261e", "#4b5563", "#111827"
-IN_TABLE = ("accuracy", "macro_f1", "ece", "corrupted_accuracy", "mAP50_95", "mAP50", "corrupted_mAP50_95")
-MAIN = (("cls", "accuracy", "classifier accuracy", "images"), ("det", "mAP50_95", "detector mAP50-95", "scenes"))
+THINGS = {"cls": "images", "det": "scenes"}
 Row = dict[str, Any]
 
 
@@ -63,9 +64,9 @@ def tiles(page: Axes, left: int, top: int, rows: list[Row], names: list[str], co
 
 
 def verdict(page: Axes, metrics: Row, left: int, right: int) -> None:
-    """The two main metrics: the numbers, the verdict in words, and the interval above an axis in points."""
-    deltas = {name: delta for of in metrics["delta"].values() for name, delta in of.items() if name in IN_TABLE}
-    ends = [100 * deltas[name][end] for _, name, *_ in MAIN for end in ("low", "high")]
+    """The two primary metrics: the numbers, the verdict in words, and the interval above an axis in points."""
+    main = [one for one in judge(metrics).values() if one.primary]
+    ends = [100 * end for one in main for end in (one.difference.low, one.difference.high)]
     first, last = min(-1.0, *ends) - 0.5, max(1.0, *ends) + 0.5
     at = lambda points: left + (points - first) / (last - first) * (right - left)  # noqa: E731
     page.plot([left, right], [482, 482], color=BLACK, linewidth=1.2)
@@ -73,17 +74,14 @@ def verdict(page: Axes, metrics: Row, left: int, right: int) -> None:
         page.plot([at(tick)] * 2, [482, 489], color=BLACK, linewidth=1.2)
         write(page, at(tick), 492, f"{tick:+d}" if tick else "0", 19, ha="center")
     write(page, (left + right) / 2, 522, "difference in points, with its 95 % interval", 19, GREY, ha="center")
-    ranked, reached = sorted(deltas.values(), key=lambda delta: delta["p"]), 0.0
-    for rank, delta in enumerate(ranked):  # Holm's correction
-        reached = delta["corrected"] = max(reached, min(1.0, delta["p"] * (len(ranked) - rank)))
-    for top, (task, name, title, things) in zip((88, 284), MAIN):
-        low, mean, high = (100 * deltas[name][key] for key in ("low", "mean", "high"))
-        unclear = deltas[name]["corrected"] >= 1 - metrics["confidence"]
-        word, color = ("no difference", GREY) if unclear else ("helped", GREEN) if mean > 0 else ("hurt", RED)
+    for top, one in zip((88, 284), main):
+        task, name = one.metric.task, one.metric.name
+        low, mean, high = (100 * end for end in (one.difference.low, one.difference.mean, one.difference.high))
+        color = {"helped": GREEN, "hurt": RED}.get(one.verdict, GREY)
         arms = " \u2192 ".join(f"{100 * arm[task][name]:.1f}" for arm in (metrics["real"], metrics))
-        write(page, left, top, f"{title}: {arms}", 23, weight="bold")
-        write(page, left, top + 33, f"with {metrics['added'][task]} synthetic {things} added", 20, GREY)
-        write(page, left, top + 64, f"{mean:+.1f}: {word}", 28, color, weight="bold")
+        write(page, left, top, f"{one.metric.title}: {arms}", 23, weight="bold")
+        write(page, left, top + 33, f"with {added(metrics, task)} synthetic {THINGS[task]} added", 20, GREY)
+        write(page, left, top + 64, f"{mean:+.1f}: {one.verdict}", 28, color, weight="bold")
         page.plot([at(0)] * 2, [top + 112, top + 198 if top > 88 else top + 164], color=BLACK, linewidth=1.2)
         page.plot([at(low), at(high)], [top + 138] * 2, color=color, linewidth=6)
         page.plot([at(mean)], [top + 138], "o", color=color, markersize=14)

@@ -26,25 +26,36 @@ def filter_images(params: Params, work: Path) -> Mapping[str, float]:
     count = 0
     checks: dict[str, ClsChecks | DetChecks] = {"cls": params.filter.cls, "det": params.filter.det}
     for task, given in checks.items():
-        material, folder = Material(task, params.seeds[0], params.filter.against), Path("data/filtered") / task
-        check = settle(given, material, work, folder)
-        rows = measure_all(check, material, work)
-        scored = [
-            Entry(record.id, _label(record, material.names), row) for record, row in zip(material.generated, rows)
-        ]
-        entries = select_best([judge(entry, check) for entry in scored], check.best, task)
-        kept = {entry.id for entry in entries if entry.accepted}
+        draws = Material.of_draws(task, params.seeds[0], params.filter.against)
+        first, folder = next(iter(draws.values())), Path("data/filtered") / task
+        check = settle(given, first, work, folder)
+        judged = {draw: _judge_draw(material, check, work / str(draw)) for draw, material in draws.items()}
+        entries = [entry for of_draw in judged.values() for entry in of_draw]
         write_ledger(folder, entries)
-        if check.quality is not None and kept:
-            from diffaug.scoring.quality import write_quality
-
-            write_quality(folder, material, kept, check.quality)
+        _write_quality(folder, first, next(iter(judged.values())), check)
         seal(folder)
-        if material.names:  # a task that is null has none
+        if first.names:  # a task that is null has none
             print(summarise(entries, task))
-        _something_left(entries, task)
+        for of_draw in judged.values():
+            _something_left(of_draw, task)
         count += len(entries)
     return {"images": count}
+
+
+def _judge_draw(material: Material, check: ClsChecks | DetChecks, work: Path) -> list[Entry]:
+    """Every image of the draw with its scores and, if it is rejected, the reason."""
+    rows = measure_all(check, material, work)
+    scored = [Entry(record.id, _label(record, material.names), row) for record, row in zip(material.generated, rows)]
+    return select_best([judge(entry, check) for entry in scored], check.best, material.task)
+
+
+def _write_quality(folder: Path, material: Material, entries: Sequence[Entry], check: ClsChecks | DetChecks) -> None:
+    """The quality of the kept images of one draw, which is what one model is trained on."""
+    kept = {entry.id for entry in entries if entry.accepted}
+    if check.quality is not None and kept:
+        from diffaug.scoring.quality import write_quality
+
+        write_quality(folder, material, kept, check.quality)
 
 
 def _label(record: Record, names: tuple[str, ...]) -> str:

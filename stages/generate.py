@@ -23,7 +23,7 @@ from diffaug.stage import run_stage
 
 def generate(params: Params, work: Path) -> Mapping[str, float]:
     """Plan every image, draw the images that are not in the work cache, write the sets."""
-    plan = make_plan(params.generate)
+    plan = make_plan(params.generate, params.image_draws)
     _write_plan(work / "plan.jsonl", plan)
     drawing = Drawing(params.generate, plan, work, choose_device())
     _say(drawing)

@@ -1,31 +1,32 @@
-"""Make the treatment's training set: reads data/real, data/generated and data/filtered (some recipes data/pool, or
-models/generator), writes data/merged, a complete set: real and added train images, real val images.
+"""Make the treatment's training set for one seed: reads data/real, data/generated and data/filtered (some recipes
+data/pool, or models/generator), writes data/merged/SEED, a complete set: real and added train images, real val images.
 
-Alone: python stages/merge.py
+Alone: python stages/merge.py SEED
 """
 
+import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import diffaug.runtime.start  # noqa: F401 - first, so that Ctrl-C is one line while the others are imported
 from diffaug.dataset.provenance import Provenance
 from diffaug.dataset.records import ImageSet, Record, read_set, write_set
+from diffaug.merging.about import about_set
 from diffaug.merging.choosing import Choice
 from diffaug.merging.painting import paint_over
 from diffaug.merging.recipes import RECIPES, Ingredients
 from diffaug.params import Params
-from diffaug.params.merge import MergeParams
 from diffaug.runtime.device import choose_device
 from diffaug.scoring.ledger import read_ledger
 from diffaug.stage import run_stage
-from diffaug.training.treatment import SHORT, TREATMENT, Treatment
 
 
-def merge(params: Params, work: Path) -> Mapping[str, float]:
-    """Add as many images as `merge.ratio` or `merge.target` asks for, with the recipe."""
+def merge(seed: int, params: Params, work: Path) -> Mapping[str, float]:
+    """Add as many images as `merge.ratio` or `merge.target` asks for, with the recipe; synthetic ones from the seed's
+    own draw, or from the one that all seeds share."""
     count = 0
     pool = read_set(Path("data/pool")) if params.merge.recipe == "real_more" else ImageSet((), ())
 
@@ -38,12 +39,14 @@ def merge(params: Params, work: Path) -> Mapping[str, float]:
         made = Provenance(model=name, revision=revision, weights_sha256=model.sha256, licence=licence)
         return through_vae(records, model), made
 
+    draw = seed if params.draws == "own" else None
     for task in ("cls", "det"):
         real = read_set(Path(f"data/real/{task}/train"))
-        generated = read_set(Path(f"data/generated/{task}"))
-        ledger = read_ledger(Path(f"data/filtered/{task}"), generated)
+        made = read_set(Path(f"data/generated/{task}"))
+        ledger = read_ledger(Path(f"data/filtered/{task}"), made)
         accepted = {entry.id: entry for entry in ledger if entry.accepted}
-        given = Ingredients(task, real, generated, accepted, pool, params.merge, rebuild)
+        drawn = ImageSet(made.names, tuple(record for record in made if record.draw == draw))
+        given = Ingredients(task, real, drawn, accepted, pool, params.merge, rebuild, draw)
         choice = RECIPES[params.merge.recipe].additions(given)
         unfiltered = params.merge.recipe == "unfiltered"
         ignored = {id: () if unfiltered else entry.ignored for id, entry in accepted.items()}
@@ -51,28 +54,14 @@ def merge(params: Params, work: Path) -> Mapping[str, float]:
             replace(paint_over(record, ignored.get(record.id, ())), added_by=params.merge.recipe)
             for record in (choice.records if choice else ())
         ]
-        about: dict[str, Any] = {
-            "merge": params.merge.model_dump(),
-            TREATMENT: asdict(_treatment(params.merge, choice)),
-        }
-        if choice and choice.short:
-            about[SHORT] = choice.short
-        write_set(Path(f"data/merged/{task}/train"), real.names, [*real, *chosen], about=about)
+        about = about_set(params.merge, choice, accepted)
+        write_set(Path(f"data/merged/{seed}/{task}/train"), real.names, [*real, *chosen], about=about)
         val = read_set(Path(f"data/real/{task}/val"))
-        write_set(Path(f"data/merged/{task}/val"), val.names, val)
+        write_set(Path(f"data/merged/{seed}/{task}/val"), val.names, val)
         if real.names:  # otherwise the task is switched off
             print(_summary(task, params, real, choice))
         count += len(real) + len(chosen)
     return {"images": count}
-
-
-def _treatment(params: MergeParams, choice: Choice | None) -> Treatment:
-    if choice is None:
-        return Treatment()
-    probability = params.replace_probability if params.mix == "replace" else None
-    return Treatment(
-        params.recipe, len(choice.records), params.synthetic_weight, probability, params.recipe == "classic"
-    )
 
 
 def _summary(task: str, params: Params, real: ImageSet, choice: Choice | None) -> str:
@@ -88,4 +77,6 @@ def _summary(task: str, params: Params, real: ImageSet, choice: Choice | None) -
 
 
 if __name__ == "__main__":
-    run_stage("merge", merge)
+    if len(sys.argv) != 2 or not sys.argv[1].isdigit():
+        sys.exit("usage: python stages/merge.py SEED")
+    run_stage(f"merge-{sys.argv[1]}", partial(merge, int(sys.argv[1])))

@@ -1,4 +1,4 @@
-"""Train one ResNet classifier: reads data/ARM/cls/{train,val}, writes models/cls/ARM-SEED and the curve
+"""Train one ResNet classifier: reads data/real/cls or data/merged/SEED/cls, writes models/cls/ARM-SEED and the curve
 metrics/curves/cls/ARM-SEED.csv.
 
 Alone: python stages/train_cls.py ARM SEED (ARM: real or merged)
@@ -33,7 +33,8 @@ def train_cls(training: Training, params: Params, folder: Path, model: Path) -> 
     train, val = (to_tensors(one, params.train_cls.image_size, choose_device()) for one in (images, val_images))
     order = partial(endless, len(images), training.seed, weights(images.records, treatment))
     run = Run(training.stage, training.seed, lambda start: order(start=start), folder, tell_steps)
-    trained = train_classifier(train, val, len(images.names), params.train_cls, run, treatment.classic)
+    strong = treatment.classic or params.train_cls.augmentation == "strong"
+    trained = train_classifier(train, val, len(images.names), params.train_cls, run, strong)
     save_classifier(model, trained.model, params.train_cls, images.names)
     return params.train_cls.steps
 

@@ -1,4 +1,4 @@
-"""Train one YOLO detector: reads data/ARM/det/{train,val}, writes models/det/ARM-SEED and the curve
+"""Train one YOLO detector: reads data/real/det or data/merged/SEED/det, writes models/det/ARM-SEED and the curve
 metrics/curves/det/ARM-SEED.csv.
 
 Alone: python stages/train_det.py ARM SEED (ARM: real or merged)
@@ -35,7 +35,8 @@ def train_det(training: Training, params: Params, folder: Path, model: Path) -> 
     treatment = treatment_of(train)
     order = partial(endless, len(train), training.seed, weights(train.records, treatment))
     run = Run(training.stage, training.seed, lambda start: order(start=start), folder, tell_steps)
-    trained = train_detector(data, train.names, params.train_det, run, choose_device(), treatment.classic)
+    strong = treatment.classic or params.train_det.augmentation == "strong"
+    trained = train_detector(data, train.names, params.train_det, run, choose_device(), strong)
     save_detector(model, trained.model, params.train_det, train.names)
     return params.train_det.steps
 

@@ -71,5 +71,11 @@ def test_every_picture_has_an_alt_text(page):
 
 @pytest.mark.parametrize("page", [ENGLISH, CHINESE])
 def test_the_table_of_stages_is_that_of_the_pipeline(page):
-    named = re.findall(r"^\| `(\w+)` \|", read(page), re.M)
+    cells = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \|", read(page), re.M)
+    named = [name for cell in cells for name in re.findall(r"\w+", cell)]
     assert sorted(named) == sorted(yaml.safe_load(read("dvc.yaml"))["stages"])
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_merged_set_is_named_with_its_seed(page):
+    assert not re.findall(r"data/merged/(?!\d|SEED)\w+", read(page))

@@ -26,11 +26,11 @@ class TrainedClassifier:
 
 
 def train_classifier(
-    train: Tensors, val: Tensors, classes: int, params: TrainClsParams, run: Run, classic: bool = False
+    train: Tensors, val: Tensors, classes: int, params: TrainClsParams, run: Run, strong: bool = False
 ) -> TrainedClassifier:
     """Train for exactly `params.steps` steps and keep the weights with the best val accuracy (then the lower loss).
 
-    A killed run goes on from its last evaluation, with the same bytes. classic: with RandAugment (Cubuk et al. 2019,
+    A killed run goes on from its last evaluation, with the same bytes. strong: with RandAugment (Cubuk et al. 2019,
     arXiv:1909.13719) and, in every batch, MixUp (Zhang et al. 2017, arXiv:1710.09412) or CutMix (Yun et al. 2019,
     arXiv:1905.04899). Raises UserError if the loss is not a finite number.
     """
@@ -41,8 +41,8 @@ def train_classifier(
         model.parameters(), lr=params.learning_rate, weight_decay=params.weight_decay, fused=True
     )
     scheduler = _scheduler(optimizer, params)
-    augment = _augment(params, classic)
-    mix = v2.RandomChoice([v2.MixUp(num_classes=classes), v2.CutMix(num_classes=classes)]) if classic else None
+    augment = _augment(params, strong)
+    mix = v2.RandomChoice([v2.MixUp(num_classes=classes), v2.CutMix(num_classes=classes)]) if strong else None
     # bfloat16 needs no loss scaling, which would skip steps, and different ones in the two arms.
     mixed = device.type == "cuda" and torch.cuda.is_bf16_supported()
     history, best = _resume(run, model, optimizer, scheduler)
@@ -107,9 +107,9 @@ def _scheduler(optimizer: torch.optim.Optimizer, params: TrainClsParams) -> torc
     return torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, params.steps)
 
 
-def _augment(params: TrainClsParams, classic: bool) -> v2.Transform:
+def _augment(params: TrainClsParams, strong: bool) -> v2.Transform:
     shift = round(params.shift * params.image_size)
     steps: list[v2.Transform] = [v2.RandomHorizontalFlip(params.flip)]
     if shift:
         steps.append(v2.RandomCrop(params.image_size, padding=shift, padding_mode="edge"))
-    return v2.Compose([*steps, v2.RandAugment()] if classic else steps)
+    return v2.Compose([*steps, v2.RandAugment()] if strong else steps)

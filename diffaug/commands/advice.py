@@ -41,7 +41,6 @@ class Machine:
 def advise(cls: Facts | None, det: Facts | None, faults: str, machine: Machine) -> list[Choice]:
     """The choices for these tasks on this machine, in the order of params.yaml. faults: the first fault in the files,
     empty if there is none."""
-    tasks = [task for task in (cls, det) if task is not None]
     chosen = [
         *_download(cls, det, faults),
         *(_generator_gpu(cls, det) if machine.gpu else _generator_cpu(cls, det, machine)),
@@ -55,7 +54,8 @@ def advise(cls: Facts | None, det: Facts | None, faults: str, machine: Machine) 
         chosen += _train_cls(cls, machine)
     if det:
         chosen += _train_det(det, machine)
-    return [*chosen, *_evaluate(tasks)]
+    robustness = "off, to be quicker; copy the section of params.yaml here to switch it on"
+    return [*chosen, Choice("evaluate.robustness", None, robustness)]
 
 
 def _download(cls: Facts | None, det: Facts | None, faults: str) -> Iterator[Choice]:
@@ -133,7 +133,7 @@ def _generator_cpu(cls: Facts | None, det: Facts | None, machine: Machine) -> It
     yield Choice("train_gen.scratch.unet.steps", machine.steps(700 * share, 10))
     yield Choice("generate.batch_size", 8, "a batch is of one class, mode and strength; small ones waste less")
     yield Choice("generate.scheduler", "ddim")
-    yield Choice("generate.num_inference_steps", 25)
+    yield Choice("generate.num_inference_steps", max(10, machine.steps(25, 1)))
     yield Choice("generate.guidance_scale", 2.0, "closer to the class than 1, with less variety")
 
 
@@ -274,9 +274,3 @@ def _train_det(one: Facts, machine: Machine) -> Iterator[Choice]:
         f"train_det.weights, if you have some: that helps more than any other setting{machine.hurry}",
     )
     yield Choice("train_det.eval_every", every)
-
-
-def _evaluate(tasks: list[Facts]) -> Iterator[Choice]:
-    yield Choice(
-        "evaluate.robustness", None, "off, to be quicker; copy the section of params.yaml here to switch it on"
-    )

@@ -112,21 +112,21 @@ def _count(params: Params, data: Mapping[str, "RealData"]) -> Images:
         from diffaug.commands.planned import plan_on
 
         planned = plan_on(params, data)
-        drawn, made, side = planned.drawn, planned.made, planned.side
     else:
-        drawn, made, side = 0, 0, 0
+        planned = Images(0, 0, 0)
+    drawn, made, side, draws = planned.drawn, planned.made, planned.side, len(params.image_draws)
     generate, cls, det = params.generate, params.download.cls, params.download.det
     if isinstance(cls, FewShot) and "cls" not in data:
-        count = sum(per_class(generate.cls, _names(generate.cls, cls.train_per_class)).values())
+        count = draws * sum(per_class(generate.cls, _names(generate.cls, cls.train_per_class)).values())
         drawn += count
         made += count
         side = max(side, _FASHION_SIDE if isinstance(cls, FashionMnist) else _USUAL_SIDE)
     if isinstance(det, Scenes):
         paste = generate.det.modes.paste
-        drawn += paste.items_per_class * _FASHION_CLASSES if paste and paste.objects == "generated" else 0
-        made += generate.det.made(det.train)
+        drawn += draws * paste.items_per_class * _FASHION_CLASSES if paste and paste.objects == "generated" else 0
+        made += draws * generate.det.made(det.train)
         side = max(side, det.size)
-    return Images(drawn, made, side)
+    return Images(drawn, made, side, planned.real)
 
 
 def _names(generate: ClsGeneration, count: int) -> dict[str, int]:

@@ -18,7 +18,7 @@ from diffaug.evaluation.statistics import image_weights
 from diffaug.evaluation.tables import DET_MATCHED, with_background
 from diffaug.runtime.errors import UserError
 
-_FEWEST_RESAMPLES = 100
+_FEWEST_RESAMPLES, _MOST_RESAMPLES = 100, 100_000
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,10 @@ def compare(a: str, b: str, options: Options, out: Path | None = None) -> str:
 def _check(options: Options) -> None:
     if not 0.5 <= options.confidence < 1:
         raise UserError(f"--confidence {options.confidence:g}: must be 0.5 or more and below 1, such as 0.95")
-    if options.resamples < _FEWEST_RESAMPLES:
-        raise UserError(f"--resamples {options.resamples}: must be {_FEWEST_RESAMPLES} or more, such as 1000")
+    if not _FEWEST_RESAMPLES <= options.resamples <= _MOST_RESAMPLES:
+        raise UserError(
+            f"--resamples {options.resamples}: must be {_FEWEST_RESAMPLES} to {_MOST_RESAMPLES}, such as 1000"
+        )
     if options.seed < 0:
         raise UserError(f"--seed {options.seed}: must be 0 or more")
 

@@ -2,7 +2,6 @@
 
 import shutil
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,28 +16,32 @@ from diffaug.runtime.work import work_folder
 
 # Core seconds of the default run on two cores of a server (benchmarks/README.md), by unit of work.
 _TRAIN_IMAGE = 0.0094  # one image of 32 pixels in a step of the VAE or U-Net
-_DRAW_STEP = 0.0036  # one image of 32 pixels in one step with guidance
+_DRAW_STEP = 0.0031  # one image of 32 pixels in one step with guidance
+_CALL = 6  # images: what a call of the network costs besides those of its batch
 _CLS_IMAGE = 0.0022  # one image of 32 pixels in a step of resnet18
 _DET_IMAGE = 0.0115  # one image of 96 pixels in a step of yolo11n
-_REST = 300.0  # download, filter, merge, evaluate, report, and starting them
+_REST = 80.0  # download, merge, report, and starting all stages
+_SCORE = 0.02  # one synthetic image in filter
+_FORWARD = 1 / 3  # of the time of an image in a training step, for one that is only predicted
 # Stable Diffusion 1.5 at 512 pixels, in TFLOP: a call of the U-Net, the VAE's decoder; and what a core does a second.
 _UNET, _DECODE, _CORE = 0.8, 2.5, 0.03
 _MODEL_BYTES = {"cls": 45e6, "det": 11e6}  # resnet18, yolo11n
 _PROBE = 64  # images of a batch
 _COPIES = 3  # of everything: the work cache, the workspace, DVC's cache
 _PNG = 1.5  # bytes a pixel of a drawn colour image
-_TRAININGS = ("train_gen", "cls", "det")  # whose time is proportional to steps
+LEAST = 0.02  # share of the usual steps
 _TRAINING = 3 * 2**30  # bytes of memory of one training or drawing process
 
 
 @dataclass(frozen=True)
 class Images:
     """drawn: how many images the generator draws; made: how many synthetic images and scenes there will be; side: of
-    the largest, in pixels."""
+    the largest, in pixels; real: bytes of the real train images, which every seed's merged set repeats."""
 
     drawn: int
     made: int
     side: int
+    real: int = 0
 
 
 def speed() -> float:
@@ -79,11 +82,11 @@ def estimate(params: Params, images: Images, speed: float = 1.0) -> str:
 
 
 def affordable(params: Params, images: Images, speed: float, minutes: float) -> float:
-    """The share, at most 1, of the params' training steps that leaves a CPU this time for everything."""
+    """The share, at most 1, of the params' steps (of training and drawing) for which a CPU has this time; at least
+    `LEAST`, since fewer teach nothing."""
     needed = _core_seconds(params, images)
-    training = sum(needed.get(name, 0.0) for name in _TRAININGS)
-    rest = sum(needed.values()) - training
-    return min(1.0, max(0.0, (60 * minutes * joblib.cpu_count() * speed - rest) / training))
+    rest = needed.pop("rest")
+    return min(1.0, max(LEAST, (60 * minutes * joblib.cpu_count() * speed - rest) / sum(needed.values())))
 
 
 def _time(params: Params, images: Images, speed: float) -> str:
@@ -98,14 +101,14 @@ def _time(params: Params, images: Images, speed: float) -> str:
     return f"{said} on this CPU's {number} cores"
 
 
-def _core_seconds(params: Params, images: Images) -> Mapping[str, float]:
+def _core_seconds(params: Params, images: Images) -> dict[str, float]:
     generate, gen = params.generate, params.train_gen
     calls = generate.num_inference_steps * (2 if generate.guidance_scale > 1 else 1)
-    found = {"rest": _REST}
+    found = {"rest": _REST + _SCORE * images.made}
     if gen.method == "scratch" and generate.model.name == GENERATOR:
         scale = (gen.scratch.size / 32) ** 2 * (gen.scratch.unet.channels[0] / 48) ** 2
         found["train_gen"] = _TRAIN_IMAGE * _seen(gen.scratch) * scale
-        found["generate"] = _DRAW_STEP * images.drawn * calls / 2 * scale
+        found["generate"] = _DRAW_STEP * (1 + _CALL / generate.batch_size) * images.drawn * calls / 2 * scale
     else:
         side = (generate.height or generate.width or 512) / 512
         found["generate"] = images.drawn * (calls * _UNET + _DECODE) * side**2 / _CORE
@@ -115,10 +118,20 @@ def _core_seconds(params: Params, images: Images) -> Mapping[str, float]:
     models = 2 * len(params.seeds)
     cls, det = params.train_cls, params.train_det
     if params.download.cls is not None:
-        found["cls"] = models * cls.steps * cls.batch_size * _CLS_IMAGE * (cls.image_size / 32) ** 2
+        image = _CLS_IMAGE * (cls.image_size / 32) ** 2
+        found["cls"] = models * cls.steps * cls.batch_size * image
+        found["rest"] += models * _predicted(params) * image * _FORWARD
     if params.download.det is not None:
-        found["det"] = models * det.steps * det.batch_size * _DET_IMAGE * (det.image_size / 96) ** 2
+        image = _DET_IMAGE * (det.image_size / 96) ** 2
+        found["det"] = models * det.steps * det.batch_size * image
+        found["rest"] += models * _predicted(params) * image * _FORWARD
     return found
+
+
+def _predicted(params: Params) -> int:
+    """How many corrupted test images evaluate predicts with a model."""
+    robustness = params.evaluate.robustness
+    return len(robustness.corruptions) * len(robustness.severities) * robustness.images if robustness else 0
 
 
 def _seen(scratch: ScratchParams) -> int:
@@ -126,10 +139,11 @@ def _seen(scratch: ScratchParams) -> int:
 
 
 def _disk(params: Params, images: Images) -> float:
-    """Bytes of the synthetic images and of the models, as if these were resnet18 and yolo11n."""
+    """Bytes of the synthetic images, of the models, as if these were resnet18 and yolo11n, and of the real images in
+    the merged set of each seed, here and in DVC's cache."""
     tasks = [task for task in ("cls", "det") if getattr(params.download, task) is not None]
     models = 2 * len(params.seeds) * sum(_MODEL_BYTES[task] for task in tasks)
-    return _COPIES * (images.made * images.side**2 * _PNG + models)
+    return _COPIES * (images.made * images.side**2 * _PNG + models) + 2 * len(params.seeds) * images.real
 
 
 def _made_before() -> int:

@@ -15,12 +15,13 @@ _EXAMPLES = """examples:
   diffaug preset quick                           run presets/quick.yaml in a folder of its own
   diffaug use presets/bccd.yaml seeds=[0]        put a preset, and your own values, into params.yaml
   diffaug sheet strength=0.3,0.6,0.9 guidance_scale=1,3 --mode img2img
-  diffaug regenerate img2img-000012              make a single image again
-  diffaug export data/merged/cls look            write a set as plain files, to look at it
+  diffaug regenerate s0-img2img-000012           make a single image again
+  diffaug export data/merged/0/cls look          write a set as plain files, to look at it
   diffaug export models/det/merged-0 best.pt     write a detector for `yolo predict model=best.pt`
   diffaug verdict                                print the table again
   diffaug compare a.json b.json --truth gt.json  compare the predictions of any two detectors or classifiers
-  diffaug study                                  run every recipe of params.yaml, as DVC experiments
+  diffaug study                                  run every entry of params.yaml's study, as DVC experiments
+  diffaug tune merge.ratio=0.5,1,2,4             choose a setting by val, and measure it once on test
   diffaug doctor --remove                        find and remove damaged data here, in DVC's cache and on its remote
 
 The pipeline itself is run by `dvc repro`."""
@@ -96,6 +97,10 @@ def _run(arguments: argparse.Namespace) -> None:
             from diffaug.commands.doctor import doctor
 
             sys.exit(0 if doctor(arguments.remove, arguments.remote) else 1)
+        case "tune":
+            from diffaug.commands.tune import tune
+
+            print(tune(load_params(), arguments.axes, arguments.task))
         case "sheet":
             from diffaug.commands.sheet import Axis, write_sheet
 
@@ -128,12 +133,13 @@ def _parser() -> argparse.ArgumentParser:
     verdict = commands.add_parser("verdict", help="print the verdict's table again")
     verdict.add_argument("--times", action="store_true", help="and the seconds and the memory of each stage")
     _add_compare(commands)
-    commands.add_parser("study", help="run every recipe and ratio of params.yaml as an experiment, and compare them")
+    commands.add_parser("study", help="run every entry of params.yaml's study as an experiment, and compare them")
+    _add_tune(commands)
     _add_doctor(commands)
     _add_export(commands)
     _add_sheet(commands)
     again = commands.add_parser("regenerate", help="make a single generated image again, and compare it")
-    again.add_argument("id", help="such as img2img-000012, from the id column of data/generated")
+    again.add_argument("id", help="such as s0-img2img-000012, from the id column of data/generated")
     again.add_argument("--out", type=Path, help="the PNG to write (default: ID.png)")
     use = commands.add_parser("use", help="put a preset into params.yaml, such as presets/bccd.yaml")
     use.add_argument("preset", type=Path, help="a YAML file with the values to change in params.yaml")
@@ -181,6 +187,14 @@ def _add_compare(commands: argparse._SubParsersAction) -> None:
     compare.add_argument("--seed", type=int, default=0, help="of the resamples (default: 0)")
 
 
+def _add_tune(commands: argparse._SubParsersAction) -> None:
+    tune = commands.add_parser(
+        "tune", help="train with a grid of settings, choose by real val, and measure the best one alone on test"
+    )
+    tune.add_argument("axes", nargs="+", metavar="KEY=VALUE,VALUE", help="such as merge.ratio=0.5,1,2,4")
+    tune.add_argument("--task", choices=("cls", "det"), help="whose val decides (default: cls if it has images)")
+
+
 def _add_doctor(commands: argparse._SubParsersAction) -> None:
     doctor = commands.add_parser(
         "doctor", help="compare all data with dvc.lock, byte by byte: here, in DVC's cache and on its remote"
@@ -198,8 +212,8 @@ def _add_export(commands: argparse._SubParsersAction) -> None:
     export.add_argument(
         "source",
         type=Path,
-        help="such as data/real/cls (all its splits), data/merged/cls/train, data/filtered/cls (by reason), or a model "
-        "such as models/det/merged-0",
+        help="such as data/real/cls (all its splits), data/merged/0/cls/train, data/filtered/cls (by reason), or a "
+        "model such as models/det/merged-0",
     )
     export.add_argument(
         "target",

@@ -24,18 +24,21 @@ def plan_on(params: Params, data: Mapping[str, RealData]) -> Images:
     cls, det = (_train(data.get(task)) for task in ("cls", "det"))
     real = Counter(cls.names[record.label] for record in cls if record.label is not None)
     drawn = per_class(params.generate.cls, {name: real[name] for name in cls.names})
-    count = sum(drawn.values()) + params.generate.det.made(len(det))
+    draws = params.image_draws
+    count = (sum(drawn.values()) + params.generate.det.made(len(det))) * len(draws)
     if count > _MOST:
         raise UserError(
             f"params.yaml: generate: per_class and per_real ask for {count} images, but at most {_MOST} are planned; "
             "lower them"
         )
-    plan = plan_for(params.generate, cls, det)
+    plan = plan_for(params.generate, cls, det, draws[:1])
     _refuse_unknown_classes(params, plan)
     if params.merge.recipe in DRAWN:
         _compare_with_demand(params, plan)
     sizes = [size for job in plan.images for size in job.size] + [side for record in det for side in record.size]
-    return Images(len(plan.drawn), len(plan.images) + len(plan.scenes), max(sizes, default=0))
+    made = len(plan.images) + len(plan.scenes)
+    weight = sum(len(record.image) for images in (cls, det) for record in images)
+    return Images(len(draws) * len(plan.drawn), len(draws) * made, max(sizes, default=0), weight)
 
 
 def _train(data: RealData | None) -> ImageSet:

@@ -38,7 +38,8 @@ def _draw_alone(drawing: Drawing, id: str) -> tuple[Job, bytes]:
 
 def compare_again(params: Params, id: str, out: Path) -> str:
     """Make one image again, write it, and say whether it is the same as in data/generated. Raises UserError."""
-    drawing = Drawing(params.generate, make_plan(params.generate), work_folder("generate"), choose_device())
+    plan = make_plan(params.generate, params.image_draws)
+    drawing = Drawing(params.generate, plan, work_folder("generate"), choose_device())
     data = regenerate(drawing, params.generate, id)
     with atomic_path(out) as temporary:
         temporary.write_bytes(data)

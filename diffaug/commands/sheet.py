@@ -126,7 +126,7 @@ def write_sheet(
 
     task: default: the one that has images; mode, class_name: default: the first. Raises UserError.
     """
-    plan = make_plan(params.generate)
+    plan = make_plan(params.generate, params.image_draws[:1])
     task = task or ("cls" if len(plan.cls) else "det")
     job = first_job(plan, task, mode, class_name)
     real = plan.cls if task == "cls" else plan.det

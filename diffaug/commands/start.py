@@ -11,6 +11,7 @@ import yaml
 from diffaug.commands.advice import Choice, Machine, advise
 from diffaug.commands.estimate import Images, affordable, estimate, speed
 from diffaug.commands.facts import facts
+from diffaug.commands.own_study import study_choices
 from diffaug.commands.planned import plan_on
 from diffaug.commands.use import lay_over
 from diffaug.params import Params, load_params
@@ -48,6 +49,7 @@ def start(photos: Path, boxes: Path | None, out: Path, gpu: bool, minutes: float
 
     def choose(machine: Machine) -> tuple[list[Choice], Params, Images]:
         choices = advise(looked.get("cls"), looked.get("det"), found.faults, machine)
+        choices += study_choices(choices)
         _write(draft, choices, [])
         return choices, *_planned(draft, found.data)
 

@@ -44,7 +44,7 @@ def lay_over(
     base, over = _read(params), _read(preset)
     changed = _put(base, over, "")
     for assignment in assignments:
-        changed += _put(base, _assigned(assignment), "")
+        changed += _put(base, _nested(*assigned(assignment)), "")
     edit(base)
     text = io.StringIO()
     _yaml().dump(base, text)
@@ -91,18 +91,23 @@ def _read(path: Path) -> Any:
     return content
 
 
-def _assigned(assignment: str) -> dict[str, Any]:
-    """{"a": {"b": value}} of a.b=value, with the value read as YAML."""
+def assigned(assignment: str) -> tuple[str, Any]:
+    """The key and the value, read as YAML, of KEY=VALUE. Raises UserError if it is not of this form."""
     key, equals, text = assignment.partition("=")
-    if not equals or not key:
+    if not equals or not all(key.split(".")):
         raise UserError(f"{assignment!r} is not KEY=VALUE, such as train_det.steps=200")
     try:
         parse_yaml(text)
-        content: Any = _yaml().load(text)
+        return key, _yaml().load(text)
     except (YAMLError, PyYAMLError, ValueError) as error:
         raise UserError(f"{assignment!r} is not readable as YAML: {' '.join(str(error).split())}") from None
+
+
+def _nested(key: str, value: Any) -> dict[str, Any]:
+    """{"a": {"b": value}} of a.b."""
     for part in reversed(key.split(".")):
-        content = {part: content}
+        value = {part: value}
+    content: dict[str, Any] = value
     return content
 
 

@@ -52,7 +52,7 @@ def _compare(line: Line, sides: Sequence[Sequence[Measured]], confidence: float,
     resampled = [(a.resampled[line.title], b.resampled[line.title]) for a, b in zip(*sides)]
     found = paired_difference(points, resampled, confidence)
     # Without any variance, as between a side and itself, the test says nothing about what it would show.
-    ends = (found.low, found.high, found.detectable if found.low < found.high else None)
+    ends = (found.low, found.high, found.visible_from(1 - confidence) if found.error else None)
     if not primary:
         return Compared(line, first, second, found.mean, *ends)
     said = verdict(found, found.p, confidence, len(points))  # the only primary metric: its p needs no correction

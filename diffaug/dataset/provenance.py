@@ -66,7 +66,8 @@ class Lineage:
     """The columns that describe how a synthetic image was made; all None for a real one.
 
     source_id: the real train image from which it was made; strength: 0 to 1, how much it was changed; flagged: the
-    result of the model's safety checker; index: its number among the images of its mode.
+    result of the model's safety checker; index: its number among the images of its mode; draw: the training seed for
+    which it was made, None if for all.
     """
 
     source_id: str | None = None
@@ -85,6 +86,7 @@ class Lineage:
     eta: float | None = None
     flagged: bool | None = None
     index: int | None = None
+    draw: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

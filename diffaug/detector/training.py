@@ -175,12 +175,12 @@ def train_detector(
     params: TrainDetParams,
     run: Run,
     device: torch.device,
-    classic: bool = False,
+    strong: bool = False,
 ) -> TrainedDetector:
     """Train for exactly `params.steps` steps on `data_yaml` (in its own YOLO folder: caches are written next to it).
 
     The run's order counts the train images sorted by name. A killed run goes on from its last evaluation, with the same
-    bytes. classic: with rotation, shear, MixUp and CutMix in addition to Ultralytics' default augmentation.
+    bytes. strong: with rotation, shear, MixUp and CutMix in addition to Ultralytics' default augmentation.
     Raises UserError if the model or the weights are unknown, or the loss is not a number.
     """
     LOGGER.setLevel(logging.ERROR)
@@ -207,7 +207,7 @@ def train_detector(
             "fliplr": params.flip,
             "mosaic": params.mosaic,
             "close_mosaic": max(1, epochs // 5),
-            **(_CLASSIC if classic else {}),
+            **(_CLASSIC if strong else {}),
             "patience": 0,
             "seed": run.seed,
             "deterministic": True,

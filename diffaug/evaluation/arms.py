@@ -1,6 +1,7 @@
 """Both arms of a task on its real test images: predict, score, compare, and write the tables."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,17 @@ from diffaug.classifier.network import load_classifier
 from diffaug.classifier.predicting import predict_logits, to_tensors
 from diffaug.dataset.records import ImageSet
 from diffaug.detector.predicting import detect, load_detector
-from diffaug.evaluation.classification import ClsPredictions, resample_classification, score_classification
+from diffaug.evaluation.classification import (
+    ClsPredictions,
+    fit_temperature,
+    resample_classification,
+    score_classification,
+)
 from diffaug.evaluation.comparison import Comparison, Measured, compare
 from diffaug.evaluation.confusion import write_detection
 from diffaug.evaluation.corruptions import choose_images, list_conditions
 from diffaug.evaluation.detection import DetPredictions, match, resample_detection, score_detection
+from diffaug.evaluation.floor import too_weak
 from diffaug.evaluation.metrics import ARMS
 from diffaug.evaluation.robustness import (
     Models,
@@ -28,21 +35,33 @@ from diffaug.evaluation.robustness import (
     write_curves,
 )
 from diffaug.evaluation.statistics import image_weights
-from diffaug.evaluation.tables import write_classification, write_per_class, write_seeds
+from diffaug.evaluation.tables import write_classification, write_per_class, write_resampled, write_seeds
 from diffaug.params.evaluate import EvaluateParams
 
-Answer = tuple[Comparison, Robustness | None]
+
+@dataclass(frozen=True)
+class Answer:
+    """The comparison of both arms, also on corrupted images if the params ask for it; weak: why the models are too weak
+    for a verdict, None if they are not."""
+
+    comparison: Comparison
+    robustness: Robustness | None
+    weak: str | None
 
 
-def evaluate_classifiers(test: ImageSet, params: EvaluateParams, seeds: Sequence[int], device: torch.device) -> Answer:
-    """The comparison of both arms' classifiers, on corrupted images too if the params ask for it."""
+def evaluate_classifiers(
+    test: ImageSet, val: ImageSet, params: EvaluateParams, seeds: Sequence[int], device: torch.device
+) -> Answer:
+    """Compare both arms' classifiers. val: real images, on which each classifier's temperature is fitted."""
     networks, size = _networks("cls", lambda folder: load_classifier(folder, device), seeds)
-    tensors = to_tensors(test, size, device)
-    labels = tensors.labels.cpu()
-    runs = {
-        arm: [ClsPredictions(predict_logits(one, tensors.images).softmax(dim=1).cpu(), labels) for one in networks[arm]]
-        for arm in ARMS
-    }
+    known, unknown = to_tensors(val, size, device), to_tensors(test, size, device)
+
+    def predict(network: Any) -> ClsPredictions:
+        temperature = fit_temperature(predict_logits(network, known.images).cpu(), known.labels.cpu())
+        probabilities = predict_logits(network, unknown.images).softmax(dim=1).cpu()
+        return ClsPredictions(probabilities, unknown.labels.cpu(), temperature)
+
+    runs = {arm: [predict(network) for network in networks[arm]] for arm in ARMS}
     write_classification(runs, test, seeds)
     weights = image_weights(len(test), params.resamples, params.seed)
     measured = {
@@ -55,7 +74,7 @@ def evaluate_classifiers(test: ImageSet, params: EvaluateParams, seeds: Sequence
 
 
 def evaluate_detectors(test: ImageSet, params: EvaluateParams, seeds: Sequence[int], device: torch.device) -> Answer:
-    """The comparison of both arms' detectors, on corrupted images too if the params ask for it."""
+    """Compare both arms' detectors."""
     networks, size = _networks("det", load_detector, seeds)
     classes = len(test.names)
     runs = {
@@ -96,9 +115,12 @@ def _compared(
 ) -> Answer:
     """The comparison, including that on corrupted images, which `run` measures."""
     write_seeds(task, measured, seeds)
+    primary = getattr(params.primary, task)
+    write_resampled(task, measured, primary, seeds)
     comparison = compare(measured, params.confidence)
+    weak = too_weak(task, measured, test, params.confidence, primary)
     if params.robustness is None:
-        return comparison, None
+        return Answer(comparison, None, weak)
     places = choose_images(len(test), params.robustness, params.seed)
     weights = image_weights(len(places), params.resamples, params.seed)
     records = [test.records[place] for place in places]
@@ -106,4 +128,4 @@ def _compared(
     runs = run(trial)
     write_curves(task, runs, trial.conditions, params.confidence)
     robustness = summarize(runs, trial, params.confidence)
-    return with_corrupted(comparison, robustness), robustness
+    return Answer(with_corrupted(comparison, robustness), robustness, weak)

@@ -11,31 +11,34 @@ CORRUPTED = "corrupted_"  # prefix of the names of metrics on corrupted images
 class Metric:
     """A metric in 0-1 of one task ("cls" or "det"), by its name in details.json.
 
-    title: in the verdict; a metric without a title has no line there; short: in wide tables; headline: the main metric
-    of the task; corrupted: whether it is computed on corrupted images too.
+    title: in the verdict; a metric without a title has no line there; short: in wide tables; tested: whether it can get
+    a verdict; corrupted: whether it is computed on corrupted images too. The primary metrics are named in the params;
+    the other tested ones of a task are tested behind its primary one, in this order.
     """
 
     task: str
     name: str
     title: str = ""
     short: str = ""
-    headline: bool = False
+    tested: bool = True
     lower_is_better: bool = False
     corrupted: bool = False
 
 
 METRICS = (
-    Metric("cls", "accuracy", "classifier accuracy", "accuracy", headline=True, corrupted=True),
+    Metric("cls", "accuracy", "classifier accuracy", "accuracy", corrupted=True),
     Metric("cls", "macro_f1", "classifier macro F1", "macro F1"),
+    Metric("cls", f"{CORRUPTED}accuracy", "classifier accuracy, corrupted"),
     Metric(
-        *("cls", "ece", "classifier ECE (lower is better)", "ECE (lower is better),"),
+        *("cls", "ece_scaled", "classifier ECE, scaled (lower is better)", "ECE, scaled (lower is better),"),
         lower_is_better=True,
         corrupted=True,
     ),
+    # A smaller ECE before scaling mostly means a less confident model, which also wrong labels give.
+    Metric("cls", "ece", "classifier ECE, raw (lower is better)", tested=False, lower_is_better=True),
     Metric("cls", "mean_confidence"),
-    Metric("cls", f"{CORRUPTED}accuracy", "classifier accuracy, corrupted"),
-    Metric("cls", f"{CORRUPTED}ece", lower_is_better=True),
-    Metric("det", "mAP50_95", "detector mAP50-95", "mAP50-95", headline=True, corrupted=True),
+    Metric("cls", f"{CORRUPTED}ece_scaled", lower_is_better=True),
+    Metric("det", "mAP50_95", "detector mAP50-95", "mAP50-95", corrupted=True),
     Metric("det", "mAP50", "detector mAP50", "mAP50"),
     Metric("det", f"{CORRUPTED}mAP50_95", "detector mAP50-95, corrupted"),
 )
@@ -72,11 +75,6 @@ TASKS = {
 def find_metric(task: str, name: str) -> Metric:
     """The metric of this name."""
     return next(metric for metric in METRICS if (metric.task, metric.name) == (task, name))
-
-
-def headline(task: str) -> Metric:
-    """The main metric of the task."""
-    return next(metric for metric in METRICS if metric.task == task and metric.headline)
 
 
 def corruptible(task: str) -> list[str]:

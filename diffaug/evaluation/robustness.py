@@ -66,7 +66,7 @@ def classify_corrupted(
     return {
         arm: [
             [
-                _classified(ClsPredictions(one, labels), trial.weights)
+                _classified(ClsPredictions(one, labels, of_seed.temperature), trial.weights)
                 for one in (of_seed.probabilities[list(trial.places)], *torch.cat(chunks).unbind(dim=1))
             ]
             for of_seed, chunks in zip(clean[arm], of_seeds)

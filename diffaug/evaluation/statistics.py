@@ -16,13 +16,20 @@ Name = TypeVar("Name", bound=Hashable)
 @dataclass(frozen=True)
 class Difference:
     """merged minus real: the mean over seeds and the ends of the interval; p: two-sided, of no difference, 0 to 1;
-    detectable: the difference that this test set and these seeds would show with a power of 80 %."""
+    error: the standard error; freedom: the degrees of freedom of Student's t, None for the normal distribution."""
 
     mean: float
     low: float
     high: float
     p: float
-    detectable: float
+    error: float
+    freedom: float | None
+
+    def visible_from(self, level: float) -> float:
+        """The true difference that a two-sided test at `level` would find with a power of 80 %. It is approximate, as
+        `error` is estimated from few seeds."""
+        freedom = np.inf if self.freedom is None else self.freedom
+        return float(stats.t.ppf(1 - level / 2, freedom) + stats.t.ppf(POWER, freedom)) * self.error
 
 
 def image_weights(images: int, resamples: int, seed: int) -> np.ndarray:
@@ -52,12 +59,12 @@ def paired_difference(
     of_seeds = float(np.var(points, axis=0, ddof=1).sum()) / seeds if seeds > 1 and gaps.any() else 0.0
     total = of_images + of_seeds
     if total < _NOTHING:  # both arms are identical, or their difference is constant
-        return Difference(mean, mean, mean, float(abs(mean) < _NOTHING), 0.0)
+        return Difference(mean, mean, mean, float(abs(mean) < _NOTHING), 0.0, None)
     freedom = total**2 / (of_seeds**2 / (2 * (seeds - 1))) if of_seeds > 0 else np.inf
     error = total**0.5
     reach = float(stats.t.ppf((1 + confidence) / 2, freedom)) * error
     p = float(2 * stats.t.sf(abs(mean) / error, freedom))
-    return Difference(mean, mean - reach, mean + reach, p, reach + float(stats.t.ppf(POWER, freedom)) * error)
+    return Difference(mean, mean - reach, mean + reach, p, error, None if np.isinf(freedom) else float(freedom))
 
 
 def holm(p_values: Mapping[Name, float]) -> dict[Name, float]:
@@ -89,8 +96,8 @@ def changed_sides(real: np.ndarray, merged: np.ndarray) -> ChangedSides:
 def verdict(
     difference: Difference, corrected: float, confidence: float, seeds: int, lower_is_better: bool = False
 ) -> str:
-    """helped, hurt or no difference. The first two need a p-value, `corrected` for the number of metrics, below
-    1 - confidence; one seed is not enough for a verdict."""
+    """helped, hurt or no difference. The first two need a `corrected` p-value below 1 - confidence; one seed is not
+    enough for a verdict."""
     if seeds < 2:
         return "needs 2 seeds"
     if corrected >= 1 - confidence:

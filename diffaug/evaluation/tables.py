@@ -18,6 +18,7 @@ from diffaug.runtime.tables import read_table, write_table
 METRICS_FILE, DETAILS_FILE = Path("metrics/metrics.json"), Path("metrics/details.json")
 TABLES = Path("metrics/tables")
 CHANGED, RELIABILITY, CONFUSION = "cls_changed_images.csv", "cls_reliability.csv", "{task}_confusion_{arm}.csv"
+RESAMPLED, WHOLE = "{task}_resampled.csv", "all"
 DET_CONFIDENCE, DET_IOU = 0.25, 0.5  # of a detector's confusion matrix
 DET_MATCHED = f"detections of a confidence above {DET_CONFIDENCE:g}, matched at IoU {DET_IOU:g}"
 TRAINING, SEEDS, ROBUSTNESS = "{task}_training.csv", "{task}_seeds.csv", "{task}_robustness.csv"
@@ -83,6 +84,27 @@ def write_seeds(task: str, measured: Mapping[str, Sequence[Measured]], seeds: Se
         for seed, one in zip(seeds, of_arm)
     ]
     write_table(TABLES / SEEDS.format(task=task), ["arm", "seed", *names], rows)
+
+
+def write_resampled(task: str, measured: Mapping[str, Sequence[Measured]], name: str, seeds: Sequence[int]) -> None:
+    """Write one metric of every model, a column ARM-SEED each, in 0-1: on the whole test set ("all") and on every
+    resample; with these, runs with the same test images can be compared with each other."""
+    models = {f"{arm}-{seed}": one for arm in ARMS for seed, one in zip(seeds, measured[arm])}
+    columns = [[one.points[name], *one.resampled[name].tolist()] for one in models.values()]
+    rows = [[WHOLE if number == 0 else number - 1, *row] for number, row in enumerate(zip(*columns))]
+    write_table(TABLES / RESAMPLED.format(task=task), ["sample", *models], rows)
+
+
+def last_rise(table: Path) -> dict[str, float]:
+    """By arm, how much higher val is on average in the last fifth of a training than in the fifth before it, from a
+    table of `write_training`; 0 if there are too few evaluations."""
+    rows = read_table(table)
+    fifth = len(rows) // 5
+    values = {arm: [float(row[arm]) for row in rows] for arm in ARMS}
+    return {
+        arm: float(np.mean(of_arm[-fifth:]) - np.mean(of_arm[-2 * fifth : -fifth])) if fifth else 0.0
+        for arm, of_arm in values.items()
+    }
 
 
 def write_training(task: str, curves_of: Path, seeds: Sequence[int]) -> None:

@@ -99,9 +99,10 @@ def pick(candidates: Iterable[Record], asked: Demand) -> tuple[list[Record], lis
     return sorted(chosen, key=lambda record: _order(record.label)), _ordered(lacking)
 
 
-def by_rank(records: Iterable[Record], seed: int) -> list[Record]:
-    """The records in an order that is random by seed, and that more records do not reshuffle."""
-    return sorted(records, key=lambda record: _rank(seed, record.id))
+def by_rank(records: Iterable[Record], seed: int, draw: int | None = None) -> list[Record]:
+    """The records in an order that is random by seed and draw, and that more records do not reshuffle."""
+    key = str(seed) if draw is None else f"{seed} draw {draw}"
+    return sorted(records, key=lambda record: _rank(key, record.id))
 
 
 def _check_rows(real: ImageSet, generated: ImageSet, task: str) -> None:
@@ -126,5 +127,5 @@ def _order(label: int | None) -> int:
     return -1 if label is None else label
 
 
-def _rank(seed: int, id: str) -> str:
-    return hashlib.sha256(f"{seed}\0{id}".encode()).hexdigest()
+def _rank(key: str, id: str) -> str:
+    return hashlib.sha256(f"{key}\0{id}".encode()).hexdigest()

@@ -17,8 +17,9 @@ from diffaug.runtime.errors import UserError
 class Ingredients:
     """The data that a recipe may use, for one task ("cls" or "det").
 
-    accepted: the ids of the images that the filter kept; pool: extra real images, of either task; rebuild: returns
-    images of records as PNGs, encoded and decoded by the VAE of the generator.
+    generated: the draw of synthetic images for one training seed; accepted: the ids of those that the filter kept;
+    pool: extra real images, of either task; rebuild: returns images of records as PNGs, encoded and decoded by the VAE
+    of the generator; draw: the training seed if it has a draw of its own, otherwise None.
     """
 
     task: str
@@ -28,6 +29,7 @@ class Ingredients:
     pool: ImageSet
     params: MergeParams
     rebuild: Callable[[Sequence[Record]], tuple[list[bytes], Provenance]]
+    draw: int | None = None
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ def _real_more(given: Ingredients) -> Choice | None:
     fitting = [record for record in given.pool if (record.label is not None) == (given.task == "cls")]
     if not fitting:
         return None
-    candidates = by_rank((record for record in fitting if record.sha256 not in known), given.params.seed)
+    candidates = by_rank((record for record in fitting if record.sha256 not in known), given.params.seed, given.draw)
     asked = demand(given.real, given.params)
     chosen, missing = pick(candidates, asked)
     there = asked.total(candidates)
@@ -101,7 +103,7 @@ RECIPES = {
 
 def _again(given: Ingredients, name: str) -> list[Record]:
     """Copies of real images, in turn."""
-    members = by_rank(given.real, given.params.seed)
+    members = by_rank(given.real, given.params.seed, given.draw)
     copies = (replace(one, id=f"{name}-{turn:03d}/{one.id}") for turn in itertools.count() for one in members)
     return pick(copies, demand(given.real, given.params))[0]
 

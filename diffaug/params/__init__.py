@@ -5,7 +5,7 @@ so this package alone never changes the output of a stage.
 """
 
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -14,7 +14,7 @@ from diffaug.params.download import DownloadParams, FewShot
 from diffaug.params.evaluate import EvaluateParams
 from diffaug.params.filter import FilterParams
 from diffaug.params.generate import GenerateParams
-from diffaug.params.merge import DRAWN, MergeParams, Ratio, Recipe
+from diffaug.params.merge import DRAWN, MergeParams
 from diffaug.params.messages import one_line
 from diffaug.params.report import ReportParams
 from diffaug.params.train_cls import TrainClsParams
@@ -23,9 +23,12 @@ from diffaug.params.train_gen import TrainGenParams
 from diffaug.runtime.errors import UserError
 from diffaug.runtime.yaml_files import read_yaml
 
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+
 
 class Params(Section):
     seeds: Annotated[list[Seed], Field(min_length=1)]
+    draws: Literal["own", "shared"]
     jobs: Positive | None
     download: DownloadParams
     train_gen: TrainGenParams
@@ -36,7 +39,7 @@ class Params(Section):
     train_det: TrainDetParams
     evaluate: EvaluateParams
     report: ReportParams
-    study: dict[Recipe, list[Ratio]]
+    study: dict[Name, list[str] | None]
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -46,6 +49,11 @@ class Params(Section):
         self._generator_can_learn()
         self._enough_is_made()
         return self
+
+    @property
+    def image_draws(self) -> tuple[int | None, ...]:
+        """The draws of synthetic images: the seeds, or one for all of them, None."""
+        return tuple(self.seeds) if self.draws == "own" else (None,)
 
     def _generator_is_used(self) -> None:
         method, model = self.train_gen.method, self.generate.model.name

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from diffaug.params.base import Section, Seed
+from diffaug.params.base import Positive, Section, Seed
 
 Corruption = Literal[
     "gaussian_noise",
@@ -43,7 +43,16 @@ class RobustnessParams(Section):
     images: Annotated[int, Field(ge=50, le=10_000_000)]
 
 
+class PrimaryParams(Section):
+    """The metric of each task on which its verdict rests."""
+
+    cls: Literal["accuracy", "macro_f1"]
+    det: Literal["mAP50_95", "mAP50"]
+
+
 class EvaluateParams(Section):
+    primary: PrimaryParams
+    tried: Positive
     resamples: Annotated[int, Field(ge=100, le=1_000_000)]
     confidence: Annotated[float, Field(gt=0.5, lt=1)]
     seed: Seed

@@ -22,6 +22,7 @@ class TrainClsParams(Section):
     learning_rate: Rate
     weight_decay: Fraction
     schedule: Literal["cosine", "one_cycle"]
+    augmentation: Literal["plain", "strong"]
     flip: Fraction
     shift: Annotated[float, Field(ge=0, lt=0.5)]
     eval_every: Positive

@@ -1,6 +1,6 @@
 """The section of `train_det`."""
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -16,6 +16,7 @@ class TrainDetParams(Section):
     steps: Positive
     batch_size: Positive
     learning_rate: Rate
+    augmentation: Literal["plain", "strong"]
     flip: Fraction
     mosaic: Fraction
     eval_every: Positive

@@ -8,7 +8,17 @@ from huggingface_hub import DatasetCardData, EvalResult, ModelCardData
 
 from diffaug.evaluation.metrics import METRICS, TASKS
 from diffaug.evaluation.tables import SEEDS, TABLES
-from diffaug.report.verdict import corrupted_note, seeds, verdict_header, verdict_rows
+from diffaug.evaluation.verdicts import added
+from diffaug.report.verdict import (
+    TESTED,
+    corrupted_note,
+    floor_note,
+    scope,
+    seeds,
+    sentence,
+    verdict_header,
+    verdict_rows,
+)
 from diffaug.runtime.files import atomic_path
 from diffaug.runtime.tables import read_table
 
@@ -75,10 +85,11 @@ def _model_card(task: str, details: dict[str, Any], source: str, names: Sequence
         f"The numbers in the head of this card are those of this one model (seed {own['seed']}); those below are means "
         "over all seeds.",
         "## Did they help?",
+        sentence(task, details),
         f"{details['test_images'][task]} real test images, {seeds(details)} per arm, points of 100; real: the "
-        "same model without them. The interval is for other test images and other seeds, not for another draw of the "
-        "synthetic images; p is corrected for all metrics of the run.",
+        f"same model without them. {scope(details)} {TESTED}",
         _markdown([verdict_header(details), *rows]),
+        *floor_note(details, [task]),
         *corrupted_note(details, [task]),
         *_notes(details),
         "## Limits",
@@ -103,8 +114,9 @@ def _dataset_card(
     )
     return _text(
         data,
-        f"Real images ({source}) and {_added(task, details)}, merged by diffaug: `data/merged/{task}`. There is no "
-        "test split: test images are real, and are stored with the real images.",
+        f"Real images ({source}) and {_added(task, details)}, merged by diffaug: `data/merged/{_own(task)['seed']}/"
+        f"{task}`, the set of the first training seed. There is no test split: test images are real, and are stored "
+        "with the real images.",
         f"Classes: {', '.join(map(_plain, names))}.",
         "## Which rows are synthetic",
         "`origin` is real or synthetic. A synthetic row names the photograph it was made from (`source_id`), its mode, "
@@ -116,7 +128,7 @@ def _dataset_card(
 
 def _added(task: str, details: dict[str, Any]) -> str:
     recipe = details["recipe"][task]
-    return f"{details['added'][task]} {'synthetic ones' if recipe == 'synthetic' else f'others ({recipe})'}"
+    return f"{added(details, task)} {'synthetic ones' if recipe == 'synthetic' else f'others ({recipe})'}"
 
 
 def _notes(details: dict[str, Any]) -> list[str]:

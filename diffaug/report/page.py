@@ -13,19 +13,30 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
-from diffaug.evaluation.metrics import ALL, ARMS, CLEAN, TASKS, find_metric, headline
-from diffaug.evaluation.tables import CONFUSION, DET_MATCHED, RELIABILITY, ROBUSTNESS, TABLES, TRAINING, with_background
+from diffaug.evaluation.metrics import ALL, ARMS, CLEAN, TASKS, find_metric
+from diffaug.evaluation.tables import (
+    CONFUSION,
+    DET_MATCHED,
+    RELIABILITY,
+    ROBUSTNESS,
+    TABLES,
+    TRAINING,
+    last_rise,
+    with_background,
+)
+from diffaug.evaluation.verdicts import primary
 from diffaug.params.merge import DRAWN
 from diffaug.report import figures
 from diffaug.report.glossary import GLOSSARY
 from diffaug.report.task import GeneratorReport, TaskReport
-from diffaug.report.verdict import seeds, verdict_header, verdict_rows
+from diffaug.report.verdict import TESTED, floor_note, scope, sentence, verdict_header, verdict_rows
 from diffaug.runtime.files import atomic_path
 from diffaug.runtime.yaml_files import parse_yaml
 from diffaug.scoring.ledger import Entry
 
 PAGE = Path("metrics/report.html")
 _LIBRARIES = ("torch", "torchvision", "diffusers", "transformers", "ultralytics-opencv-headless", "dvc", "torchmetrics")
+_RISING = 0.5  # points: a smaller rise is noise
 _MATRICES = {
     "cls": "Predicted and actual classes, over all seeds",
     "det": f"Predicted and actual classes, over all seeds; background is no object ({DET_MATCHED})",
@@ -58,8 +69,13 @@ def write_page(
         question="Did the synthetic images help?"
         if set(details["recipe"].values()) == {"synthetic"}
         else f"Did it help? Recipe: {', '.join(sorted(set(details['recipe'].values())))}",
-        sentences=[_sentence(task, details, rows) for task in tasks],
+        sentences=[
+            {"text": sentence(task, details), "verdict": rows[task, primary(details, task).name][-1]} for task in tasks
+        ],
         notes=details.get("notes", []),
+        scope=scope(details),
+        tested=TESTED,
+        floor=floor_note(details, list(tasks)),
         glossary=GLOSSARY,
         table=[_verdict_first(row) for row in (verdict_header(details), *rows.values())],
         intervals=figures.intervals(intervals),
@@ -92,32 +108,16 @@ def _verdict_first(row: Sequence[str]) -> list[str]:
     return [title, said, difference, interval, real, merged, visible, p]
 
 
-def _sentence(task: str, details: dict[str, Any], rows: Mapping[Any, Sequence[str]]) -> dict[str, str]:
-    name, title = headline(task).name, headline(task).title
-    delta, said = details["delta"][task][name], rows[task, name][-1]
-    recipe = details["recipe"][task]
-    what = "synthetic images" if recipe == "synthetic" else f"images (recipe {recipe})"
-    verbs = {
-        "no difference": "made no difference that this test can detect",
-        "needs 2 seeds": "get no verdict from one seed",
-    }
-    verb = verbs.get(said, said)
-    points = [f"{100 * delta[key]:+.1f}" for key in ("mean", "low", "high")]
-    text = (
-        f"{title[0].upper()}{title[1:]}: {details['added'][task]} {what} {verb}: {points[0]} points, "
-        f"{100 * details['confidence']:g} % interval {points[1]} to {points[2]}, on {details['test_images'][task]} "
-        f"real test images with {seeds(details)} per arm."
-    )
-    return {"text": text, "verdict": said}
-
-
 def _task(task: str, report: TaskReport, details: dict[str, Any]) -> dict[str, Any]:
     shown = [
         (
-            figures.funnel(report.ledger, details["added"][task] if details["recipe"][task] in DRAWN else None),
+            figures.funnel(report.ledger, _used(details, task)),
             f"Synthetic images: made, rejected (by reason), kept{_blind(report.ledger)}",
         ),
-        (figures.curves(TABLES / TRAINING.format(task=task), TASKS[task].val_title), "Training, mean over the seeds"),
+        (
+            figures.curves(TABLES / TRAINING.format(task=task), TASKS[task].val_title),
+            _training(TABLES / TRAINING.format(task=task)),
+        ),
         (
             figures.per_class(TABLES / TASKS[task].per_class),
             "Each class, mean over the seeds; differences of single classes have no interval here",
@@ -139,6 +139,20 @@ def _task(task: str, report: TaskReport, details: dict[str, Any]) -> dict[str, A
         "quality": _quality(report.quality),
         "robustness": _robustness(task, details, len(report.names)),
     }
+
+
+def _training(table: Path) -> str:
+    """The caption of the curves, which says whether val still rises at the end: more steps might change the result."""
+    rises = [f"{arm} {100 * rise:+.1f}" for arm, rise in last_rise(table).items() if 100 * rise > _RISING]
+    said = f"; val still rises in the last fifth of the steps ({', '.join(rises)} points), so more steps may change it"
+    return f"Training, mean over the seeds{said if rises else ''}"
+
+
+def _used(details: dict[str, Any], task: str) -> int | None:
+    """How many of the images that were made are in a training set; None if the recipe uses none of them."""
+    if details["recipe"][task] not in DRAWN:
+        return None
+    return sum(details["added"][task]) if details["draws"] == "own" else max(details["added"][task])
 
 
 def _blind(ledger: Sequence[Entry]) -> str:

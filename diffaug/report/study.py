@@ -1,6 +1,6 @@
-"""The study as a table and a plot: every recipe's difference to the control, with its interval."""
+"""The study as tables and a plot: the difference of every entry to its control, and of the first one to the others."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,32 +8,40 @@ from typing import Any
 import matplotlib.figure
 import numpy as np
 
-from diffaug.evaluation.metrics import TASKS, headline
-from diffaug.evaluation.statistics import Difference, holm, verdict
+from diffaug.evaluation.metrics import ARMS, TASKS, Metric
+from diffaug.evaluation.statistics import Difference, holm, paired_difference, verdict
+from diffaug.evaluation.tables import WHOLE
+from diffaug.evaluation.verdicts import TOO_WEAK, added, primary
 from diffaug.report.figures import plot_intervals
 from diffaug.report.style import p_value
+from diffaug.runtime.errors import UserError
 from diffaug.runtime.files import atomic_path
 from diffaug.runtime.tables import write_table
 
-_HEADER = ("task", "recipe", "ratio", "added", "real", "arm", "difference", "low", "high", "p", "verdict")
+CHECKS = (
+    "shuffled_labels",
+)  # recipes that must hurt: they test the comparison, not an idea, so no p is corrected for them
+_HEADER = ("task", "entry", "added", "real", "arm", "difference", "low", "high", "p", "verdict")
 
 
 @dataclass(frozen=True)
-class Run:
-    """One experiment: a recipe at a ratio."""
+class Result:
+    """One entry: its name, the content of details.json, and by task the rows of its table of resampled values."""
 
-    recipe: str
-    ratio: float
+    name: str
+    details: dict[str, Any]
+    resampled: Mapping[str, Sequence[Mapping[str, str]]]
 
 
 @dataclass(frozen=True)
 class Row:
-    """The result of one recipe for one task: the means of the arms and the difference, 0-1; p is corrected for the
-    whole table."""
+    """The primary metric of one entry and task: the means of the arms and the difference, 0-1; p is corrected for all
+    entries of the task."""
 
     task: str
-    run: Run
-    added: int
+    metric: Metric
+    name: str
+    added: str
     real: float
     arm: float
     difference: Difference
@@ -41,74 +49,79 @@ class Row:
     verdict: str
 
 
-def study_rows(results: Sequence[tuple[Run, dict[str, Any]]]) -> list[Row]:
-    """The headline metric of every task and run. A run whose recipe had nothing to add to a task has no row for it."""
-    found: dict[tuple[str, Run], Difference] = {}
-    details = dict(results)
-    for run, values in results:
-        for task in TASKS:
-            delta = values["delta"].get(task, {})
-            if headline(task).name in delta and values["recipe"].get(task) == run.recipe:
-                found[task, run] = Difference(**delta[headline(task).name])
-    corrected = holm({key: difference.p for key, difference in found.items()})
+def study_rows(results: Sequence[Result]) -> list[Row]:
+    """An entry that changes nothing in a task, since its recipe had nothing to add, has no row for it."""
     rows = []
-    for task, run in sorted(found, key=lambda key: list(TASKS).index(key[0])):
-        values, difference, p, metric = details[run], found[task, run], corrected[task, run], headline(task)
-        said = verdict(difference, p, values["confidence"], values["seeds"], metric.lower_is_better)
-        real, arm = values["real"][task][metric.name], values[task][metric.name]
-        rows.append(Row(task, run, values["added"][task], real, arm, difference, p, said))
+    for task in TASKS:
+        mine = [one for one in results if one.details["recipe"].get(task, "nothing") != "nothing"]
+        found = {one.name: Difference(**_delta(one, task)) for one in mine}
+        corrected = holm({one.name: found[one.name].p for one in mine if one.details["recipe"][task] not in CHECKS})
+        for one in mine:
+            details, metric, difference = one.details, primary(one.details, task), found[one.name]
+            p = corrected.get(one.name, difference.p)
+            said = verdict(difference, p, details["confidence"], details["seeds"], metric.lower_is_better)
+            said = TOO_WEAK if task in details["weak"] else said
+            real, arm = details["real"][task][metric.name], details[task][metric.name]
+            rows.append(Row(task, metric, one.name, added(details, task), real, arm, difference, p, said))
     return rows
 
 
-def study_table(rows: Sequence[Row]) -> str:
-    """The rows in points of 100, as Markdown."""
+def _delta(one: Result, task: str) -> dict[str, Any]:
+    delta: dict[str, Any] = one.details["delta"][task][primary(one.details, task).name]
+    return delta
+
+
+def first_against_others(results: Sequence[Result]) -> list[tuple[str, str, Difference]]:
+    """Task, the other entry's name, and the first entry minus the other, for all others that have the same control."""
+    found = []
+    for task in TASKS:
+        mine = [one for one in results if one.details["recipe"].get(task, "nothing") != "nothing"]
+        for other in mine[1:]:
+            if _values(mine[0], task, "real") == _values(other, task, "real"):
+                pairs = list(zip(_values(other, task, "merged"), _values(mine[0], task, "merged")))
+                points = [(float(second[0]), float(first[0])) for second, first in pairs]
+                resampled = [(np.array(second[1:]), np.array(first[1:])) for second, first in pairs]
+                difference = paired_difference(points, resampled, mine[0].details["confidence"])
+                found.append((task, other.name, difference))
+    return found
+
+
+def _values(one: Result, task: str, arm: str) -> list[list[float]]:
+    """By seed, the primary metric on the whole test set, then on every resample."""
+    rows = sorted(one.resampled[task], key=lambda row: -1 if row["sample"] == WHOLE else int(row["sample"]))
+    columns = [name for name in rows[0] if name.partition("-")[0] == arm and arm in ARMS]
+    return [[float(row[name]) for row in rows] for name in columns]
+
+
+def study_text(results: Sequence[Result]) -> str:
+    """Both tables in points of 100, as Markdown."""
     lines = [
-        "| | recipe | ratio | added | control | with it | difference | interval | p | verdict |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        "| metric | entry | added | control | with it | difference | interval | p | verdict |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
-    for row in rows:
-        difference = row.difference
-        lines.append(
-            f"| {headline(row.task).title} | {row.run.recipe} | {row.run.ratio:g} | {row.added} | "
-            f"{100 * row.real:.1f} | {100 * row.arm:.1f} | {100 * difference.mean:+.1f} | "
-            f"{100 * difference.low:+.1f} to {100 * difference.high:+.1f} | {p_value(row.p)} | {row.verdict} |"
-        )
+    lines += [
+        f"| {row.metric.title} | {row.name} | {row.added} | {100 * row.real:.1f} | {100 * row.arm:.1f} | "
+        f"{_interval(row.difference)} | {p_value(row.p)} | {row.verdict} |"
+        for row in study_rows(results)
+    ]
+    others = first_against_others(results)
+    if others:
+        lines += ["", f"| task | {results[0].name} minus | difference | interval |", "|---|---|---|---|"]
+        lines += [f"| {task} | {name} | {_interval(difference)} |" for task, name, difference in others]
     return "\n".join(lines)
 
 
-def worth(rows: Sequence[Row], task: str) -> str | None:
-    """How many extra real images have the same effect as the synthetic ones, for the lower and the upper end of their
-    interval, on the curve of `real_more`, linear between its points; only the upper number if they made no visible
-    difference. None if either was not run, if the synthetic ones hurt, or without a verdict."""
-    mine = [row for row in rows if row.task == task]
-    curve = sorted((row.added, row.difference.mean) for row in mine if row.run.recipe == "real_more")
-    synthetic = [row for row in mine if row.run.recipe == "synthetic"]
-    if not curve or not synthetic:
-        return None
-    most = max(synthetic, key=lambda row: row.added)
-    if most.verdict not in ("helped", "no difference"):
-        return None
-    numbers = [0.0, *(float(number) for number, _ in curve)]
-    # A curve of means is noisy; it is assumed that more real images never help less than fewer.
-    gains = np.maximum.accumulate([0.0, *(gain for _, gain in curve)])
-    low, high = (_number(gain, numbers, gains) for gain in (most.difference.low, most.difference.high))
-    what = f"{headline(task).title}: {most.added} synthetic images"
-    if most.verdict == "helped":
-        return f"{what} had the effect of {low} to {high} extra real ones"
-    return f"{what} made no visible difference; at most they had the effect of {high} extra real ones"
+def _interval(difference: Difference) -> str:
+    low, high = 100 * difference.low, 100 * difference.high
+    return f"{100 * difference.mean:+.1f} | {low:+.1f} to {high:+.1f}"
 
 
-def _number(gain: float, numbers: Sequence[float], gains: np.ndarray) -> str:
-    if gain > gains[-1]:
-        return f"more than {numbers[-1]:.0f}"
-    return f"{np.interp(max(gain, 0.0), gains, numbers):.0f}"
-
-
-def write_study(rows: Sequence[Row], table: Path, plot: Path) -> None:
-    """Write the rows as CSV and the intervals as a PNG."""
+def write_study(results: Sequence[Result], table: Path, plot: Path) -> None:
+    """Write the rows as CSV and the intervals as a PNG. Raises UserError if there is no row."""
+    rows = study_rows(results)
     cells = [
         [
-            *(row.task, row.run.recipe, row.run.ratio, row.added, row.real, row.arm),
+            *(row.task, row.name, row.added, row.real, row.arm),
             *(row.difference.mean, row.difference.low, row.difference.high, row.p, row.verdict),
         ]
         for row in rows
@@ -116,15 +129,18 @@ def write_study(rows: Sequence[Row], table: Path, plot: Path) -> None:
     table.parent.mkdir(parents=True, exist_ok=True)
     write_table(table, _HEADER, cells)
     tasks = [task for task in TASKS if any(row.task == task for row in rows)]
+    if not tasks:
+        raise UserError("study: no entry had anything to add, so there is no difference to show; give others in study")
     height = 0.8 + 0.36 * max(sum(row.task == task for row in rows) for task in tasks)
     figure = matplotlib.figure.Figure(figsize=(5.6 * len(tasks), height), layout="constrained")
     for axes, task in zip(figure.subplots(1, len(tasks), squeeze=False)[0], tasks):
-        plot_intervals(axes, [_interval(row) for row in rows if row.task == task])
-        axes.set_title(f"{headline(task).title}: difference to the control, points", fontsize=10)
+        mine = [row for row in rows if row.task == task]
+        plot_intervals(axes, [_bar(row) for row in mine])
+        axes.set_title(f"{mine[0].metric.title}: difference to the control, points", fontsize=10)
     with atomic_path(plot) as temporary:
         figure.savefig(temporary, format="png", dpi=110, metadata={"Software": None})
 
 
-def _interval(row: Row) -> tuple[str, float, float, float, str]:
-    low, mean, high = (100 * value for value in (row.difference.low, row.difference.mean, row.difference.high))
-    return f"{row.run.recipe}, {row.run.ratio:g}", low, mean, high, row.verdict
+def _bar(row: Row) -> tuple[str, float, float, float, str]:
+    low, mean, high = (100 * end for end in (row.difference.low, row.difference.mean, row.difference.high))
+    return row.name, low, mean, high, row.verdict

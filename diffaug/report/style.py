@@ -1,7 +1,12 @@
-"""The colours of arms and verdicts, and the format of a p-value."""
+"""The colours of arms and verdicts, and the format of numbers."""
 
 COLORS = {"real": "#6b7280", "merged": "#2563eb", "helped": "#2a7f3e", "hurt": "#b3261e"}
 PLAIN = "#555555"  # for other verdicts
+
+
+def about(points: float) -> str:
+    """A number that is only approximate, with one digit, or as a whole number."""
+    return "-" if points == 0 else f"about {points:.0f}" if points >= 1 else f"about {points:.1g}"
 
 
 def p_value(p: float) -> str:

@@ -1,6 +1,7 @@
 """Writing and reading CSV tables."""
 
 import csv
+import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -23,12 +24,19 @@ def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[objec
 
 def read_table(path: Path) -> list[dict[str, str]]:
     """The rows of a table by column, as text. Raises UserError if it is no table, or a row has more or fewer cells."""
-    with path.open(newline="", encoding="utf-8") as handle:
-        reader = csv.DictReader(handle)
-        try:
-            rows = list(reader)
-        except (UnicodeDecodeError, csv.Error) as error:
-            raise UserError(f"{path}: not a table ({error}); run `dvc repro`") from None
+    try:
+        return parse_table(path.read_text(encoding="utf-8"), str(path))
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not a table ({error}); run `dvc repro`") from None
+
+
+def parse_table(text: str, path: str = "table") -> list[dict[str, str]]:
+    """The same of the content of the file `path`."""
+    reader = csv.DictReader(io.StringIO(text, newline=""))
+    try:
+        rows = list(reader)
+    except csv.Error as error:
+        raise UserError(f"{path}: not a table ({error}); run `dvc repro`") from None
     for number, row in enumerate(rows, 2):
         if None in row or None in row.values():
             raise UserError(f"{path}: line {number} has not the {len(reader.fieldnames or [])} cells of the head")

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from diffaug.dataset.records import ImageSet, Record, read_set
+from diffaug.dataset.records import SPLITS, ImageSet, Record, read_set
 from diffaug.params.filter import Against
 from diffaug.runtime.device import choose_device
 from diffaug.runtime.errors import UserError
@@ -22,15 +22,28 @@ _SAMPLE = 1000
 
 
 class Material:
-    """One task's images and models. `task`: cls or det; `seed`: of the control model that is used; `against`: what is
-    held out."""
+    """One task's real images, one draw of its synthetic ones, and its models. `task`: cls or det; `seed`: of the
+    control model that is used; `against`: what is held out."""
 
-    def __init__(self, task: str, seed: int, against: Against = "val_and_test") -> None:
-        self.task = task
-        self.against = against
-        self.generated = read_set(Path(f"data/generated/{task}"))
-        self.real = {split: read_set(Path(f"data/real/{task}/{split}")) for split in ("train", "val", "test")}
+    def __init__(
+        self, task: str, seed: int, against: Against, real: Mapping[str, ImageSet], generated: ImageSet
+    ) -> None:
+        self.task, self.against, self.real, self.generated = task, against, real, generated
         self.control = Path(f"models/{task}/real-{seed}")
+
+    @classmethod
+    def of_draws(cls, task: str, seed: int, against: Against = "val_and_test") -> "dict[int | None, Material]":
+        """By draw, the seed's own first. Images of one draw are not compared with those of another: each is a training
+        set of its own."""
+        made = read_set(Path(f"data/generated/{task}"))
+        real = {split: read_set(Path(f"data/real/{task}/{split}")) for split in SPLITS}
+        draws: dict[int | None, list[Record]] = {record.draw: [] for record in made} or {None: []}
+        for record in made:
+            draws[record.draw].append(record)
+        return {
+            draw: cls(task, seed, against, real, ImageSet(made.names, tuple(records)))
+            for draw, records in sorted(draws.items(), key=lambda item: (item[0] != seed, item[0] or 0))
+        }
 
     @property
     def heldout(self) -> list[Record]:

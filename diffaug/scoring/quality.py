@@ -32,17 +32,18 @@ _FOLDS = 5
 
 def write_quality(folder: Path, material: Material, kept: Collection[str], params: Quality) -> None:
     """Write `quality.json`: the network, and `compare`'s numbers of kept synthetic images against real train images
-    and, as a reference, of equally many real val images; for all and, for classification, for every class."""
+    and, as a reference, of equally many real val images; for all and, for classification, for every class. probe: how
+    well a linear classifier separates either from real test images, which the network has not seen."""
     network = open_network(params.network, material, f"filter.{material.task}.quality.network")
-    train = list(material.real["train"])
+    train, test = list(material.real["train"]), list(material.real["test"])
     sets = {"synthetic": select(material.generated, kept), "real_val": list(material.real["val"])}
     content: dict[str, Any] = {"network": params.model_dump(mode="json")["network"], "nearest": params.nearest}
     content |= {name: {"all": {}, "classes": {}} for name in sets}
     for label in (None, *range(len(material.names) if material.task == "cls" else 0)):
-        parts = [[one for one in some if label in (None, one.label)] for some in (train, *sets.values())]
-        count = min(len(part) for part in parts[1:])
-        for name, records in zip(sets, parts[1:]):
-            numbers = _compare_records(parts[0], _subset(records, count), network, params.nearest)
+        parts = [[one for one in some if label in (None, one.label)] for some in (train, test, *sets.values())]
+        count = min(len(part) for part in parts[2:])
+        for name, records in zip(sets, parts[2:]):
+            numbers = _compare_records(parts[0], parts[1], _subset(records, count), network, params.nearest)
             if label is None:
                 content[name]["all"] = numbers
             else:
@@ -57,11 +58,13 @@ def _subset(records: list[Record], count: int) -> list[Record]:
 
 
 def _compare_records(
-    real: list[Record], made: list[Record], network: Features, nearest: int
+    real: list[Record], unseen: list[Record], made: list[Record], network: Features, nearest: int
 ) -> dict[str, float | int | None]:
     if min(len(real), len(made)) <= nearest + 1:  # prdc counts an image as its own neighbour
         return {"images": len(made)}
-    return {"images": len(made), **compare(network(real), network(made), nearest)}
+    features = network(made)
+    separated = probe(network(_subset(unseen, len(made))), features) if unseen else None
+    return {"images": len(made), **compare(network(real), features, nearest), "probe": separated}
 
 
 def compare(real: np.ndarray, made: np.ndarray, nearest: int) -> dict[str, float | None]:
@@ -70,9 +73,7 @@ def compare(real: np.ndarray, made: np.ndarray, nearest: int) -> dict[str, float
     kid: squared maximum mean discrepancy with a cubic kernel (Binkowski et al. 2018, arXiv:1801.01401), mean and
     deviation over subsets, 0 for the same distribution; fid (Heusel et al. 2017, arXiv:1706.08500) if both sets have
     more rows than features, otherwise None, since it is not reliable for few images; precision, recall (Kynkaanniemi et
-    al. 2019, arXiv:1904.06991), density, coverage (Naeem et al. 2020, arXiv:2002.09797); probe: area under the ROC
-    curve of a linear classifier of real against synthetic, cross-validated: 0.5 cannot separate them, 1 always can; a
-    network can learn any difference that the probe uses.
+    al. 2019, arXiv:1904.06991), density, coverage (Naeem et al. 2020, arXiv:2002.09797).
     """
     with warnings.catch_warnings(action="ignore"):  # it warns that it keeps all features, which is intended
         kid = KernelInceptionDistance(
@@ -90,7 +91,6 @@ def compare(real: np.ndarray, made: np.ndarray, nearest: int) -> dict[str, float
         "kid_std": kid_std,
         "fid": float(_fed(fid, real, made).compute()) if large else None,
         **{name: float(shape[name]) for name in ("precision", "recall", "density", "coverage")},
-        "probe": _probe(real, made),
     }
 
 
@@ -111,10 +111,12 @@ def _fed(metric: Any, real: np.ndarray, made: np.ndarray) -> Any:
     return metric
 
 
-def _probe(real: np.ndarray, made: np.ndarray) -> float | None:
+def probe(real: np.ndarray, made: np.ndarray) -> float | None:
+    """Area under the ROC curve of a linear classifier of the two sets' features (N, D) and (M, D), cross-validated: 0.5
+    cannot separate them, 1 always can; a network can learn any difference that it uses. None with too few images."""
     if min(len(real), len(made)) < 2 * _FOLDS:
         return None
     answers = np.repeat([0, 1], [len(real), len(made)])
-    probe = make_pipeline(StandardScaler(), LogisticRegression(class_weight="balanced", max_iter=1000))
+    classifier = make_pipeline(StandardScaler(), LogisticRegression(class_weight="balanced", max_iter=1000))
     folds = StratifiedKFold(_FOLDS, shuffle=True, random_state=0)
-    return float(cross_val_score(probe, np.concatenate([real, made]), answers, cv=folds, scoring="roc_auc").mean())
+    return float(cross_val_score(classifier, np.concatenate([real, made]), answers, cv=folds, scoring="roc_auc").mean())

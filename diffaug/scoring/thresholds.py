@@ -5,8 +5,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from diffaug.params.filter import AUTO, ClsChecks, DetChecks
 from diffaug.runtime.files import atomic_path
 from diffaug.scoring.ledger import THRESHOLDS
@@ -37,4 +35,4 @@ def settle(checks: ClsChecks | DetChecks, material: Material, work: Path, folder
 
 def threshold(values: list[float], most: float) -> float:
     """What all but one in a hundred of these values exceed or equal, at most `most`."""
-    return min(most, float(np.percentile(values, _REJECTED))) if values else most
+    return min(most, sorted(values)[len(values) * _REJECTED // 100]) if values else most

@@ -49,7 +49,7 @@ class Training:
     @property
     def stage(self) -> str:
         """Its name in dvc.yaml."""
-        return f"train_{self.task}@{self.arm}-{self.seed}"
+        return f"train_{self.task}@real-{self.seed}" if self.arm == "real" else f"train_{self.task}_merged@{self.seed}"
 
     @property
     def target(self) -> Path:
@@ -62,8 +62,9 @@ class Training:
         return CURVES / self.task / f"{self.arm}-{self.seed}.csv"
 
     def data(self, split: str) -> Path:
-        """The image set of its train or val split."""
-        return Path("data") / self.arm / self.task / split
+        """The image set of its train or val split; each seed of the merged arm has its own."""
+        arm = Path("data") / self.arm
+        return (arm if self.arm == "real" else arm / str(self.seed)) / self.task / split
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from diffaug.dataset.records import ImageSet, Record
 # Keys in the metadata of a set:
 TREATMENT = "treatment"
 SHORT = "short"  # what is missing of the number asked for, if merge.on_shortage is lower
+BLIND = "blind"  # of how many boxes of the added scenes the audit could judge none
 
 
 @dataclass(frozen=True)

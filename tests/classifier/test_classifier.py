@@ -27,6 +27,7 @@ def params(**changes: object) -> TrainClsParams:
         "weight_decay": 0.01,
         "schedule": "one_cycle",
         "flip": 0.5,
+        "augmentation": "plain",
         "shift": 0.1,
         "eval_every": 4,
     }

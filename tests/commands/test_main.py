@@ -1,3 +1,4 @@
+import re
 import sys
 
 import pytest
@@ -22,6 +23,14 @@ def test_the_help_has_every_command_and_examples(
 ) -> None:
     text = said(monkeypatch, capsys, "--help")
     examples = text.partition("examples:")[2]
-    for command in ("check", "use", "sheet", "regenerate", "export", "verdict", "compare", "study", "doctor"):
+    for command in ("check", "use", "sheet", "regenerate", "export", "verdict", "compare", "study", "tune", "doctor"):
         assert f"  diffaug {command}" in examples
         assert said(monkeypatch, capsys, command, "--help").startswith(f"usage: diffaug {command}")
+
+
+def test_the_examples_name_images_of_a_draw(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`draws: own` is the default, and an image's id begins with its seed."""
+    for arguments in (("--help",), ("regenerate", "--help")):
+        assert set(re.findall(r"\S*img2img-\d{6}", said(monkeypatch, capsys, *arguments))) == {"s0-img2img-000012"}

@@ -88,5 +88,5 @@ def test_objects_that_cannot_be_cut_out(tmp_path: Path) -> None:
 
 
 def test_a_plan_of_millions_is_not_made(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="ask for 30000000 images, but at most 2000000 are planned"):
+    with pytest.raises(UserError, match="ask for 90000000 images, but at most 2000000 are planned"):
         with_data(shades(tmp_path / "shades"), None, generate={"cls": {"per_class": 10_000_000}})

@@ -16,6 +16,7 @@ from diffaug.commands import start as command
 from diffaug.commands.advice import Choice, Machine, advise
 from diffaug.commands.facts import Facts
 from diffaug.commands.start import start
+from diffaug.commands.study import plan_study
 from diffaug.commands.use import lay_over
 from diffaug.params import Params, load_params
 from diffaug.runtime.errors import UserError
@@ -70,6 +71,16 @@ def test_fewer_minutes_mean_fewer_steps(tmp_path: Path) -> None:
     Path("own.yaml").unlink()
     params, text = started(photos, minutes=100_000)
     assert params == usual
+
+
+def test_the_study_of_ones_own_images_can_be_run(tmp_path: Path) -> None:
+    params, _ = started(classes(tmp_path / "photos", {"cat": 20, "dog": 20}))
+    runs = {run.name: run.assignments for run in plan_study(params)}
+    steps = params.train_cls.steps
+    assert runs["steps_x2"] == (f"train_cls.steps={2 * steps}",) and runs["steps_x4"] == (
+        f"train_cls.steps={4 * steps}",
+    )
+    assert "train_alone" not in runs and "pasted_real" not in runs
 
 
 def test_minutes_of_a_gpu_are_unknown(tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ def params(**changes: object) -> TrainDetParams:
         "batch_size": 4,
         "learning_rate": 0.001,
         "flip": 0.5,
+        "augmentation": "plain",
         "mosaic": 1.0,
         "eval_every": 2,
         "workers": 0,
@@ -154,7 +155,7 @@ def test_the_classic_augmentation_trains_otherwise(tmp_path: Path) -> None:
     losses = []
     for classic in (False, False, True):
         work = tmp_path / f"{len(losses)}"
-        trained = train_detector(data(work, 6), NAMES, params(mosaic=0.0), run(work, 6), CPU, classic=classic)
+        trained = train_detector(data(work, 6), NAMES, params(mosaic=0.0), run(work, 6), CPU, strong=classic)
         losses.append([row["train_box_loss"] for row in trained.history])
     assert losses[0] == losses[1] != losses[2]
 

@@ -8,6 +8,7 @@ from diffaug.dataset.records import Record, make_record
 from diffaug.detector.detections import Detections
 from diffaug.evaluation.classification import (
     ClsPredictions,
+    fit_temperature,
     per_class_accuracy,
     resample_classification,
     score_classification,
@@ -146,3 +147,18 @@ def test_a_model_that_finds_nothing_scores_zero() -> None:
     empty = DetPredictions([nothing] * 40, run.records, run.classes)
     assert score_detection(empty)[0] == {"mAP50_95": 0, "mAP50": 0}
     assert resample_detection(match(empty), np.ones((1, 40)))["mAP50"][0] == 0
+
+
+def test_a_temperature_mends_overconfidence_and_changes_no_prediction() -> None:
+    """Labels drawn with the probabilities of logits: three times the logits needs a temperature of three."""
+    generator = torch.Generator().manual_seed(1)
+    logits = 2 * torch.randn((6000, 4), generator=generator)
+    labels = torch.multinomial(logits.softmax(1), 1, generator=generator)[:, 0]
+    temperature = fit_temperature(3 * logits, labels)
+    assert temperature == pytest.approx(3.0, rel=0.05)
+    run = ClsPredictions((3 * logits).softmax(1), labels, temperature)
+    scores = score_classification(run)
+    assert scores["ece"] > 0.1 > 0.03 > scores["ece_scaled"]
+    assert torch.equal(run.scaled.argmax(1), run.predicted)
+    resampled = resample_classification(run, np.ones((1, 6000)))
+    assert resampled["ece_scaled"][0] == pytest.approx(scores["ece_scaled"], abs=1e-6)

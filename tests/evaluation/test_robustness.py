@@ -150,7 +150,7 @@ def test_the_curves_have_a_row_for_every_condition_and_metric(tmp_path: Path, mo
     write_curves("cls", runs, bench.conditions, 0.95)
     rows = read_table(TABLES / "cls_robustness.csv")
     named = [(row["corruption"], row["severity"], row["metric"]) for row in rows]
-    assert named[:2] == [(CLEAN, "0", "accuracy"), (CLEAN, "0", "ece")]
+    assert named[:2] == [(CLEAN, "0", "accuracy"), (CLEAN, "0", "ece_scaled")]
     assert len(rows) == len(CONDITIONS) * 2
     real, low, high, merged, merged_low, merged_high = (float(value) for value in list(rows[0].values())[3:])
     assert (real, low, high) == (1, 1, 1)  # always right
@@ -163,7 +163,7 @@ def test_the_average_over_all_joins_the_answer() -> None:
     found = summarize(runs, bench, 0.95)
     answer = with_corrupted(Comparison({"accuracy": 1.0}, {"accuracy": 0.5}, {"accuracy": {}}), found)
     assert list(answer.real) == list(answer.merged) == list(answer.delta)
-    assert list(answer.real) == ["accuracy", "corrupted_accuracy", "corrupted_ece"]
+    assert list(answer.real) == ["accuracy", "corrupted_accuracy", "corrupted_ece_scaled"]
     assert answer.delta["corrupted_accuracy"] == found.corruptions[ALL].delta["accuracy"]
 
 

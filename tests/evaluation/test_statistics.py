@@ -30,7 +30,7 @@ def test_a_constant_gap_has_no_width() -> None:
 def test_arms_that_are_the_same_have_no_difference() -> None:
     real = np.linspace(0, 1, 100)
     points = [(0.5, 0.5), (0.7, 0.7)]
-    assert paired_difference(points, [(real, real)] * 2, 0.95) == Difference(0, 0, 0, 1, 0)
+    assert paired_difference(points, [(real, real)] * 2, 0.95) == Difference(0, 0, 0, 1, 0, None)
 
 
 def test_seeds_that_disagree_widen_the_interval_by_students_t() -> None:
@@ -41,7 +41,7 @@ def test_seeds_that_disagree_widen_the_interval_by_students_t() -> None:
     reach = 2.776 * (0.01 / 3) ** 0.5
     assert (difference.mean, difference.low, difference.high) == pytest.approx((0, -reach, reach), abs=1e-4)
     assert difference.p == 1
-    assert difference.detectable == pytest.approx(reach + 0.941 * (0.01 / 3) ** 0.5, abs=1e-4)
+    assert difference.visible_from(0.05) == pytest.approx(reach + 0.941 * (0.01 / 3) ** 0.5, abs=1e-4)
 
 
 def test_images_alone_give_the_textbook_interval() -> None:
@@ -53,7 +53,7 @@ def test_images_alone_give_the_textbook_interval() -> None:
     error = 1.96 * gaps.std() / 20
     assert difference.low == pytest.approx(gaps.mean() - error, abs=0.003)
     assert difference.high == pytest.approx(gaps.mean() + error, abs=0.003)
-    assert difference.detectable == pytest.approx(2.8 * gaps.std() / 20, abs=0.004)
+    assert difference.visible_from(0.05) == pytest.approx(2.8 * gaps.std() / 20, abs=0.004)
 
 
 def test_holms_correction() -> None:
@@ -84,7 +84,7 @@ def test_mcnemars_test_counts_images_that_changed_sides() -> None:
     ],
 )
 def test_verdict(lower_is_better: bool, mean: float, p: float, expected: str) -> None:
-    difference = Difference(mean, mean - 0.01, mean + 0.01, 0.001, 0.02)
+    difference = Difference(mean, mean - 0.01, mean + 0.01, 0.001, 0.02, None)
     assert verdict(difference, p, 0.95, 3, lower_is_better) == expected
     assert verdict(difference, p, 0.95, 1, lower_is_better) == "needs 2 seeds"
 

@@ -40,4 +40,4 @@ def write_material(
     write_set(root / f"data/generated/{task}", names, generated)
     for split, records in (("train", train), ("val", val), ("test", test)):
         write_set(root / f"data/real/{task}/{split}", names, records)
-    return Material(task, 0)
+    return next(iter(Material.of_draws(task, 0).values()))

@@ -91,7 +91,7 @@ def test_a_renamed_key_is_named_with_what_it_was_meant_for(tmp_path: Path, secti
             "allowed are degenerate, hash, correlation, embedding, boxes, audit, aesthetic, best, quality",
         ),
         ("download.det.backgrounds", "download.det.backgrounds: unknown key (value 1); allowed are source"),
-        ("colours", "allowed are seeds, jobs, download"),
+        ("colours", "allowed are seeds, draws, jobs, download"),
     ],
 )
 def test_an_unknown_key_names_those_that_are_allowed(tmp_path: Path, key: str, words: str) -> None:

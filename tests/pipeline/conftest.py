@@ -25,8 +25,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory, without_network: tuple[st
         "train_gen",
         "generate",
         "filter",
-        "merge",
-        *(f"train_{task}@{arm}-0" for task in ("cls", "det") for arm in ("real", "merged")),
+        "merge@0",
+        *(name for task in ("cls", "det") for name in (f"train_{task}@real-0", f"train_{task}_merged@0")),
         "evaluate",
         "report",
     }

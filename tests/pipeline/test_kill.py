@@ -87,7 +87,7 @@ def test_the_same_stage_twice_gives_the_same_bytes(finished: Path, tmp_path: Pat
     }[stage]
     before = [digest(project / out) for out in outs]
     run(project, "rm", "-rf", ".work", *outs)
-    arguments = ["merged", "0"] if stage.startswith("train_") and stage != "train_gen" else []
+    arguments = {"train_cls": ["merged", "0"], "train_det": ["merged", "0"], "merge": ["0"]}.get(stage, [])
     run(project, "python", f"stages/{stage}.py", *arguments)
     assert [digest(project / out) for out in outs] == before
 
@@ -139,9 +139,9 @@ def test_merge_ended_in_the_middle_of_a_file(finished: Path, tmp_path: Path, wri
     own = environment(project)
     faulty = own | {"PYTHONPATH": os.pathsep.join([at_write(tmp_path / "fault", write, how), own["PYTHONPATH"]])}
     run(project, "rm", "-rf", "data/merged")
-    done = subprocess.run(["python", "stages/merge.py"], cwd=project, env=faulty, capture_output=True, text=True)
+    done = subprocess.run(["python", "stages/merge.py", "0"], cwd=project, env=faulty, capture_output=True, text=True)
     assert done.returncode == (-9 if how == signal.SIGKILL else 1) and "Traceback" not in done.stderr
     assert len(list(project.rglob("*.tmp"))) == (1 if how == signal.SIGKILL else 0)
-    run(project, "python", "stages/merge.py")
+    run(project, "python", "stages/merge.py", "0")
     assert not list(project.rglob("*.tmp"))
     assert digest(project / "data/merged") == digest(finished / "data/merged")

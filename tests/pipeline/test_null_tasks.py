@@ -43,6 +43,7 @@ def test_a_task_taken_away_redraws_nothing_of_the_other(finished: Path, tmp_path
     assert digest(project / "data/generated/cls") == images
 
 
+@pytest.mark.long
 def test_a_task_that_is_null_is_silent(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project")
     draw_scenes(project / "scenes")

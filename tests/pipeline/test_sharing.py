@@ -12,7 +12,7 @@ from s3_server import CREDENTIALS, s3_server
 
 pytestmark = pytest.mark.slow
 
-PART, MODEL = "data/merged/cls/train/part-00000.parquet", "models/det/merged-0/model.safetensors"
+PART, MODEL = "data/merged/0/cls/train/part-00000.parquet", "models/det/merged-0/model.safetensors"
 
 
 def test_push_clone_pull(finished: Path, tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ def test_damage_on_s3_is_noticed_and_mended(
     said = run(clone, "diffaug", "doctor", "--remove", fails=True)
     assert f"remote storage: {PART} is corrupt: s3://images/{corrupt.key}\n" in said
     assert f"remote storage: {MODEL} is missing, though its folder's list is there: s3://images/{missing.key}\n" in said
-    assert "no copy is good of outs of: merge, train_det@merged-0; these stages have to run again" in said
+    assert "no copy is good of outs of: merge@0, train_det_merged@0; these stages have to run again" in said
 
     run(project, "dvc", "push", "-q")
     run(clone, "dvc", "pull", "-q", Path(PART).parent.as_posix(), Path(MODEL).parent.as_posix())

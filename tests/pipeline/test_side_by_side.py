@@ -38,7 +38,7 @@ def test_a_finished_model_is_taken_and_not_trained_again(finished: Path, tmp_pat
     project = copy_of(finished, tmp_path / "project")
     path = project / "diffaug/classifier/network.py"
     path.write_text(f"# A comment.\n{path.read_text(encoding='utf-8')}", encoding="utf-8")
-    output = run(project, "dvc", "repro", "train_cls@merged-0", "train_cls@real-0")
+    output = run(project, "dvc", "repro", "train_cls_merged@0", "train_cls@real-0")
     assert "Running stage 'train_cls@real-0'" in output and "step/s" not in output
     assert digest(project / MODELS[0]) == digest(finished / MODELS[0])
 

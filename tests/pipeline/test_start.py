@@ -49,5 +49,5 @@ def test_from_start_to_a_verdict(tmp_path: Path) -> None:
         cls, det = (read_set(project / f"data/real/{task}/{split}") for task in ("cls", "det"))
         assert {record.sha256 for record in cls} == {record.sha256 for record in det}
         assert abs(len(cls) - count) <= 1  # of 48, by both tasks' shares
-    added = [record for record in read_set(project / "data/merged/det/train") if record.added_by]
+    added = [record for record in read_set(project / "data/merged/0/det/train") if record.added_by]
     assert added and any(len(record.bbox) > 1 for record in added)

@@ -16,10 +16,11 @@ from report_inputs import METRICS, picture
 from diffaug.evaluation.tables import TABLES
 from diffaug.report import figures
 from diffaug.report.glossary import GLOSSARY
-from diffaug.report.page import write_page
+from diffaug.report.page import _training, write_page
 from diffaug.report.pairs import changed_sides_tiles, nearest_pairs
 from diffaug.report.sheet import make_sheet
 from diffaug.report.task import GeneratorReport, TaskReport
+from diffaug.report.verdict import sentence, verdict_rows
 from diffaug.runtime.tables import write_table
 from diffaug.scoring.ledger import Entry
 
@@ -63,8 +64,7 @@ def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     sure = {"mean_confidence": 0.91}
     metrics["cls"], metrics["robustness"] = METRICS["cls"] | sure, {"cls": ROBUSTNESS}
     metrics["real"] = {"cls": METRICS["real"]["cls"] | sure}
-    metrics["real"], metrics["det"] = metrics["real"] | {"det": {"mAP50_95": 0.5}}, {"mAP50_95": 0.49}
-    metrics["delta"] = metrics["delta"] | {"det": {"mAP50_95": metrics["delta"]["det"]["mAP50"]}}
+    metrics["real"] = metrics["real"] | {"det": METRICS["real"]["det"]}
     write_table(
         tmp_path / "losses.csv", ["network", "step", "loss"], [["vae", 5, 0.5], ["vae", 9, 0.25], ["unet", 9, 1]]
     )
@@ -105,7 +105,7 @@ def test_the_page_says_it_in_words(page: Path) -> None:
         "images with 3 seeds per arm." in text
     )
     assert (
-        "Detector mAP50-95: 400 images (recipe duplicate) made no difference that this test can detect: -1.0 points"
+        "Detector mAP50: 390 to 400 images (recipe duplicate) made no difference that this test can detect: -1.0 points"
         in text
     )
     assert "real 91.0 % sure and 75.0 % right, merged 91.0 % sure and 78.0 % right" in text
@@ -176,7 +176,7 @@ def test_a_browser_opens_it_offline_without_a_word(page: Path, browser: Browser,
     assert [url for url in asked if not url.startswith("data:")] == [page.as_uri()]
     assert opened.evaluate("document.documentElement.scrollWidth") <= width
     assert opened.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
-    assert opened.locator("svg").count() == 1 + 6 + 3 + 1
+    assert opened.locator("svg").count() == 1 + 6 + 4 + 1
     assert opened.locator("h1").inner_text() == "Did it help? Recipe: duplicate, synthetic"
     opened.close()
 
@@ -202,3 +202,21 @@ def test_images_change_sides_both_ways() -> None:
     assert [tile.record.id for tile in mended[1]] == ["t0", "t2"]
     assert mended[1][0].caption == "cat, 0 to 3 right\nelse dog"
     assert [tile.record.id for tile in broken[1]] == ["t1"]
+
+
+def test_the_caption_of_the_curves_says_where_val_still_rises(tmp_path: Path) -> None:
+    rising = [[step, step / 100, 0.5] for step in range(10)]
+    write_table(tmp_path / "rising.csv", ["step", "real", "merged"], rising)
+    assert _training(tmp_path / "rising.csv") == (
+        "Training, mean over the seeds; val still rises in the last fifth of the steps (real +2.0 points), so more "
+        "steps may change it"
+    )
+    write_table(tmp_path / "flat.csv", ["step", "real", "merged"], [[step, 0.5, 0.5] for step in range(10)])
+    assert _training(tmp_path / "flat.csv") == "Training, mean over the seeds"
+
+
+def test_a_weak_model_is_said_in_the_first_sentence(page: Path) -> None:
+    details = METRICS | {"weak": {"det": "no boxes"}}
+    rows = verdict_rows(details)
+    assert sentence("det", details).startswith("Detector mAP50: too weak to say whether it helped: no boxes. Measured")
+    assert rows["det", "mAP50"][-2:] == ("-", "too weak to say")

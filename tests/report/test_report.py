@@ -7,25 +7,41 @@ from report_inputs import METRICS, picture
 from diffaug.params.evaluate import RobustnessParams
 from diffaug.report.corrupted import corrupted_sheet
 from diffaug.report.sheet import COLUMNS, Tile, make_sheet, sample, task_sheet
-from diffaug.report.style import p_value
+from diffaug.report.style import about, p_value
 from diffaug.report.verdict import read_details, verdict_table
 from diffaug.runtime.errors import UserError
 from diffaug.scoring.ledger import Entry
 
 
 def test_the_verdict_table() -> None:
-    lines = [line.split("  ") for line in verdict_table(METRICS).splitlines()]
-    rows = [[cell.strip() for cell in line if cell.strip()] for line in lines]
-    assert rows[2:5] == [
-        ["classifier accuracy", "75.0", "78.0", "+3.0", "+1.2 to +4.8", "2.5", "0.003", "helped"],
-        ["classifier ECE (lower is better)", "10.0", "12.0", "+2.0", "+1.0 to +3.0", "1.5", "0.040", "hurt"],
-        ["detector mAP50", "50.0", "49.0", "-1.0", "-3.0 to +1.0", "2.8", "0.300", "no difference"],
+    text = verdict_table(METRICS)
+    lines = [[cell.strip() for cell in line.split("  ") if cell.strip()] for line in text.splitlines()]
+    assert lines[0] == [
+        "Classifier accuracy: 800 synthetic images helped: +3.0 points, 95 % interval +1.2 to +4.8, on 2000 real test "
+        "images with 3 seeds per arm."
     ]
-    assert "2000 cls images and 300 det images; 3 seeds" in verdict_table(METRICS)
-    assert "Corrupted" not in verdict_table(METRICS)
+    assert lines[5:9] == [
+        ["classifier accuracy", "75.0", "78.0", "+3.0", "+1.2 to +4.8", "about 3", "0.002", "helped"],
+        [
+            *("classifier ECE, scaled (lower is better)", "5.0", "7.0", "+2.0", "+1.0 to +3.0"),
+            *("about 3", "0.020", "hurt"),
+        ],
+        ["classifier ECE, raw (lower is better)", "10.0", "12.0", "+2.0", "+1.0 to +3.0", "-", "-", "not tested"],
+        ["detector mAP50", "50.0", "49.0", "-1.0", "-3.0 to +1.0", "about 3", "0.300", "no difference"],
+    ]
+    assert "2000 cls images and 300 det images; 3 seeds" in text
+    assert "Always answering the most frequent class is right in 10.0 % of the cls test images." in text
+    assert "Corrupted" not in text
     robustness = {"cls": {"images": 500, "corruptions": {name: {} for name in ("clean", "fog", "snow", "all")}}}
     said = "Corrupted: 500 cls images of these under fog, snow, averaged over severities."
     assert said in verdict_table(METRICS | {"robustness": robustness})
+
+
+def test_a_weak_model_is_said_in_the_first_sentence() -> None:
+    text = verdict_table(METRICS | {"weak": {"cls": "both arms are near chance"}})
+    assert text.splitlines()[0].startswith(
+        "Classifier accuracy: too weak to say whether it helped: both arms are near chance. Measured: +3.0 points, 95 %"
+    )
 
 
 def test_no_details_say_what_to_do(tmp_path: Path) -> None:
@@ -97,6 +113,10 @@ def test_a_sheet_of_corruptions_has_a_row_for_each() -> None:
         assert levels[0][0] == levels[1][0] == 128
         assert sorted(set(levels[0])) == levels[0] and levels[0][3] > 200
         assert all(abs(level - 128) <= 1 for level in levels[1])
+
+
+def test_an_approximate_number_has_one_digit() -> None:
+    assert [about(points) for points in (2.8, 12.3, 0.34, 0)] == ["about 3", "about 12", "about 0.3", "-"]
 
 
 def test_reports_write_the_same_p_everywhere() -> None:

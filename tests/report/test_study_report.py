@@ -1,86 +1,97 @@
 import csv
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
+from report_inputs import NORMAL
 
-from diffaug.report.study import Run, study_rows, study_table, worth, write_study
+from diffaug.report.study import Result, first_against_others, study_rows, study_text, write_study
+from diffaug.runtime.errors import UserError
+
+RESAMPLES = 400
 
 
-def metrics(recipe: str, added: int, mean: float, p: float, det: str | None = None) -> dict[str, Any]:
-    """The metrics of a run with a difference of `mean` in both tasks."""
-    difference = {"mean": mean, "low": mean - 0.02, "high": mean + 0.02, "p": p, "detectable": 0.03}
-    return {
-        "confidence": 0.95,
-        "seeds": 3,
+def result(name: str, recipe: str, mean: float, p: float, det: str | None = None, control: float = 0.7) -> Result:
+    """A run with a difference of `mean` in both tasks, the same in every resample."""
+    difference = {"mean": mean, "low": mean - 0.02, "high": mean + 0.02, "p": p} | NORMAL
+    noise = np.random.default_rng(0).normal(0, 0.01, RESAMPLES)
+    columns = {f"{arm}-{seed}": control + mean * (arm == "merged") for arm in ("real", "merged") for seed in (0, 1, 2)}
+    rows: list[Mapping[str, str]] = [
+        {"sample": label, **{column: str(value + shift) for column, value in columns.items()}}
+        for label, shift in [("all", 0.0), *((str(number), shift) for number, shift in enumerate(noise))]
+    ]
+    details: dict[str, Any] = {
+        **{"confidence": 0.95, "seeds": 3, "weak": {}, "primary": {"cls": "accuracy", "det": "mAP50_95"}},
         "recipe": {"cls": recipe, "det": det or recipe},
-        "added": {"cls": added, "det": added // 2},
-        "real": {"cls": {"accuracy": 0.7}, "det": {"mAP50_95": 0.2}},
-        "cls": {"accuracy": 0.7 + mean},
+        "added": {"cls": [800] * 3, "det": [400] * 3},
+        "real": {"cls": {"accuracy": control}, "det": {"mAP50_95": 0.2}},
+        "cls": {"accuracy": control + mean},
         "det": {"mAP50_95": 0.2 + mean},
         "delta": {"cls": {"accuracy": difference}, "det": {"mAP50_95": difference}},
     }
+    return Result(name, details, {"cls": rows, "det": rows})
 
 
 RESULTS = [
-    (Run("synthetic", 4.0), metrics("synthetic", 800, 0.03, 0.001)),
-    (Run("shuffled_labels", 4.0), metrics("shuffled_labels", 800, -0.2, 0.0001)),
-    (Run("real_more", 1.0), metrics("real_more", 200, 0.02, 0.02, det="nothing")),
-    (Run("real_more", 4.0), metrics("real_more", 800, 0.08, 0.0001, det="nothing")),
+    result("synthetic", "synthetic", 0.03, 0.001),
+    result("duplicate", "duplicate", 0.01, 0.03),
+    result("wrong", "shuffled_labels", -0.2, 0.0001),
+    result("more", "real_more", 0.08, 0.0001, det="nothing"),
+    result("longer", "synthetic", 0.02, 0.2, control=0.8),
 ]
 
 
-def test_one_row_a_task_and_run_where_there_was_something_to_add() -> None:
+def test_one_row_a_task_and_entry_where_there_was_something_to_add() -> None:
     rows = study_rows(RESULTS)
-    assert [(row.task, row.run.recipe, row.added) for row in rows] == [
-        ("cls", "synthetic", 800),
-        ("cls", "shuffled_labels", 800),
-        ("cls", "real_more", 200),
-        ("cls", "real_more", 800),
-        ("det", "synthetic", 400),
-        ("det", "shuffled_labels", 400),
+    assert [(row.task, row.name) for row in rows] == [
+        *(("cls", name) for name in ("synthetic", "duplicate", "wrong", "more", "longer")),
+        *(("det", name) for name in ("synthetic", "duplicate", "wrong", "longer")),
     ]
-    assert [row.verdict for row in rows[:4]] == ["helped", "hurt", "helped", "helped"]
+    assert [row.verdict for row in rows[:5]] == ["helped", "no difference", "hurt", "helped", "no difference"]
 
 
-def test_p_is_corrected_over_the_whole_table() -> None:
-    """Holm over six: 0.0001 three times, 0.001 twice, and 0.02 last, so times one."""
-    assert [row.p for row in study_rows(RESULTS)][:4] == pytest.approx([0.003, 0.0006, 0.02, 0.0006])
-    weak = [(RESULTS[0][0], metrics("synthetic", 8, 0.03, 0.03)), (RESULTS[1][0], metrics("shuffled_labels", 0, 0, 1))]
-    assert study_rows(weak)[0].verdict == "no difference"  # 0.03 times the number of tests is above 0.05
+def test_p_is_corrected_for_the_entries_of_a_task_but_not_for_checks() -> None:
+    """Holm over four: 0.0001 x 4, 0.001 x 3, 0.03 x 2, 0.2; wrong labels test the comparison, and stay apart."""
+    p = {row.name: row.p for row in study_rows(RESULTS) if row.task == "cls"}
+    assert p == pytest.approx({"synthetic": 0.003, "duplicate": 0.06, "wrong": 0.0001, "more": 0.0004, "longer": 0.2})
 
 
-def test_what_the_synthetic_images_were_worth() -> None:
-    """3 points, 1 to 5; with extra real images: 0 points at 0, 2 at 200, 8 at 800."""
-    rows = study_rows(RESULTS)
-    assert (
-        worth(rows, "cls") == "classifier accuracy: 800 synthetic images had the effect of 100 to 500 extra real ones"
-    )
-    assert worth(rows, "det") is None
-    much = study_rows([(Run("synthetic", 4.0), metrics("synthetic", 800, 0.09, 0.001)), *RESULTS[2:]])
-    assert (worth(much, "cls") or "").endswith("had the effect of 700 to more than 800 extra real ones")
-    none = study_rows([(Run("synthetic", 4.0), metrics("synthetic", 800, 0.01, 0.5)), *RESULTS[2:]])
-    assert worth(none, "cls") == (
-        "classifier accuracy: 800 synthetic images made no visible difference; at most they had the effect of 300 "
-        "extra real ones"
-    )
-    one = study_rows([(run, found | {"seeds": 1}) for run, found in RESULTS])
-    assert worth(one, "cls") is None  # one seed has no verdict
-    worse = study_rows([(Run("synthetic", 4.0), metrics("synthetic", 800, -0.1, 0.001)), *RESULTS[2:]])
-    assert worth(worse, "cls") is None
+def test_the_first_entry_is_compared_with_all_that_have_its_control() -> None:
+    found = {(task, name): difference for task, name, difference in first_against_others(RESULTS)}
+    assert list(found) == [
+        *(("cls", name) for name in ("duplicate", "wrong", "more")),
+        *(("det", name) for name in ("duplicate", "wrong")),
+    ]
+    assert found["cls", "duplicate"].mean == pytest.approx(0.02)
+    # All models move together over the resamples, so nothing is left of their noise in the difference.
+    assert found["cls", "duplicate"].high - found["cls", "duplicate"].low < 1e-6
 
 
-def test_the_table_and_the_plot(tmp_path: Path) -> None:
-    rows = study_rows(RESULTS)
-    table = study_table(rows).splitlines()
-    assert len(table) == 2 + len(rows)
+def test_a_weak_model_gets_no_verdict_here_either() -> None:
+    weak = result("synthetic", "synthetic", 0.03, 0.001)
+    weak.details["weak"] = {"cls": "near chance"}
+    assert [row.verdict for row in study_rows([weak])] == ["too weak to say", "helped"]
+
+
+def test_the_tables_and_the_plot(tmp_path: Path) -> None:
+    table = study_text(RESULTS).splitlines()
+    assert len(table) == 2 + len(study_rows(RESULTS)) + 3 + 5
     assert table[2] == (
-        "| classifier accuracy | synthetic | 4 | 800 | 70.0 | 73.0 | +3.0 | +1.0 to +5.0 | 0.003 | helped |"
+        "| classifier accuracy | synthetic | 800 | 70.0 | 73.0 | +3.0 | +1.0 to +5.0 | 0.003 | helped |"
     )
+    assert "| cls | duplicate | +2.0 | +2.0 to +2.0 |" in table
     for name in ("one", "two"):
-        write_study(rows, tmp_path / f"{name}.csv", tmp_path / f"{name}.png")
+        write_study(RESULTS, tmp_path / f"{name}.csv", tmp_path / f"{name}.png")
     with (tmp_path / "one.csv").open(newline="") as handle:
-        assert [row["recipe"] for row in csv.DictReader(handle)][:2] == ["synthetic", "shuffled_labels"]
+        assert [row["entry"] for row in csv.DictReader(handle)][:2] == ["synthetic", "duplicate"]
     assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
     assert Image.open(tmp_path / "one.png").width > 600
+
+
+def test_a_study_without_any_difference_ends_with_one_line(tmp_path: Path) -> None:
+    """Such as real_more alone, for images without a pool."""
+    with pytest.raises(UserError, match="study: no entry had anything to add"):
+        write_study([result("more", "nothing", 0.0, 1.0)], tmp_path / "study.csv", tmp_path / "study.png")

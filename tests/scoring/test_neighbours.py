@@ -107,10 +107,17 @@ def test_val_alone_can_be_held_out(tmp_path: Path) -> None:
     """The ledger then does not know test, and what was measured before is not taken for it."""
     sets = {"val": [real("v0", noise(2), "val")], "test": [real("s0", noise(3), "test")]}
     both = write_material(tmp_path, [made("g0", noise(3))], **sets)
-    val = Material("cls", 0, "val")
+    val = next(iter(Material.of_draws("cls", 0, "val").values()))
     assert hashes.measure(both, CHECKS)["hash_nearest_heldout"] == ["s0"]
     assert hashes.measure(val, CHECKS)["hash_nearest_heldout"] == ["v0"]
     assert both.key != val.key
+
+
+def test_one_more_seed_leaves_the_first_draw_the_first(tmp_path: Path) -> None:
+    """The numbers of the set of kept images are those of the first seed's draw, also if a lower seed is added."""
+    for seeds in ((5,), (5, 2), (7, 5, 2)):
+        write_material(tmp_path, [made(f"s{seed}-g", noise(seed), draw=seed) for seed in seeds])
+        assert next(iter(Material.of_draws("cls", 5))) == 5
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,14 @@ NAMES = ("disc", "square")
 SIZE, PLANTED = 96, 50
 TRAINING = TrainDetParams.model_validate(
     {
-        **{"model": "yolo11n.yaml", "weights": None, "image_size": SIZE, "steps": 240, "batch_size": 16},
+        **{
+            "model": "yolo11n.yaml",
+            "augmentation": "plain",
+            "weights": None,
+            "image_size": SIZE,
+            "steps": 240,
+            "batch_size": 16,
+        },
         **{"learning_rate": 0.002, "flip": 0.5, "mosaic": 0.5, "eval_every": 40, "workers": 0},
     }
 )

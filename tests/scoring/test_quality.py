@@ -17,7 +17,7 @@ from diffaug.params.filter import Embedding, HubNetwork, Network, Quality, Torch
 from diffaug.runtime.errors import UserError
 from diffaug.scoring.embedding import measure, measure_real
 from diffaug.scoring.networks import open_network
-from diffaug.scoring.quality import _compare_records, compare, write_quality
+from diffaug.scoring.quality import _compare_records, compare, probe, write_quality
 
 GENERATOR = np.random.default_rng(0)
 ANYWHERE = {"min_train": 0.0, "min_heldout": 0.0, "min_generated": 0.0}
@@ -29,15 +29,15 @@ def cloud(count: int, shift: float = 0.0, spread: float = 1.0) -> np.ndarray:
 
 def test_the_same_distribution_another_and_a_collapsed_one() -> None:
     train = cloud(150)
-    alike, shifted, collapsed = (
-        compare(train, some, 5) for some in (cloud(150), cloud(150, 4.0), cloud(150, 0.0, 0.1))
-    )
+    sets = cloud(150), cloud(150, 4.0), cloud(150, 0.0, 0.1)
+    alike, shifted, collapsed = (compare(train, some, 5) for some in sets)
     assert abs(alike["kid"]) < 0.1 < shifted["kid"]
     assert alike["fid"] < 2 < shifted["fid"]
     assert alike["precision"] > 0.7 > 0.1 > shifted["precision"]
     assert alike["recall"] > 0.7 > 0.1 > collapsed["recall"]
     assert alike["coverage"] > 0.8 > 0.5 > collapsed["coverage"]
-    assert 0.35 < alike["probe"] < 0.65 < 0.99 < shifted["probe"]
+    same, other = (probe(train, some) or 0.0 for some in sets[:2])
+    assert 0.35 < same < 0.65 < 0.99 < other
     assert collapsed["precision"] == pytest.approx(1.0)
 
 
@@ -51,7 +51,7 @@ def test_precision_and_the_rest_by_hand() -> None:
     assert found["recall"] == pytest.approx(1.0)
     assert found["density"] == pytest.approx(3 / 3)
     assert found["coverage"] == pytest.approx(3 / 4)
-    assert found["probe"] is None
+    assert probe(*line) is None
 
 
 def test_fid_is_left_out_where_images_are_fewer_than_features() -> None:
@@ -131,9 +131,10 @@ def test_a_real_network_tells_noise_from_photographs(tmp_path: Path, monkeypatch
     network = TorchvisionNetwork(torchvision="mobilenet_v2", weights=weights)
     train = [real(f"t{n}", noise(n), "train") for n in range(12)]
     val = [real(f"v{n}", noise(20 + n), "val") for n in range(12)]
+    test = [real(f"s{n}", noise(60 + n), "test") for n in range(12)]
     sharp = [made(f"g{n}", noise(n).resize((4, 4)).resize((32, 32), 0)) for n in range(40, 52)]
     names = ("all", "dog")  # a class may have this name
-    material = write_material(tmp_path, sharp, train=train, val=val, names=names)
+    material = write_material(tmp_path, sharp, train=train, val=val, test=test, names=names)
     write_quality(tmp_path, material, {f"g{n}" for n in range(40, 52)}, Quality(network=network, nearest=3))
     written = json.loads((tmp_path / "quality.json").read_text())
     synthetic, reference = written["synthetic"]["all"], written["real_val"]["all"]
@@ -148,5 +149,5 @@ def test_too_few_images_have_no_numbers(tmp_path: Path, count: int, known: bool)
     """With three neighbours: each image counts as its own neighbour too."""
     features = np.random.default_rng(0).normal(size=(count, 4)).astype(np.float32)
     records = [real(f"t{n}", noise(n), "train") for n in range(count)]
-    found = _compare_records(records, records, lambda some: features, 3)
+    found = _compare_records(records, [], records, lambda some: features, 3)
     assert found["images"] == count and ("precision" in found) == known

@@ -34,6 +34,12 @@ def test_all_but_one_in_a_hundred_keep_it() -> None:
     assert threshold([], 8) == 8
 
 
+@pytest.mark.parametrize(("count", "failing"), [(1, 0), (20, 0), (99, 0), (100, 1), (150, 1), (200, 2)])
+def test_few_real_images_do_not_fail_more_than_one_in_a_hundred(count: int, failing: int) -> None:
+    values = [float(value) for value in range(count)]
+    assert sum(value < threshold(values, count) for value in values) == failing
+
+
 def test_frames_of_one_camera_are_no_copies_of_each_other(tmp_path: Path) -> None:
     """Real train images that differ from held-out ones in a few pixels only: so may synthetic ones."""
 

@@ -5,11 +5,12 @@ import pytest
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with the train and val files of both tasks and arms; their content does not matter here."""
+    """A folder with the train and val files of both tasks and arms, of merged for two seeds; their content does not
+    matter here."""
     monkeypatch.chdir(tmp_path)
     for name in ("DIFFAUG_WORK", "OMP_NUM_THREADS"):
         monkeypatch.delenv(name, raising=False)
-    for arm in ("real", "merged"):
+    for arm in ("real", "merged/0", "merged/1"):
         for task in ("cls", "det"):
             for split in ("train", "val"):
                 file = tmp_path / "data" / arm / task / split / "part-00000.parquet"

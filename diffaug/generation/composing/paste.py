@@ -109,6 +109,7 @@ def compose(
         source_id=source.id,
         mode="paste",
         index=job.index,
+        draw=job.draw,
         prompt=" | ".join(prompts) or None,
         seed=job.seed,
         composition=Composition(pasted=tuple(places)),

@@ -30,6 +30,7 @@ def put_together(
         source_id=source.id,
         mode=scene.mode,
         index=scene.index,
+        draw=scene.draw,
         prompt=" | ".join(dict.fromkeys(job.prompt for job, _ in parts)),
         negative_prompt=" | ".join(dict.fromkeys(job.negative_prompt for job, _ in parts)),
         seed=scene.seed,

@@ -111,6 +111,7 @@ class Drawing:
             source_id=job.source_id,
             mode=job.mode,
             index=job.index,
+            draw=job.draw,
             prompt=job.prompt,
             negative_prompt=job.negative_prompt,
             seed=job.seed,

@@ -7,7 +7,7 @@ import gc
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +107,8 @@ def _ray(drawing: Drawing, params: GenerateParams, work: Path, numbers: list[int
                 f"has {have}; lower it"
             )
         actors = [
-            actor.remote(params, str(Path.cwd()), str(work), threads()) for _ in range(params.launch.processes or have)
+            actor.remote(params, drawing.plan.draws, str(Path.cwd()), str(work), threads())
+            for _ in range(params.launch.processes or have)
         ]
         for count in ActorPool(actors).map_unordered(lambda a, number: a.draw.remote(number), numbers):
             report(count)
@@ -121,12 +122,12 @@ def _ray(drawing: Drawing, params: GenerateParams, work: Path, numbers: list[int
 class _Actor:
     """A Ray worker with its own open model."""
 
-    def __init__(self, params: GenerateParams, root: str, work: str, threads: int) -> None:
+    def __init__(self, params: GenerateParams, draws: Sequence[int | None], root: str, work: str, threads: int) -> None:
         os.chdir(root)
         os.environ["OMP_NUM_THREADS"] = str(
             threads
         )  # Ray has set its own number, and it is part of an image's identity
-        self._drawing = Drawing(params, make_plan(params), Path(work).absolute(), choose_device())
+        self._drawing = Drawing(params, make_plan(params, draws), Path(work).absolute(), choose_device())
 
     def draw(self, number: int) -> int:
         counts: list[int] = []
@@ -156,7 +157,7 @@ if __name__ == "__main__":
     if is_child():
         end_with_parent()
     try:
-        settings = load_params().generate
-        _worker(settings, make_plan(settings), Path(sys.argv[1]))
+        params = load_params()
+        _worker(params.generate, make_plan(params.generate, params.image_draws), Path(sys.argv[1]))
     except (UserError, OSError) as error:
         sys.exit(report_error(error))

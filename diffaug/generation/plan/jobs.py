@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from diffaug.dataset.provenance import Part
 from diffaug.dataset.records import ImageSet
 
+FOR_ALL: tuple[None] = (None,)  # one draw, for all training seeds
 AS_DRAWN = (0, 0)  # the size of a job whose image keeps the size that the model draws
 
 
@@ -42,7 +43,7 @@ class Job:
 
     label: its class, or -1 for a whole scene; size: (width, height) of the result in pixels; color: "L" or "RGB"; seed:
     of this image; source_id: the real train image that it starts from, if any: a scene if `part` is given, otherwise a
-    classification image.
+    classification image; draw: the training seed that it is for, None if for all.
     """
 
     id: str
@@ -56,6 +57,7 @@ class Job:
     settings: Settings
     source_id: str | None = None
     part: Part | None = None
+    draw: int | None = None
 
     @property
     def mode(self) -> str:
@@ -75,6 +77,7 @@ class SceneJob:
     source_id: str
     items: tuple[str, ...]
     seed: int
+    draw: int | None = None
 
 
 def image_seed(seed: int, source: str | None, mode: str, index: int) -> int:
@@ -84,14 +87,14 @@ def image_seed(seed: int, source: str | None, mode: str, index: int) -> int:
 
 
 def batches(jobs: Sequence[Job], size: int) -> list[list[Job]]:
-    """Jobs of one class with the same settings, cut into batches of `size`.
+    """Jobs of one draw and class with the same settings, cut into batches of `size`.
 
-    The cut happens before work is divided or skipped, so it is the same after a restart. Each class has its own
-    batches, so a change of another class's prompt does not change them.
+    The cut happens before work is divided or skipped, so it is the same after a restart. Each class and each draw has
+    its own batches, so a change of another class's prompt, or another draw, does not change them.
     """
 
-    def group(job: Job) -> tuple[Settings, int]:
-        return job.settings, job.label
+    def group(job: Job) -> tuple[int, Settings, int]:
+        return -1 if job.draw is None else job.draw, job.settings, job.label
 
     ordered = sorted(jobs, key=lambda job: (group(job), job.index, job.id))
     groups = [list(members) for _, members in itertools.groupby(ordered, key=group)]
@@ -100,7 +103,8 @@ def batches(jobs: Sequence[Job], size: int) -> list[list[Job]]:
 
 @dataclass(frozen=True)
 class Plan:
-    """All jobs of the stage: classification images, objects and parts of scenes to draw, scenes to compose."""
+    """All jobs of the stage: classification images, objects and parts of scenes to draw, scenes to compose; for each of
+    the draws."""
 
     cls: ImageSet
     det: ImageSet
@@ -108,6 +112,7 @@ class Plan:
     items: tuple[Job, ...]
     parts: tuple[Job, ...]
     scenes: tuple[SceneJob, ...]
+    draws: tuple[int | None, ...] = FOR_ALL
 
     @property
     def drawn(self) -> tuple[Job, ...]:

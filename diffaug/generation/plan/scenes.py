@@ -9,7 +9,7 @@ from diffaug.dataset.provenance import Part
 from diffaug.dataset.records import ImageSet, Record
 from diffaug.generation.plan.boxes import longer_sides, rarity
 from diffaug.generation.plan.jobs import AS_DRAWN, Job, SceneJob, image_seed
-from diffaug.generation.plan.objects import free_objects, objects_to_paste, pasted_classes
+from diffaug.generation.plan.objects import free_objects, pasted_classes
 from diffaug.generation.plan.prompts import Variant, class_variants
 from diffaug.generation.plan.settings import job_settings, pass_on, shares
 from diffaug.params.generate import GenerateParams, InpaintObject, SceneMode
@@ -50,12 +50,14 @@ def plan_items(params: GenerateParams, names: Sequence[str], color: str) -> list
     return jobs
 
 
-def plan_pasted(params: GenerateParams, train: ImageSet, items: Sequence[Job]) -> list[SceneJob]:
-    """Scenes with pasted objects: scene k starts from train scene k mod scenes; rare classes are pasted more often."""
+def plan_pasted(params: GenerateParams, train: ImageSet, by_class: Sequence[Sequence[str]]) -> list[SceneJob]:
+    """Scenes with pasted objects: scene k starts from train scene k mod scenes; rare classes are pasted more often.
+
+    by_class: the ids of the objects of each class, see `objects_to_paste`.
+    """
     paste = params.det.modes.paste
     if paste is None or not len(train):
         return []
-    by_class = objects_to_paste(paste, train, items)
     chances = rarity(train) * np.isin(np.arange(len(train.names)), pasted_classes(paste, train.names))
     chances /= chances.sum()
     jobs = []
@@ -64,7 +66,7 @@ def plan_pasted(params: GenerateParams, train: ImageSet, items: Sequence[Job]) -
         seed = image_seed(params.seed, source.sha256, "paste", index)
         generator = np.random.default_rng(seed)
         chosen = generator.choice(len(train.names), size=generator.integers(1, paste.max_objects + 1), p=chances)
-        drawn = tuple(by_class[label][generator.integers(len(by_class[label]))] for label in chosen)
+        drawn = tuple(by_class[label][int(generator.integers(len(by_class[label])))] for label in chosen.tolist())
         jobs.append(SceneJob(f"paste-{index:06d}", index, "paste", source.id, drawn, seed))
     return jobs
 

@@ -203,7 +203,7 @@ def _kill_one_actor(work: Path, killed: list[int]) -> None:
 def write_params(folder: Path, generate: GenerateParams) -> None:
     raw = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     raw["generate"] = generate.model_dump()
-    raw["train_gen"]["method"] = "none"
+    raw["draws"], raw["train_gen"]["method"] = "shared", "none"
     raw["merge"]["ratio"] = 0.1
     raw["download"]["cls"] = {"source": "folder", "path": "photos", "val_fraction": 0.2, "test_fraction": 0.2}
     (folder / "params.yaml").write_text(yaml.safe_dump(raw), encoding="utf-8")

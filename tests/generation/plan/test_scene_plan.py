@@ -1,49 +1,17 @@
 from collections import Counter
-from typing import Any
+from collections.abc import Sequence
 
 import pytest
-from PIL import Image, ImageDraw
-from settings import params
+from scene_plan import NAMES, PASTE, PATCHES, REDRAW, scene, settings, train
 
-from diffaug.dataset.codec import encode_png
-from diffaug.dataset.records import ImageSet, Record, make_record
+from diffaug.dataset.records import ImageSet
+from diffaug.generation.plan.jobs import Job
+from diffaug.generation.plan.objects import objects_to_paste
 from diffaug.generation.plan.scenes import plan_items, plan_pasted, plan_redrawn
 from diffaug.generation.plan.settings import shares
 from diffaug.params.generate import GenerateParams
 from diffaug.pictures.squares import apart
 from diffaug.runtime.errors import UserError
-
-NAMES = ("cat", "dog")
-PASTE = {
-    **{"weight": 1, "objects": "generated", "items_per_class": 2, "max_objects": 3, "scale": [1.0, 1.0]},
-    **{"max_overlap": 0.1, "min_visible": 1.0, "min_labelled": 0.5, "feather": 0},
-}
-PATCHES = {"context": 1.5, "per_scene": 2}
-REDRAW = {"weight": 1, "strength": [0.5, 0.8], "feather": 1}
-
-
-def settings(per_real: float = 2.0, **modes: Any) -> GenerateParams:
-    return params(det={"per_real": per_real, "modes": modes})
-
-
-def scene(number: int, boxes: tuple, category: tuple) -> Record:
-    image = Image.new("RGB", (100, 60), (number, 0, 0))
-    for x, y, width, height in boxes:
-        ImageDraw.Draw(image).ellipse((x, y, x + width - 1, y + height - 1), "yellow")
-    return make_record(f"s{number}", encode_png(image), "train", bbox=boxes, category=category)
-
-
-def train() -> ImageSet:
-    """Four scenes: two cats and a dog; two cats; a cat covered by another; none."""
-    return ImageSet(
-        NAMES,
-        (
-            scene(0, ((5, 5, 10, 10), (40, 20, 12, 10), (80, 40, 8, 8)), (0, 0, 1)),
-            scene(1, ((10, 10, 10, 10), (60, 30, 9, 11)), (0, 0)),
-            scene(2, ((10, 10, 20, 20), (12, 10, 20, 20)), (0, 0)),
-            scene(3, (), ()),
-        ),
-    )
 
 
 def test_without_images_nothing_is_planned() -> None:
@@ -123,11 +91,17 @@ def test_modes_share_the_scenes_and_ids_differ() -> None:
         paste=PASTE | {"objects": "train"},
     )
     jobs, scenes = plan_redrawn(given, train())
-    scenes += plan_pasted(given, train(), [])
+    scenes += plan_pasted(given, train(), objects(given))
     weights = {"img2img": 1.0, "inpaint_background": 2.0, "inpaint_object": 1.0, "paste": 1.0}
     assert Counter(one.mode for one in scenes) == shares(8, weights)
     assert len({one.id for one in scenes}) == len(scenes)
     assert len({job.seed for job in jobs}) == len(jobs)
+
+
+def objects(given: GenerateParams, images: ImageSet | None = None, items: Sequence[Job] = ()) -> list[list[str]]:
+    """The ids of the objects to paste, by class."""
+    assert given.det.modes.paste is not None
+    return objects_to_paste(given.det.modes.paste, images or train(), items)
 
 
 def test_a_mode_without_an_object_says_so() -> None:
@@ -135,14 +109,14 @@ def test_a_mode_without_an_object_says_so() -> None:
     with pytest.raises(UserError, match=r"det\.modes\.img2img: no train scene has an object to start from"):
         plan_redrawn(settings(img2img=REDRAW), negatives)
     with pytest.raises(UserError, match=r"modes\.paste\.objects: no object of dog in train can be cut out"):
-        plan_pasted(settings(paste=PASTE | {"objects": "train"}), ImageSet(NAMES, train().records[1:2]), [])
+        objects(settings(paste=PASTE | {"objects": "train"}), ImageSet(NAMES, train().records[1:2]))
 
 
 def test_pasted_objects_are_drawn_or_real_and_rare_ones_come_often() -> None:
     drawn = settings(20.0, paste=PASTE)
     items = plan_items(drawn, NAMES, "L")
     assert Counter(job.label for job in items) == {0: 2, 1: 2}
-    scenes = plan_pasted(drawn, train(), items)
+    scenes = plan_pasted(drawn, train(), objects(drawn, items=items))
     label = {job.id: job.label for job in items}
     pasted = Counter(label[item] for one in scenes for item in one.items)
     assert pasted[1] > 2 * pasted[0]  # six cats, one dog
@@ -150,5 +124,5 @@ def test_pasted_objects_are_drawn_or_real_and_rare_ones_come_often() -> None:
     assert all(1 <= len(one.items) <= 3 for one in scenes)
     real = settings(20.0, paste=PASTE | {"objects": "train"})
     assert plan_items(real, NAMES, "L") == []
-    used = {item for one in plan_pasted(real, train(), []) for item in one.items}
+    used = {item for one in plan_pasted(real, train(), objects(real)) for item in one.items}
     assert used == {"s0#0", "s0#1", "s0#2"}  # the first two uncovered cats, and the dog
