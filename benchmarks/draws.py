@@ -1,0 +1,118 @@
+"""How often the interval contains the mean over all draws of the synthetic images, for trained classifiers: if all
+seeds share one draw, and if each seed has its own.
+
+python benchmarks/draws.py [--models 3] [--controls 12] [--choices 1000]
+
+Run it where `dvc repro` has run with `draws: own` and 6 seeds or more; 12 are better. It trains `--models` classifiers
+on each seed's data/merged/SEED/cls and `--controls` on the real images, each with a seed of its own, and measures all
+on the same real test images. Then it chooses three models for each arm many times.
+
+The mean of all models stands for the truth. This favours the intervals, since the chosen models are part of that mean.
+All models share the test images, so their error is not seen; the last columns leave it out of the interval too.
+"""
+
+import argparse
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from simulation import CONFIDENCE, contains
+from trained import train_and_measure
+
+from diffaug.dataset.records import read_set
+from diffaug.evaluation.comparison import Measured
+from diffaug.evaluation.statistics import Difference, paired_difference
+from diffaug.params import Params, load_params
+
+_FIRST = 1000  # not a seed of the params
+_CHOSEN = 3
+_FEWEST = 6
+
+
+def choose(draws: Sequence[Sequence[Measured]], shared: bool, generator: np.random.Generator) -> list[Measured]:
+    """Three models: of one draw, or each of another draw."""
+    if shared:
+        draw = draws[generator.integers(len(draws))]
+        return [draw[place] for place in generator.permutation(len(draw))[:_CHOSEN]]
+    return [
+        draws[place][generator.integers(len(draws[place]))] for place in generator.permutation(len(draws))[:_CHOSEN]
+    ]
+
+
+def compare_accuracy(real: Sequence[Measured], merged: Sequence[Measured], images: bool) -> Difference:
+    """The difference with its interval for other seeds and draws, and for other test images if `images`."""
+    pairs = list(zip(real, merged))
+    points = [tuple(one.points["accuracy"] for one in pair) for pair in pairs]
+    resampled = [tuple(one.resampled["accuracy"] for one in pair) for pair in pairs]
+    fixed = [tuple(np.full(2, point) for point in pair) for pair in points]
+    return paired_difference(points, resampled if images else fixed, CONFIDENCE)
+
+
+def cover(
+    draws: Sequence[Sequence[Measured]], controls: Sequence[Measured], shared: bool, images: bool, choices: int
+) -> tuple[float, float]:
+    """How often the interval contains the difference of all models, and its mean width."""
+    generator = np.random.default_rng(0)
+    truth = np.mean([accuracies(one) for one in draws]) - np.mean(accuracies(controls))
+    inside, width = 0, 0.0
+    for _ in range(choices):
+        real = [controls[place] for place in generator.permutation(len(controls))[:_CHOSEN]]
+        found = compare_accuracy(real, choose(draws, shared, generator), images)
+        inside += contains(found, float(truth))
+        width += found.high - found.low
+    return inside / choices, width / choices
+
+
+def accuracies(models: Sequence[Measured]) -> list[float]:
+    return [one.points["accuracy"] for one in models]
+
+
+def spreads(draws: Sequence[Sequence[Measured]]) -> tuple[float, float]:
+    """The deviation of the draws and that of the models of one draw (analysis of variance); 0 if the means of the draws
+    differ less than their models alone make them differ."""
+    values = np.array([accuracies(one) for one in draws])
+    of_models = values.var(axis=1, ddof=1).mean()
+    of_draws = values.mean(axis=1).var(ddof=1) - of_models / values.shape[1]
+    return float(np.sqrt(max(0.0, of_draws))), float(np.sqrt(of_models))
+
+
+def train(params: Params, seeds: Sequence[int], models: int, controls: int) -> Iterator[list[Measured]]:
+    """The controls first, then the models of each draw."""
+    yield train_and_measure(read_set(Path("data/real/cls/train")), range(_FIRST, _FIRST + controls), params, "control")
+    for number, seed in enumerate(seeds, 1):
+        first = _FIRST + controls + (number - 1) * models
+        images = read_set(Path(f"data/merged/{seed}/cls/train"))
+        yield train_and_measure(images, range(first, first + models), params, f"draw {number} of {len(seeds)}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--models", type=int, default=3, help="models trained on each draw")
+    parser.add_argument("--controls", type=int, default=12)
+    parser.add_argument("--choices", type=int, default=1000)
+    asked, params = parser.parse_args(), load_params()
+    if min(asked.models, asked.controls) < _CHOSEN:
+        parser.error(f"--models and --controls must be at least {_CHOSEN}")
+    if params.draws != "own" or len(params.seeds) < _FEWEST:
+        found = f"draws: {params.draws} and {len(params.seeds)} seeds"
+        parser.error(f"params.yaml has {found}; set draws: own and {_FEWEST} seeds or more, and run `dvc repro`")
+    controls, *draws = train(params, params.seeds, asked.models, asked.controls)
+    of_draws, of_models = (100 * one for one in spreads(draws))
+    merged, real = (100 * np.array(one) for one in ([accuracies(one) for one in draws], accuracies(controls)))
+    print(
+        f"{len(draws)} draws, {asked.models} models each: accuracy {merged.mean():.2f} %, deviation of the draws",
+        end=" ",
+    )
+    print(f"{of_draws:.2f} points, of the models of one draw {of_models:.2f}")
+    print(f"{len(controls)} controls: accuracy {real.mean():.2f} %, deviation {real.std(ddof=1):.2f} points")
+    print("means of the draws, %:", ", ".join(f"{one:.2f}" for one in merged.mean(axis=1)))
+    print("| draws | contains the mean | width, points | without test images: contains the mean | width, points |")
+    print("|---|---|---|---|---|")
+    for shared in (True, False):
+        cells = [cover(draws, controls, shared, images, asked.choices) for images in (True, False)]
+        rates = " | ".join(f"{inside:.3f} | {100 * width:.1f}" for inside, width in cells)
+        print(f"| {'shared' if shared else 'own'} | {rates} |")
+
+
+if __name__ == "__main__":
+    main()
