@@ -20,6 +20,7 @@ _DRAW_STEP = 0.0031  # one image of 32 pixels in one step with guidance
 _CALL = 6  # images: what a call of the network costs besides those of its batch
 _CLS_IMAGE = 0.0022  # one image of 32 pixels in a step of resnet18
 _DET_IMAGE = 0.0115  # one image of 96 pixels in a step of yolo11n
+# Rough: _REST, _SCORE and _CALL are from a single run of 300 small photographs, and _FORWARD is assumed.
 _REST = 80.0  # download, merge, report, and starting all stages
 _SCORE = 0.02  # one synthetic image in filter
 _FORWARD = 1 / 3  # of the time of an image in a training step, for one that is only predicted

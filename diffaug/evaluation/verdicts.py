@@ -40,13 +40,13 @@ def judge(details: Mapping[str, Any]) -> dict[tuple[str, str], Judged]:
     """By task and name, every metric that has a line in the table of the verdict; each task's primary one first."""
     firsts = {task: primary(details, task) for task in details["primary"] if task in details["delta"]}
     found = {}
-    for task, first in judge_primaries(details, firsts).items():
+    for task, first in _primaries(details, firsts).items():
         found[task, first.metric.name] = first
         found |= {(task, one.metric.name): one for one in _secondaries(details, first)}
     return found
 
 
-def judge_primaries(details: Mapping[str, Any], firsts: Mapping[str, Metric]) -> dict[str, Judged]:
+def _primaries(details: Mapping[str, Any], firsts: Mapping[str, Metric]) -> dict[str, Judged]:
     """By task; models that are too weak to say anything have no place among the tests."""
     level = 1 - details["confidence"]
     differences = {task: _difference(details, metric) for task, metric in firsts.items()}
