@@ -89,7 +89,7 @@ def plan_grid(axes: Sequence[str]) -> list[tuple[str, ...]]:
             found = parse_yaml(f"[{text}]") if equals and key else None
         except (yaml.YAMLError, ValueError):
             found = None
-        if not found or len({json.dumps(one) for one in found}) < len(found):
+        if not found or any(one in found[:place] for place, one in enumerate(found)):
             raise UserError(
                 f"tune: {axis!r} is not KEY=VALUE,VALUE,... with each value once, such as merge.ratio=0.5,1,2"
             )

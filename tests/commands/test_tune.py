@@ -28,6 +28,7 @@ def test_the_grid_is_every_combination() -> None:
         (["merge.ratio"], r"'merge\.ratio' is not KEY=VALUE,VALUE,\.\.\."),
         (["merge.ratio="], r"'merge\.ratio=' is not KEY=VALUE"),
         (["merge.ratio=1,1"], "each value once"),
+        (["merge.ratio=1,1.0"], "each value once"),
         (["merge.ratio=[1"], "is not KEY=VALUE"),
         (["merge.ratio=1,2", "merge.ratio=3"], "merge.ratio is given twice"),
         (["merge.ratio=1"], "1 settings; give 2 to 200"),
@@ -81,4 +82,4 @@ def test_settings_of_an_earlier_grid_still_count(monkeypatch: pytest.MonkeyPatch
     )
     with pytest.raises(UserError, match="enough"):
         tune(params(evaluate={"tried": before}), ["merge.ratio=1,2,4"], None)
-    assert asked[-1].assignments == ("merge.ratio=1", f"evaluate.tried={tried}")
+    assert asked[-1].assignments == ("merge.ratio=1", "seeds=[3, 4, 5]", f"evaluate.tried={tried}")
