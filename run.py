@@ -25,7 +25,9 @@ COMMANDS = {
     "repro": [["diffaug.commands.main", "check"], ["dvc", "repro"], ["diffaug.commands.main", "verdict"]],
     "preset": [["diffaug.commands.main", "preset"]],
     "study": [["diffaug.commands.main", "study"]],
-    "test": [["pytest", "-m", "not long"]],
+    # Two processes; the tests of one file stay in one, where they share what they make. In the order of the files: the
+    # longest tests are in small files, which would come last otherwise.
+    "test": [["pytest", "-m", "not long", "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]],
     "test-quick": [["pytest", "-m", "not slow"]],
     "lint": [["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy"]],
     "setup": [],

@@ -1,13 +1,22 @@
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import small_models
+import torch
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kills", type=int, default=20, help="how many times test_random_kills.py kills the pipeline")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """One thread in each of several processes: more threads than cores run many times slower."""
+    if hasattr(config, "workerinput"):
+        torch.set_num_threads(1)
+        os.environ["OMP_NUM_THREADS"] = "1"
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from project import commit, make_project, run
 
 
@@ -16,9 +17,21 @@ def without_network() -> tuple[str, ...]:
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory, without_network: tuple[str, ...]) -> Path:
-    """A project on which `dvc repro` has run once, without a network, committed. Tests use copies of it."""
-    folder = make_project(tmp_path_factory.mktemp("pipeline") / "finished")
+def finished(tmp_path_factory: pytest.TempPathFactory, worker_id: str, without_network: tuple[str, ...]) -> Path:
+    """A project on which `dvc repro` has run once, without a network, committed. Tests use copies of it; the processes
+    that run the tests share it."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / "finished"
+    done = folder.with_suffix(".done")
+    with FileLock(folder.with_suffix(".lock")):
+        if not done.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            _finish(make_project(folder), without_network)
+            done.touch()
+    return folder
+
+
+def _finish(folder: Path, without_network: tuple[str, ...]) -> None:
     ran = set(re.findall(r"Running stage '([^']+)'", run(folder, *without_network, "dvc", "repro")))
     assert ran == {
         "download",
@@ -31,4 +44,3 @@ def finished(tmp_path_factory: pytest.TempPathFactory, without_network: tuple[st
         "report",
     }
     commit(folder, "run")
-    return folder

@@ -105,16 +105,17 @@ def test_stopping_ends_it_with_its_own_children() -> None:
 @pytest.mark.skipif(os.name == "nt", reason="sends a signal to a group of processes")
 def test_ctrl_c_waits_for_the_command_to_close_what_is_open(tmp_path: Path) -> None:
     """Two seconds after Ctrl-C, as `dvc repro` with a stage; subprocess.run would have killed it after 0.25."""
-    slow = "import time\ntry: time.sleep(60)\nexcept KeyboardInterrupt: time.sleep(2); open('closed', 'w')"
+    slow = "import time\ntry: open('started', 'w'); time.sleep(60)\n"
+    slow += "except KeyboardInterrupt: time.sleep(2); open('closed', 'w')"
     code = "import sys\nfrom diffaug.runtime.processes import run_to_its_end\n"
     code += f"run_to_its_end([sys.executable, '-c', {slow!r}], {{}})"
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     started = subprocess.Popen(
         [sys.executable, "-c", code], cwd=tmp_path, env=environment, start_new_session=True, stderr=subprocess.DEVNULL
     )
-    while not psutil.Process(started.pid).children():
+    while not (tmp_path / "started").exists():
+        assert started.poll() is None
         time.sleep(0.01)
-    time.sleep(1)
     os.killpg(started.pid, signal.SIGINT)
     assert started.wait(timeout=30) != 0
     assert (tmp_path / "closed").exists()

@@ -267,14 +267,15 @@ def test_a_sheet_has_a_picture_for_every_pair(project: Path, random_pipeline: Pa
 
 
 def test_the_writer_works_behind_and_tells_what_failed(tmp_path: Path) -> None:
+    submitted = threading.Event()
+
     def slow() -> bytes:
-        time.sleep(0.2)
+        assert submitted.wait(timeout=30)
         return b"x"
 
-    start = time.perf_counter()
     with Writer(threads=1) as writer:
         writer.submit({tmp_path / "a": slow})
-        assert time.perf_counter() - start < 0.15
+        submitted.set()
     assert (tmp_path / "a").read_bytes() == b"x"
 
     def broken() -> bytes:
