@@ -4,6 +4,8 @@ from functools import cache
 from pathlib import Path
 
 from matplotlib import font_manager
+from matplotlib.figure import Figure
+from matplotlib.text import Text
 from PIL import ImageFont
 
 Font = ImageFont.ImageFont | ImageFont.FreeTypeFont
@@ -22,8 +24,28 @@ def font_for(text: str, size: int) -> Font:
     Japanese and Korean letters a font of this machine, if it has one."""
     if text.isascii():
         return ImageFont.load_default(size)
-    eastern = any(ord(letter) >= _FIRST_EASTERN for letter in text)
-    return ImageFont.truetype((_eastern() if eastern else None) or font_manager.findfont("DejaVu Sans"), size)
+    return ImageFont.truetype(
+        (_eastern() if _has_eastern(text) else None) or font_manager.findfont("DejaVu Sans"), size
+    )
+
+
+def letter_in_figure(figure: Figure) -> None:
+    """Give Chinese, Japanese and Korean texts of a figure a font of this machine, if it has one."""
+    figure.draw_without_rendering()  # the names at an axis are written only now
+    for text in figure.findobj(Text):
+        if _has_eastern(text.get_text()) and _eastern():
+            text.set_fontfamily(["DejaVu Sans", _family(_eastern())])
+
+
+def _has_eastern(text: str) -> bool:
+    return any(ord(letter) >= _FIRST_EASTERN for letter in text)
+
+
+@cache
+def _family(file: str) -> str:
+    """The name by which matplotlib finds the font of a file."""
+    font_manager.fontManager.addfont(file)
+    return font_manager.FontProperties(fname=file).get_name()
 
 
 @cache

@@ -14,6 +14,7 @@ import matplotlib.figure
 import numpy as np
 
 from diffaug.evaluation.metrics import ARMS
+from diffaug.pictures.fonts import letter_in_figure
 from diffaug.report.style import COLORS, PLAIN
 from diffaug.runtime.files import atomic_path
 from diffaug.runtime.tables import read_table
@@ -33,7 +34,7 @@ def intervals(rows: Sequence[tuple[str, float, float, float, str]]) -> str:
 
 def write_intervals(rows: Sequence[tuple[str, float, float, float, str]], unit: str, path: Path) -> None:
     """The same as a PNG; unit: the title of the axis."""
-    _write_png(_intervals(rows, unit), path)
+    write_png(_intervals(rows, unit), path)
 
 
 def _intervals(rows: Sequence[tuple[str, float, float, float, str]], unit: str) -> matplotlib.figure.Figure:
@@ -62,7 +63,7 @@ def curves(table: Path, value: str) -> str:
 
 def write_curves(table: Path, value: str, path: Path) -> None:
     """The same as a PNG, which `dvc plots` shows without a network."""
-    _write_png(_curves(table, value), path)
+    write_png(_curves(table, value), path)
 
 
 def losses(table: Path) -> str:
@@ -107,7 +108,7 @@ def confusion(tables: Mapping[str, Path], names: Sequence[str]) -> str:
 
 def write_confusion(counts: np.ndarray, title: str, names: Sequence[str], path: Path) -> None:
     """The same as a PNG, for one matrix of actual (rows) and predicted (columns) classes."""
-    _write_png(_confusion({title: counts}, names), path)
+    write_png(_confusion({title: counts}, names), path)
 
 
 def _confusion(counts: Mapping[str, np.ndarray], names: Sequence[str]) -> matplotlib.figure.Figure:
@@ -223,8 +224,10 @@ def _short(name: str) -> str:
     return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
 
 
-def _write_png(figure: Any, path: Path) -> None:
+def write_png(figure: matplotlib.figure.Figure, path: Path) -> None:
+    """The same numbers give the same bytes; Chinese letters also depend on the fonts of the machine."""
     with atomic_path(path) as temporary, warnings.catch_warnings(action="ignore", category=UserWarning):
+        letter_in_figure(figure)
         figure.savefig(temporary, format="png", dpi=110, metadata={"Software": None})
 
 

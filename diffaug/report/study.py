@@ -12,10 +12,9 @@ from diffaug.evaluation.metrics import ARMS, TASKS, Metric
 from diffaug.evaluation.statistics import Difference, holm, paired_difference, verdict
 from diffaug.evaluation.tables import WHOLE
 from diffaug.evaluation.verdicts import TOO_WEAK, added, primary
-from diffaug.report.figures import plot_intervals
+from diffaug.report.figures import plot_intervals, write_png
 from diffaug.report.style import p_value
 from diffaug.runtime.errors import UserError
-from diffaug.runtime.files import atomic_path
 from diffaug.runtime.tables import write_table
 
 CHECKS = (
@@ -137,8 +136,7 @@ def write_study(results: Sequence[Result], table: Path, plot: Path) -> None:
         mine = [row for row in rows if row.task == task]
         plot_intervals(axes, [_bar(row) for row in mine])
         axes.set_title(f"{mine[0].metric.title}: difference to the control, points", fontsize=10)
-    with atomic_path(plot) as temporary:
-        figure.savefig(temporary, format="png", dpi=110, metadata={"Software": None})
+    write_png(figure, plot)
 
 
 def _bar(row: Row) -> tuple[str, float, float, float, str]:

@@ -9,8 +9,7 @@ import numpy as np
 
 from diffaug.evaluation.metrics import TASKS
 from diffaug.evaluation.statistics import Difference, paired_difference
-from diffaug.report.figures import plot_intervals
-from diffaug.runtime.files import atomic_path
+from diffaug.report.figures import plot_intervals, write_png
 from diffaug.runtime.tables import write_table
 
 
@@ -67,8 +66,7 @@ def write_tuning(points: Sequence[Point], task: str, table: Path, plot: Path) ->
         bars = [(one.name, 100 * one.gain.low, 100 * one.gain.mean, 100 * one.gain.high, "") for one in points]
         plot_intervals(axes, bars)
         axes.set_xlabel(label)
-    with atomic_path(plot) as temporary:
-        figure.savefig(temporary, format="png", dpi=110, metadata={"Software": None})
+    write_png(figure, plot)
 
 
 def _numbers(points: Sequence[Point]) -> list[float]:
