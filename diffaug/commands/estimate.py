@@ -20,9 +20,11 @@ _DRAW_STEP = 0.0031  # one image of 32 pixels in one step with guidance
 _CALL = 6  # images: what a call of the network costs besides those of its batch
 _CLS_IMAGE = 0.0022  # one image of 32 pixels in a step of resnet18
 _DET_IMAGE = 0.0115  # one image of 96 pixels in a step of yolo11n
-# Rough: _REST, _SCORE and _CALL are from a single run of 300 small photographs, and _FORWARD is assumed.
+# Rough: _REST, _SCORE and _CALL are from a single run of 300 small photographs, _PIXEL is from one of 182 large ones,
+# and _FORWARD is assumed.
 _REST = 80.0  # download, merge, report, and starting all stages
 _SCORE = 0.02  # one synthetic image in filter
+_PIXEL = 0.4e-6  # one pixel of a synthetic image, to cut objects out, paste and score it
 _FORWARD = 1 / 3  # of the time of an image in a training step, for one that is only predicted
 # Stable Diffusion 1.5 at 512 pixels, in TFLOP: a call of the U-Net, the VAE's decoder; and what a core does a second.
 _UNET, _DECODE, _CORE = 0.8, 2.5, 0.03
@@ -105,7 +107,7 @@ def _time(params: Params, images: Images, speed: float) -> str:
 def _core_seconds(params: Params, images: Images) -> dict[str, float]:
     generate, gen = params.generate, params.train_gen
     calls = generate.num_inference_steps * (2 if generate.guidance_scale > 1 else 1)
-    found = {"rest": _REST + _SCORE * images.made}
+    found = {"rest": _REST + (_SCORE + _PIXEL * images.side**2) * images.made}
     if gen.method == "scratch" and generate.model.name == GENERATOR:
         scale = (gen.scratch.size / 32) ** 2 * (gen.scratch.unet.channels[0] / 48) ** 2
         found["train_gen"] = _TRAIN_IMAGE * _seen(gen.scratch) * scale

@@ -51,6 +51,11 @@ def test_more_seeds_take_longer() -> None:
     assert 5 <= minutes(more) - minutes(estimate(params(), DEFAULT)) <= 10
 
 
+def test_large_images_take_longer() -> None:
+    small, large = (minutes(estimate(params(), Images(0, 1800, side))) for side in (96, 640))
+    assert 2 <= large - small <= 3
+
+
 def test_a_disk_without_room_is_found_before_the_run() -> None:
     with pytest.raises(UserError, match=r"about 1026\.\d GiB of disk are needed for 239000000 .* 50\.0 GiB are free"):
         estimate(params(), Images(0, 239_000_000, 32))
