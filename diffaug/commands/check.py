@@ -114,19 +114,20 @@ def _count(params: Params, data: Mapping[str, "RealData"]) -> Images:
         planned = plan_on(params, data)
     else:
         planned = Images(0, 0, 0)
-    drawn, made, side, draws = planned.drawn, planned.made, planned.side, len(params.image_draws)
+    drawn, made, pixels, draws = planned.drawn, planned.made, planned.pixels, len(params.image_draws)
     generate, cls, det = params.generate, params.download.cls, params.download.det
     if isinstance(cls, FewShot) and "cls" not in data:
         count = draws * sum(per_class(generate.cls, _names(generate.cls, cls.train_per_class)).values())
         drawn += count
         made += count
-        side = max(side, _FASHION_SIDE if isinstance(cls, FashionMnist) else _USUAL_SIDE)
+        pixels += count * (_FASHION_SIDE if isinstance(cls, FashionMnist) else _USUAL_SIDE) ** 2
     if isinstance(det, Scenes):
         paste = generate.det.modes.paste
         drawn += draws * paste.items_per_class * _FASHION_CLASSES if paste and paste.objects == "generated" else 0
-        made += draws * generate.det.made(det.train)
-        side = max(side, det.size)
-    return Images(drawn, made, side, planned.real)
+        scenes = draws * generate.det.made(det.train)
+        made += scenes
+        pixels += scenes * det.size**2
+    return Images(drawn, made, pixels, planned.real)
 
 
 def _names(generate: ClsGeneration, count: int) -> dict[str, int]:

@@ -38,12 +38,12 @@ _TRAINING = 3 * 2**30  # bytes of memory of one training or drawing process
 
 @dataclass(frozen=True)
 class Images:
-    """drawn: how many images the generator draws; made: how many synthetic images and scenes there will be; side: of
-    the largest, in pixels; real: bytes of the real train images, which every seed's merged set repeats."""
+    """drawn: how many images the generator draws; made: how many synthetic images and scenes there will be; pixels: of
+    all these together; real: bytes of the real train images, which every seed's merged set repeats."""
 
     drawn: int
     made: int
-    side: int
+    pixels: int
     real: int = 0
 
 
@@ -107,7 +107,7 @@ def _time(params: Params, images: Images, speed: float) -> str:
 def _core_seconds(params: Params, images: Images) -> dict[str, float]:
     generate, gen = params.generate, params.train_gen
     calls = generate.num_inference_steps * (2 if generate.guidance_scale > 1 else 1)
-    found = {"rest": _REST + (_SCORE + _PIXEL * images.side**2) * images.made}
+    found = {"rest": _REST + _SCORE * images.made + _PIXEL * images.pixels}
     if gen.method == "scratch" and generate.model.name == GENERATOR:
         scale = (gen.scratch.size / 32) ** 2 * (gen.scratch.unet.channels[0] / 48) ** 2
         found["train_gen"] = _TRAIN_IMAGE * _seen(gen.scratch) * scale
@@ -146,7 +146,7 @@ def _disk(params: Params, images: Images) -> float:
     the merged set of each seed, here and in DVC's cache."""
     tasks = [task for task in ("cls", "det") if getattr(params.download, task) is not None]
     models = 2 * len(params.seeds) * sum(_MODEL_BYTES[task] for task in tasks)
-    return _COPIES * (images.made * images.side**2 * _PNG + models) + 2 * len(params.seeds) * images.real
+    return _COPIES * (images.pixels * _PNG + models) + 2 * len(params.seeds) * images.real
 
 
 def _made_before() -> int:

@@ -163,7 +163,10 @@ def _add_start(commands: argparse._SubParsersAction) -> None:
 
 
 def _minutes(text: str) -> float:
-    minutes = float(text)  # argparse prints the text that is no number
+    try:
+        minutes = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number") from None
     if not 1 <= minutes <= 100_000:
         raise argparse.ArgumentTypeError(f"{text} is not between 1 and 100000")
     return minutes

@@ -35,10 +35,11 @@ def plan_on(params: Params, data: Mapping[str, RealData]) -> Images:
     _refuse_unknown_classes(params, plan)
     if params.merge.recipe in DRAWN:
         _compare_with_demand(params, plan)
-    sizes = [size for job in plan.images for size in job.size] + [side for record in det for side in record.size]
     made = len(plan.images) + len(plan.scenes)
+    pixels = sum(math.prod(job.size) for job in plan.images)
+    pixels += sum(math.prod(record.size) for record in det) * len(plan.scenes) // max(1, len(det))
     weight = sum(len(record.image) for images in (cls, det) for record in images)
-    return Images(len(draws) * len(plan.drawn), len(draws) * made, max(sizes, default=0), weight)
+    return Images(len(draws) * len(plan.drawn), len(draws) * made, len(draws) * pixels, weight)
 
 
 def _train(data: RealData | None) -> ImageSet:

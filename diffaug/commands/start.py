@@ -34,8 +34,10 @@ def start(photos: Path, boxes: Path | None, out: Path, gpu: bool, minutes: float
 
     photos: class folders, or images with boxes; boxes: where the boxes are, if elsewhere; gpu: choose as for a GPU that
     this machine does not have; minutes: train fewer steps on a CPU, so that the run takes about this time. Raises
-    UserError if neither classes nor boxes are found.
+    UserError if neither classes nor boxes are found, or if `boxes` are given and cannot be read.
     """
+    if out.is_dir():
+        raise UserError(f"{out}: a folder; name a file with --out, such as {out / 'own.yaml'}")
     if out.exists():
         raise UserError(f"{out}: exists already; remove it, or name another file with --out")
     found = _look(photos, boxes)
@@ -96,6 +98,8 @@ def _look(photos: Path, boxes: Path | None) -> Found:
                 break
     if not sources:
         raise UserError("; ".join(reasons))
+    if boxes is not None and "det" not in sources:
+        raise UserError(f"{boxes}: no boxes for {photos} ({reasons[0]}); correct it, or leave {boxes} out")
     for reason in reasons:
         print(f"start: not read {reason}")
     if len(sources) > 1:  # their splits are drawn together
@@ -121,7 +125,7 @@ def _try(task: str, source: Mapping[str, Any]) -> tuple["RealData", str]:
     try:
         return _read(_download({task: source}, strict=True))[task], ""
     except UserError as error:
-        return _read(_download({task: source}, strict=False))[task], str(error)
+        return _read(_download({task: source}, strict=False))[task], str(error).partition("; correct ")[0]
 
 
 def _read(download: DownloadParams) -> dict[str, "RealData"]:

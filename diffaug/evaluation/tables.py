@@ -1,5 +1,6 @@
 """The tables of an evaluation, as CSV files for `dvc plots`, for the report and for people."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -39,7 +40,7 @@ def write_classification(runs: Mapping[str, Sequence[ClsPredictions]], test: Ima
         for seed, first, second in zip(seeds, runs["real"], runs["merged"])
     ]
     write_table(TABLES / "cls_changed_sides.csv", list(sides[0]), [list(row.values()) for row in sides])
-    header = ["id", *(f"{arm}_{what}" for arm in ARMS for what in ("right", "seen"))]
+    header = ["id", *(f"{arm}_{what}" for arm in ARMS for what in ("right", "mistaken_for"))]
     write_table(TABLES / CHANGED, header, _images(runs, test))
     reliable = [[arm, *row] for arm in ARMS for row in reliability(runs[arm])]
     write_table(TABLES / RELIABILITY, ["arm", "confidence", "accuracy", "share"], reliable)
@@ -56,13 +57,18 @@ def with_background(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def _images(runs: Mapping[str, Sequence[ClsPredictions]], test: ImageSet) -> list[list[object]]:
-    """For every test image and arm: how many seeds' models are right, and the class that most of them predict."""
+    """For every test image and arm: how many seeds' models are right, and the class that most of the others predict;
+    empty if there are no others."""
     columns: list[Sequence[object]] = [[record.id for record in test]]
     for arm in ARMS:
-        seen = torch.stack([run.predicted for run in runs[arm]]).mode(dim=0).values
+        predicted = torch.stack([run.predicted for run in runs[arm]], dim=1).tolist()
+        wrong = [
+            Counter(label for label in sorted(labels) if label != record.label)
+            for labels, record in zip(predicted, test)
+        ]
         columns += [
             np.sum([run.hits for run in runs[arm]], axis=0).tolist(),
-            [test.names[label] for label in seen.tolist()],
+            [test.names[counts.most_common(1)[0][0]] if counts else "" for counts in wrong],
         ]
     return [list(row) for row in zip(*columns)]
 

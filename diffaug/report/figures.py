@@ -85,8 +85,9 @@ def _curves(table: Path, value: str) -> matplotlib.figure.Figure:
     rows = read_table(table)
     figure = matplotlib.figure.Figure(figsize=(_HALF, 3.4), layout="constrained")
     axes = figure.subplots()
+    steps = [float(row["step"]) for row in rows]
     for arm in ARMS:
-        axes.plot([float(row["step"]) for row in rows], [float(row[arm]) for row in rows], color=COLORS[arm], label=arm)
+        axes.plot(steps, [float(row[arm]) for row in rows], "o-", markersize=3, color=COLORS[arm], label=arm)
     axes.set_xlabel("step")
     axes.set_ylabel(value)
     axes.legend()

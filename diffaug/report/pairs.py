@@ -38,13 +38,14 @@ def changed_sides_tiles(
     test: Sequence[Record],
     names: Sequence[str],
     right: Mapping[str, Sequence[int]],
-    seen: Mapping[str, Sequence[str]],
+    mistaken: Mapping[str, Sequence[str]],
     count: int,
 ) -> list[tuple[str, list[Tile]]]:
     """Sections of tiles: test images that more seeds' models classify correctly with the synthetic images than without,
     and the reverse; the largest differences first.
 
-    right: by arm, how many models are right on each image (N,). seen: by arm, the class that most of them predict (N,).
+    right: by arm, how many models are right on each image (N,). mistaken: by arm, the class that most of the others
+    predict (N,).
     """
     gains = [merged - real for real, merged in zip(right["real"], right["merged"])]
     sections = []
@@ -55,7 +56,10 @@ def changed_sides_tiles(
         for index in chosen[:count]:
             label = test[index].label
             assert label is not None  # a classification image
-            models = f"{right['real'][index]} to {right['merged'][index]} right"
-            tiles.append(Tile(test[index], f"{names[label][:18]}, {models}\nelse {seen[arm][index][:18]}"))
-        sections.append((f"test images that the merged arm has {title} ({len(chosen)})", tiles))
+            models = f"{right['real'][index]} to {right['merged'][index]}"
+            tiles.append(Tile(test[index], f"{models}: {names[label][:18]}\nelse {mistaken[arm][index][:18]}"))
+        heading = (
+            f"test images that the merged arm has {title} ({len(chosen)}): how many models are right, real to merged"
+        )
+        sections.append((heading, tiles))
     return sections

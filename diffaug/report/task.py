@@ -80,9 +80,9 @@ def build_task_report(task: str, params: ReportParams, seen: Seen) -> TaskReport
     if pairs:
         sheets["nearest"] = make_sheet(pairs, columns, names)
     if task == "cls":
-        right, classes = _changed(TABLES / CHANGED)
+        right, mistaken = _changed(TABLES / CHANGED)
         sheets["changed"] = make_sheet(
-            changed_sides_tiles(test, names, right, classes, params.sheet_rows * COLUMNS), COLUMNS
+            changed_sides_tiles(test, names, right, mistaken, params.sheet_rows * COLUMNS), COLUMNS
         )
     if seen.robustness is not None:
         sheets["corrupted"] = corrupted_sheet(test, seen.robustness, seen.side, seen.seed)
@@ -96,7 +96,7 @@ def build_task_report(task: str, params: ReportParams, seen: Seen) -> TaskReport
 
 
 def _changed(table: Path) -> tuple[dict[str, list[int]], dict[str, list[str]]]:
-    """By arm, how many models are right on each test image, and the class that most of them predict."""
+    """By arm, how many models are right on each test image, and the class that most of the others predict."""
     rows = read_table(table)
     right = {arm: [int(row[f"{arm}_right"]) for row in rows] for arm in ARMS}
-    return right, {arm: [row[f"{arm}_seen"] for row in rows] for arm in ARMS}
+    return right, {arm: [row[f"{arm}_mistaken_for"] for row in rows] for arm in ARMS}

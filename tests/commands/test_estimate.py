@@ -11,7 +11,7 @@ from diffaug.commands import estimate as module
 from diffaug.commands.estimate import Images, estimate
 from diffaug.runtime.errors import UserError
 
-DEFAULT = Images(1600, 1800, 96)
+DEFAULT = Images(1600, 1800, 1800 * 96**2)
 
 
 class Usage(NamedTuple):
@@ -52,17 +52,17 @@ def test_more_seeds_take_longer() -> None:
 
 
 def test_large_images_take_longer() -> None:
-    small, large = (minutes(estimate(params(), Images(0, 1800, side))) for side in (96, 640))
+    small, large = (minutes(estimate(params(), Images(0, 1800, 1800 * side**2))) for side in (96, 640))
     assert 2 <= large - small <= 3
 
 
 def test_a_disk_without_room_is_found_before_the_run() -> None:
     with pytest.raises(UserError, match=r"about 1026\.\d GiB of disk are needed for 239000000 .* 50\.0 GiB are free"):
-        estimate(params(), Images(0, 239_000_000, 32))
+        estimate(params(), Images(0, 239_000_000, 239_000_000 * 32**2))
 
 
 def test_every_seed_has_the_real_images_in_its_own_set() -> None:
     def gibibytes(real: int) -> float:
-        return float(re.search(r"([\d.]+) GiB of disk", estimate(params(), Images(0, 0, 32, real)))[1])  # type: ignore[index]
+        return float(re.search(r"([\d.]+) GiB of disk", estimate(params(), Images(0, 0, 0, real)))[1])  # type: ignore[index]
 
     assert gibibytes(2**30) - gibibytes(0) == pytest.approx(2 * 3)

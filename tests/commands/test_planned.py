@@ -1,5 +1,6 @@
 """`diffaug check` finds what would fail after hours: it makes the plan on the images that are on the disk."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -90,3 +91,11 @@ def test_objects_that_cannot_be_cut_out(tmp_path: Path) -> None:
 def test_a_plan_of_millions_is_not_made(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="ask for 90000000 images, but at most 2000000 are planned"):
         with_data(shades(tmp_path / "shades"), None, generate={"cls": {"per_class": 10_000_000}})
+
+
+def test_one_large_photograph_does_not_count_for_all(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = shades(tmp_path / "photos")
+    Image.new("RGB", (2400, 2400), (1, 2, 3)).save(tmp_path / "photos/cat/large.png")
+    with_data(source, None)
+    needed = re.search(r"([\d.]+) GiB of disk", capsys.readouterr().out)
+    assert needed and float(needed[1]) < 5

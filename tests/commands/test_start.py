@@ -125,7 +125,7 @@ def test_a_fault_does_not_stop_it(tmp_path: Path) -> None:
     (photos / "cat/broken.png").write_bytes(b"no image")
     params, text = started(photos)
     assert not params.download.strict
-    assert "broken.png" in text.replace("\n  # ", " ")
+    assert "broken.png" in text.replace("\n  # ", " ") and "or set download.strict" not in text.replace("\n  # ", " ")
 
 
 def test_a_gpu_gets_a_pre_trained_model(tmp_path: Path) -> None:
@@ -138,6 +138,20 @@ def test_neither_classes_nor_boxes(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"as images with boxes: .*; as folders of classes: "):
         start(tmp_path / "photos", None, Path("own.yaml"), False)
     assert not Path("own.yaml").exists()
+
+
+def test_boxes_that_were_given_and_cannot_be_read_are_no_silent_loss(tmp_path: Path) -> None:
+    photos = classes(tmp_path / "photos", {"cat": 20, "dog": 20})
+    (tmp_path / "boxes").mkdir()
+    with pytest.raises(UserError, match=r"boxes: no boxes for .*photos \(as images .*; correct it, or leave"):
+        start(photos, tmp_path / "boxes", Path("own.yaml"), False)
+    assert not Path("own.yaml").exists()
+
+
+def test_a_folder_is_no_preset(tmp_path: Path) -> None:
+    (tmp_path / "presets").mkdir()
+    with pytest.raises(UserError, match=r"presets: a folder; name a file with --out, such as .*own\.yaml"):
+        start(tmp_path, None, tmp_path / "presets", False)
 
 
 def test_an_existing_preset_is_not_overwritten(tmp_path: Path) -> None:

@@ -1,8 +1,12 @@
 from pathlib import Path
 
 import pytest
+import torch
+from report_inputs import picture
 
-from diffaug.evaluation.tables import TABLES, write_per_class, write_training
+from diffaug.dataset.records import ImageSet
+from diffaug.evaluation.classification import ClsPredictions
+from diffaug.evaluation.tables import TABLES, write_classification, write_per_class, write_training
 from diffaug.runtime.errors import UserError
 from diffaug.runtime.tables import read_table, write_table
 
@@ -40,3 +44,19 @@ def test_a_damaged_curve_is_named(tmp_path: Path, content: str, message: str) ->
     (tmp_path / "real-0.csv").write_text(content)
     with pytest.raises(UserError, match=rf"real-0\.csv: not a training curve \({message}\); run `dvc repro`"):
         write_training("cls", tmp_path, [0])
+
+
+def test_a_changed_image_names_the_class_of_the_models_that_are_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    def run(*predicted: int) -> ClsPredictions:
+        return ClsPredictions(torch.eye(3)[list(predicted)], torch.tensor([0, 1]))
+
+    test = ImageSet(("cat", "dog", "cow"), tuple(picture(f"t{label}", label=label) for label in (0, 1)))
+    write_classification({"real": [run(0, 2), run(0, 1), run(1, 2)], "merged": [run(0, 1)] * 3}, test, [0, 1, 2])
+    assert read_table(TABLES / "cls_changed_images.csv") == [
+        {"id": "t0", "real_right": "2", "real_mistaken_for": "dog", "merged_right": "3", "merged_mistaken_for": ""},
+        {"id": "t1", "real_right": "1", "real_mistaken_for": "cow", "merged_right": "3", "merged_mistaken_for": ""},
+    ]
