@@ -90,8 +90,10 @@ def test_another_lock_file_is_installed(run: ModuleType, monkeypatch: pytest.Mon
 
 
 def test_more_words_go_to_a_command_of_one_step(run: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    test = steps(run, monkeypatch, "test", "-k", "boxes")[-1]
-    assert test[:4] == ("-m", "pytest", "-m", "not long") and test[-2:] == ("-k", "boxes")
+    assert steps(run, monkeypatch, "test", "-k", "boxes")[-1] == (
+        *("-m", "pytest", "-m", "not long", "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"),
+        *("-k", "boxes"),
+    )
     with pytest.raises(SystemExit, match="repro takes no further words, found '-f'"):
         steps(run, monkeypatch, "repro", "-f")
 

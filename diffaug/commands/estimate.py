@@ -24,7 +24,7 @@ _DET_IMAGE = 0.0115  # one image of 96 pixels in a step of yolo11n
 # and _FORWARD is assumed.
 _REST = 80.0  # download, merge, report, and starting all stages
 _SCORE = 0.02  # one synthetic image in filter
-_PIXEL = 0.4e-6  # one pixel of a synthetic image, to cut objects out, paste and score it
+_PIXEL = 0.5e-6  # one pixel of a synthetic image, to cut objects out, paste and score it
 _FORWARD = 1 / 3  # of the time of an image in a training step, for one that is only predicted
 # Stable Diffusion 1.5 at 512 pixels, in TFLOP: a call of the U-Net, the VAE's decoder; and what a core does a second.
 _UNET, _DECODE, _CORE = 0.8, 2.5, 0.03

@@ -20,6 +20,7 @@ from diffaug.runtime import cores
 from diffaug.runtime.errors import UserError
 from diffaug.runtime.files import atomic_path
 from diffaug.runtime.work import work_folder
+from diffaug.sources.faults import FaultsError
 
 if TYPE_CHECKING:
     from diffaug.sources.real import RealData
@@ -125,7 +126,8 @@ def _try(task: str, source: Mapping[str, Any]) -> tuple["RealData", str]:
     try:
         return _read(_download({task: source}, strict=True))[task], ""
     except UserError as error:
-        return _read(_download({task: source}, strict=False))[task], str(error).partition("; correct ")[0]
+        found = error.found if isinstance(error, FaultsError) else str(error)
+        return _read(_download({task: source}, strict=False))[task], found
 
 
 def _read(download: DownloadParams) -> dict[str, "RealData"]:

@@ -66,16 +66,24 @@ class Dropped:
         return Dropped(self.rows + other.rows, self.images + other.images, self.kept_out + other.kept_out)
 
 
+class FaultsError(UserError):
+    """Faults that stop a strict run; `found`: the message without its advice."""
+
+    def __init__(self, found: str, advice: str) -> None:
+        super().__init__(f"{found}; {advice}")
+        self.found = found
+
+
 def settle(
     faults: Sequence[Fault], strict: bool, known: Callable[[Fault], bool] = lambda fault: False, where: str = "download"
 ) -> Dropped:
     """Print each kind with its count and first example, and return the counts.
 
-    Raises UserError if strict and a fault is not `known` for this source: the first one, and how many more there are.
+    Raises FaultsError if strict and a fault is not `known` for this source: the first one, and how many more there are.
     """
     unknown = [fault for fault in faults if not known(fault)]
     if strict and unknown:
-        raise UserError(_line(unknown))
+        raise _error(unknown)
     for kind, count in Counter(fault.kind for fault in faults).items():
         first = next(fault.text for fault in faults if fault.kind is kind)
         print(f"{where}: dropped {_counted(count, kind.drops)} ({kind.title}), the first: {first}")
@@ -83,14 +91,14 @@ def settle(
     return Dropped(dropped["row"], dropped["image"])
 
 
-def _line(faults: Sequence[Fault]) -> str:
+def _error(faults: Sequence[Fault]) -> FaultsError:
     first, *others = faults
     if not others:
-        return f"{first.text}; correct it, or set download.strict: false, which drops the {first.kind.drops}"
+        return FaultsError(first.text, f"correct it, or set download.strict: false, which drops the {first.kind.drops}")
     kinds = ", ".join(f"{count} x {kind.title}" for kind, count in Counter(fault.kind for fault in others).items())
-    return (
-        f"{first.text}; and {len(others)} more ({kinds}); correct them, or set download.strict: false, "
-        "which drops and counts them"
+    return FaultsError(
+        f"{first.text}; and {len(others)} more ({kinds})",
+        "correct them, or set download.strict: false, which drops and counts them",
     )
 
 

@@ -198,7 +198,8 @@ def test_images_change_sides_both_ways() -> None:
     test = [picture(f"t{n}", label=0) for n in range(4)]
     right = {"real": [0, 3, 1, 2], "merged": [3, 0, 2, 2]}
     mended, broken = changed_sides_tiles(test, ("cat", "dog"), right, {arm: ["dog"] * 4 for arm in right}, 5)
-    assert mended[0].startswith("test images that the merged arm has mended (2): ")
+    heading = "test images that the merged arm has mended (2): how many models are right, real to merged"
+    assert mended[0] == heading
     assert [tile.record.id for tile in mended[1]] == ["t0", "t2"]
     assert mended[1][0].caption == "0 to 3: cat\nelse dog"
     assert [tile.record.id for tile in broken[1]] == ["t1"]

@@ -13,7 +13,6 @@ from pydantic import ValidationError
 
 from diffaug.params.download import BoxFolder, DownloadParams, Folder
 from diffaug.runtime.errors import UserError
-from diffaug.sources.alike import alike, look
 from diffaug.sources.draws import Draw, draw, starved
 from diffaug.sources.real import RealData, check_disjoint
 from diffaug.sources.tasks import read_both
@@ -285,22 +284,6 @@ def test_a_photograph_in_two_given_splits_is_drawn_where_its_copy_stays() -> Non
     """Of copies in train and val, that in val stays."""
     sets = [Draw({0: 0}, (0.2, 0.2), {}), Draw({}, (0.0, 0.0), {0: "train", 1: "val"})]
     assert draw(sets, [[(0, 0), (1, 0), (1, 1)]], 0) == {(0, 0): "val"}
-
-
-def test_frames_that_all_look_alike_are_joined_by_few_pairs() -> None:
-    """All 79,800 pairs of 400 frames would be as much work as four million of 3,000."""
-    frames = []
-    for number in range(400):
-        image = photo(1)
-        image.putpixel((number % 48, number // 48), (0, 0, 0))
-        frames.append(look(image))
-    pairs = list(alike([None, *frames]))
-    assert len(pairs) < 400 * 20 * 9 and pairs == sorted(set(pairs))
-    joined = {1}
-    for one, other in pairs:
-        if one in joined:
-            joined.add(other)
-    assert joined == set(range(1, 401))
 
 
 def test_a_large_group_is_no_fixed_camera(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,7 +18,6 @@ from diffaug.commands.regenerate import regenerate
 from diffaug.commands.sheet import Axis, first_job, sheet
 from diffaug.dataset.records import make_record, read_set, write_set
 from diffaug.generation.composing.tables import write_tables
-from diffaug.generation.drawing.cache import WorkCache, Writer
 from diffaug.generation.drawing.drawing import Drawing
 from diffaug.generation.drawing.engines import draw_all
 from diffaug.generation.plan.plan import make_plan
@@ -266,26 +265,6 @@ def test_a_sheet_has_a_picture_for_every_pair(project: Path, random_pipeline: Pa
         first_job(drawing.plan, "cls", "img2img", "cow")
 
 
-def test_the_writer_works_behind_and_tells_what_failed(tmp_path: Path) -> None:
-    submitted = threading.Event()
-
-    def slow() -> bytes:
-        assert submitted.wait(timeout=30)
-        return b"x"
-
-    with Writer(threads=1) as writer:
-        writer.submit({tmp_path / "a": slow})
-        submitted.set()
-    assert (tmp_path / "a").read_bytes() == b"x"
-
-    def broken() -> bytes:
-        raise UserError("no")
-
-    with pytest.raises(UserError, match="no"), Writer(threads=1) as writer:
-        writer.submit({tmp_path / "b": broken})
-    assert not (tmp_path / "b").exists()
-
-
 def test_writing_a_large_set_keeps_the_memory_of_a_few_images(tmp_path: Path) -> None:
     from diffaug.dataset.records import write_shards
     from diffaug.generation.composing.tables import _shards
@@ -298,18 +277,3 @@ def test_writing_a_large_set_keeps_the_memory_of_a_few_images(tmp_path: Path) ->
     grown = psutil.Process().memory_info().rss - before
     assert sum(path.stat().st_size for path in (tmp_path / "set").iterdir()) > 0
     assert grown < 300 * 2**20, "600 MB of images were written"
-
-
-def test_names_in_the_cache_say_what_an_image_is_made_of(tmp_path: Path) -> None:
-    from settings import jobs
-
-    job = jobs(1)[0]
-    cache = WorkCache.open(tmp_path, {"weights": "a"})
-    changed = [
-        job,
-        replace(job, seed=1),
-        replace(job, prompt="a cat"),
-        replace(job, settings=replace(job.settings, eta=1.0)),
-    ]
-    assert len({cache.path(one, None) for one in changed} | {cache.path(job, "a source")}) == 5
-    assert cache.folder != WorkCache.open(tmp_path, {"weights": "b"}).folder
