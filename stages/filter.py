@@ -13,7 +13,7 @@ from diffaug.params import Params
 from diffaug.params.filter import ClsChecks, DetChecks
 from diffaug.runtime.errors import UserError
 from diffaug.runtime.seals import seal
-from diffaug.scoring.ledger import Entry, summarise, write_ledger
+from diffaug.scoring.ledger import Entry, quality_note, summarise, write_ledger
 from diffaug.scoring.material import Material
 from diffaug.scoring.policy import judge, select_best
 from diffaug.scoring.scores import measure_all
@@ -55,7 +55,9 @@ def _write_quality(folder: Path, material: Material, entries: Sequence[Entry], c
     if check.quality is not None and kept:
         from diffaug.scoring.quality import write_quality
 
-        write_quality(folder, material, kept, check.quality)
+        quality = write_quality(folder, material, kept, check.quality)
+        if note := quality_note(quality):
+            print(f"filter: {material.task}: note: {note}")
 
 
 def _label(record: Record, names: tuple[str, ...]) -> str:

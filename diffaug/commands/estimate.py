@@ -101,7 +101,7 @@ def _time(params: Params, images: Images, speed: float) -> str:
         said = f"{seconds / 86400:.0f} days"
     else:
         said = f"{seconds / 3600:.1f} hours" if seconds > 7200 else f"{max(1, round(seconds / 60))} minutes"
-    return f"{said} on this CPU's {number} cores"
+    return f"{said} on this CPU's {number} cores, as busy as they are now"
 
 
 def _core_seconds(params: Params, images: Images) -> dict[str, float]:

@@ -56,7 +56,13 @@ def _run(arguments: argparse.Namespace) -> None:
         case "check":
             from diffaug.commands.check import check
 
-            check(load_params())
+            if arguments.preset is None:
+                check(load_params())
+            else:
+                from diffaug.commands.preset import find_preset
+                from diffaug.commands.use import params_with
+
+                check(params_with(find_preset(arguments.preset)))
         case "start":
             from diffaug.commands.start import start
 
@@ -125,7 +131,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"diffaug {version('diffaug')}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_start(commands)
-    commands.add_parser("check", help="check params.yaml, and the folders it names, before any work")
+    check = commands.add_parser(
+        "check",
+        help="check params.yaml, and the folders it names, before any work",
+        description="Reads params.yaml and the folders that it names, as `dvc repro` will, makes the plan, and "
+        "estimates time, disk and memory. Writes nothing outside .work.",
+    )
+    check.add_argument("preset", nargs="?", help="check params.yaml with this preset: a name in presets/, or a path")
     preset = commands.add_parser(
         "preset", help="run the pipeline with a preset, apart from params.yaml and its results"
     )

@@ -10,7 +10,7 @@ from typing import Any
 from diffaug.commands.use import lay_over
 from diffaug.runtime.errors import UserError
 from diffaug.runtime.processes import run_to_its_end
-from diffaug.runtime.work import work_folder
+from diffaug.runtime.work import hold, work_folder
 
 _COPIED = ("diffaug", "stages", "prompts", "dvc.yaml", ".dvcignore")
 # Values of these keys are paths; others are only if they have a slash.
@@ -26,7 +26,7 @@ def prepare(name: str, root: Path = Path()) -> Path:
     The project's params.yaml, data, models and metrics stay as they are; the folder shares its DVC cache. Raises
     UserError if there is no such preset, or params.yaml with it is not valid.
     """
-    preset = _find(name, root)
+    preset = find_preset(name, root)
     text, _ = lay_over(root / "params.yaml", preset, [], lambda content: _absolute(content, "", root.resolve()))
     folder = work_folder("presets") / preset.stem
     for one in _COPIED:
@@ -44,12 +44,14 @@ def prepare(name: str, root: Path = Path()) -> Path:
 
 def run_preset(name: str) -> str:
     """Prepare the folder, check its parameters, run the pipeline in it and print the verdict; says where the page is.
-    The process ends with the status of a step that fails."""
-    folder = prepare(name)
-    diffaug = [sys.executable, "-m", "diffaug.commands.main"]
-    for command in ([*diffaug, "check"], [sys.executable, "-m", "dvc", "repro"], [*diffaug, "verdict"]):
-        if status := run_to_its_end(command, environment(folder), folder):
-            sys.exit(status)
+    Another run of the same preset is waited for. The process ends with the status of a step that fails."""
+    lock = work_folder("presets") / f"{find_preset(name).stem}.lock"
+    with hold(lock):  # a second run would replace the code below the first one
+        folder = prepare(name)
+        diffaug = [sys.executable, "-m", "diffaug.commands.main"]
+        for command in ([*diffaug, "check"], [sys.executable, "-m", "dvc", "repro"], [*diffaug, "verdict"]):
+            if status := run_to_its_end(command, environment(folder), folder):
+                sys.exit(status)
     return f"{folder / 'metrics/report.html'}: the page of this run; params.yaml and its results are as they were"
 
 
@@ -63,11 +65,12 @@ def environment(folder: Path) -> dict[str, str]:
     }
 
 
-def _find(name: str, root: Path) -> Path:
+def find_preset(name: str, root: Path = Path()) -> Path:
+    """The file: `name` is its path, or its name in presets/. Raises UserError if there is none."""
     known = sorted(path.stem for path in (root / "presets").glob("*.yaml"))
     preset = Path(name) if name.endswith((".yaml", ".yml")) else root / "presets" / f"{name}.yaml"
     if not preset.is_file():
-        raise UserError(f"--preset: found {name!r}; give the path of a .yaml file, or one of {', '.join(known)}")
+        raise UserError(f"no preset {name!r}; give the path of a .yaml file, or one of {', '.join(known)}")
     return preset
 
 

@@ -13,20 +13,19 @@ from diffaug.commands.estimate import Images, affordable, estimate, speed
 from diffaug.commands.facts import facts
 from diffaug.commands.own_study import study_choices
 from diffaug.commands.planned import plan_on
-from diffaug.commands.use import lay_over
-from diffaug.params import Params, load_params
+from diffaug.commands.use import params_with
+from diffaug.params import Params
 from diffaug.params.download import DownloadParams
 from diffaug.runtime import cores
 from diffaug.runtime.errors import UserError
 from diffaug.runtime.files import atomic_path
 from diffaug.runtime.work import work_folder
-from diffaug.sources.faults import FaultsError
+from diffaug.sources.faults import FaultsError, NoBoxesError
 
 if TYPE_CHECKING:
     from diffaug.sources.real import RealData
 
 _FRACTIONS = {"val_fraction": 0.2, "test_fraction": 0.3}
-_KINDS = {"cls": "folders of classes", "det": "images with boxes"}
 _WIDTH = 110  # characters of a line of the preset
 
 
@@ -57,6 +56,7 @@ def start(photos: Path, boxes: Path | None, out: Path, gpu: bool, minutes: float
         return choices, *_planned(draft, found.data)
 
     choices, params, images = choose(machine)
+    _print_remarks(found.data, params)
     if gpu:
         expected = "the time on a GPU is unknown"
     else:
@@ -82,9 +82,11 @@ class Found:
 
 def _look(photos: Path, boxes: Path | None) -> Found:
     """Raises UserError, with what was tried, if neither classes nor boxes are found."""
+    if not photos.exists():
+        raise UserError(f"{photos}: does not exist; name the folder of your images")
     sources: dict[str, Mapping[str, Any]] = {}
     found: dict[str, RealData] = {}
-    reasons: list[str] = []
+    reasons: dict[str, UserError] = {}  # by task, why the likeliest way does not work
     faults = ""
     for task, candidates in _candidates(photos, boxes):
         if task == "cls" and "det" in sources and boxes is None:
@@ -93,19 +95,28 @@ def _look(photos: Path, boxes: Path | None) -> Found:
             try:
                 data, fault = _try(task, candidate)
             except UserError as error:
-                reasons.append(f"as {_KINDS[task]}: {error}")
+                reasons.setdefault(task, error)
             else:
                 sources[task], found[task], faults = candidate, data, fault or faults
+                reasons.pop(task, None)
                 break
     if not sources:
-        raise UserError("; ".join(reasons))
+        raise _neither(photos, reasons)
     if boxes is not None and "det" not in sources:
-        raise UserError(f"{boxes}: no boxes for {photos} ({reasons[0]}); correct it, or leave {boxes} out")
-    for reason in reasons:
-        print(f"start: not read {reason}")
+        raise UserError(f"{reasons['det']}; so there are no boxes for {photos}: correct {boxes}, or leave it out")
+    for task, reason in reasons.items():
+        if not isinstance(reason, NoBoxesError):  # folders of classes need none
+            print(f"start: note: {task} is left out: {reason}")
     if len(sources) > 1:  # their splits are drawn together
         found = _read(_download(sources, strict=not faults))
     return Found(found, sources, faults)
+
+
+def _neither(photos: Path, reasons: Mapping[str, UserError]) -> UserError:
+    """What is wrong with the way that was probably meant."""
+    if not isinstance(reasons["det"], NoBoxesError):
+        return reasons["det"]
+    return UserError(f"{reasons['cls']}; or add boxes, of which none in YOLO, COCO or Pascal VOC format were found")
 
 
 def _candidates(photos: Path, boxes: Path | None) -> list[tuple[str, list[Mapping[str, Any]]]]:
@@ -148,6 +159,15 @@ def _download(sources: Mapping[str, Mapping[str, Any]], strict: bool) -> Downloa
     )
 
 
+def _print_remarks(data: Mapping[str, "RealData"], params: Params) -> None:
+    from diffaug.sources.real import remarks
+
+    for task, images in data.items():
+        side = (params.train_cls if task == "cls" else params.train_det).image_size
+        for remark in remarks(images, side, f"train_{task}.image_size"):
+            print(f"start: {task}: note: {remark}")
+
+
 def _machine(gpu: bool) -> Machine:
     here = cores.gpus()
     return Machine(here[0] if here else "a card of 12 GB" if gpu else None)
@@ -155,10 +175,7 @@ def _machine(gpu: bool) -> Machine:
 
 def _planned(preset: Path, data: Mapping[str, "RealData"]) -> tuple[Params, Images]:
     """The params with the preset, and what they plan on these images."""
-    text, _ = lay_over(Path("params.yaml"), preset, [])
-    file = preset.with_name("checked-params.yaml")
-    file.write_text(text, encoding="utf-8")
-    params = load_params(file)
+    params = params_with(preset)
     return params, plan_on(params, data)
 
 

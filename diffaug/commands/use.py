@@ -1,7 +1,7 @@
 """Presets: values for a certain case, put into params.yaml, whose comments are kept."""
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from ruamel.yaml.error import CommentMark, YAMLError
 from ruamel.yaml.tokens import CommentToken
 from yaml import YAMLError as PyYAMLError
 
-from diffaug.params import load_params
+from diffaug.params import Params, load_params
 from diffaug.runtime.errors import UserError
 from diffaug.runtime.files import atomic_path
 from diffaug.runtime.yaml_files import parse_yaml, read_yaml
@@ -38,9 +38,22 @@ def lay_over(
     """The text of params.yaml with the preset, then the assignments, and the changed keys; comments are kept.
 
     A mapping with another `source` (or path or name of it), and one by class, replace the old one; others are merged
-    key by key. edit: changes the content in
-    place before it is checked. Raises UserError if the result is not a valid params.yaml.
+    key by key. edit: changes the content in place before it is checked. Raises UserError if the result is not a valid
+    params.yaml.
     """
+    text, changed = _merged(params, preset, assignments, edit)
+    _checked(text, params, preset)
+    return text, changed
+
+
+def params_with(preset: Path, params: Path = Path("params.yaml")) -> Params:
+    """The parameters with the preset, of which params.yaml itself stays as it is. Raises UserError."""
+    return _checked(_merged(params, preset, [], lambda content: None)[0], params, preset)
+
+
+def _merged(
+    params: Path, preset: Path, assignments: Sequence[str], edit: Callable[[Any], object]
+) -> tuple[str, list[str]]:
     base, over = _read(params), _read(preset)
     changed = _put(base, over, "")
     for assignment in assignments:
@@ -48,15 +61,18 @@ def lay_over(
     edit(base)
     text = io.StringIO()
     _yaml().dump(base, text)
-    checked = params.with_name(f".{params.name}.new")
-    checked.write_text(text.getvalue(), encoding="utf-8")
-    try:
-        load_params(checked)
-    except UserError as error:
-        raise UserError(str(error).replace(str(checked), f"{params} with {preset}")) from None
-    finally:
-        checked.unlink()
     return text.getvalue(), list(dict.fromkeys(changed))
+
+
+def _checked(text: str, params: Path, preset: Path) -> Params:
+    file = params.with_name(f".{params.name}.new")
+    file.write_text(text, encoding="utf-8")
+    try:
+        return load_params(file)
+    except UserError as error:
+        raise UserError(str(error).replace(str(file), f"{params} with {preset}")) from None
+    finally:
+        file.unlink()
 
 
 def _yaml() -> YAML:

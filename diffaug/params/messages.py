@@ -29,6 +29,20 @@ _ELSEWHERE = {
 }
 
 
+# What a value must be, by pydantic's name of the fault.
+_KINDS = {
+    "bool_type": "must be true or false",
+    "int_type": "must be a whole number, without quotes",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number, without quotes",
+    "string_type": "must be text; put it into quotes",
+    "list_type": "must be a list, such as [1, 2]",
+    "dict_type": "must be a section with keys",
+    "model_type": "must be a section with keys",
+    "model_attributes_type": "must be a section with keys",
+}
+
+
 def one_line(path: Path, error: ValidationError, model: type[BaseModel]) -> str:
     """The file, and the first problems of a value that should be a `model`."""
     return f"{path}: {problems_of(error, model)}"
@@ -108,6 +122,8 @@ def _describe(problem: Any, meant: str | None, allowed: list[str]) -> str:
             return f"{key}.source: found {found!r}; {f'did you mean {near[0]}?' if near else f'allowed are {tags}'}"
         case "float_type" | "float_parsing" if _is_number(problem["input"]):
             return f"{key}: found {problem['input']!r}, which YAML reads as text; write {Decimal(problem['input']):f}"
+        case kind if kind in _KINDS:
+            return f"{key}: found {_shown(problem['input'])}; {_KINDS[kind]}"
         case _:
             return f"{key}: found {_shown(problem['input'])}; {problem['msg'][0].lower()}{problem['msg'][1:]}"
 

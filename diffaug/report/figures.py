@@ -119,7 +119,7 @@ def _confusion(counts: Mapping[str, np.ndarray], names: Sequence[str]) -> matplo
     for axes, (arm, of_arm) in zip(figure.subplots(1, len(counts), squeeze=False)[0], counts.items()):
         shares = of_arm / np.maximum(of_arm.sum(axis=1, keepdims=True), 1)
         shown = axes.imshow(100 * shares, cmap="Blues", vmin=0, vmax=100)
-        axes.set_title(arm)
+        axes.set_title(f"{arm}: percent of the actual class")
         axes.set_xlabel("predicted")
         axes.set_ylabel("actual")
         if len(names) <= _NUMBERS:
@@ -129,7 +129,7 @@ def _confusion(counts: Mapping[str, np.ndarray], names: Sequence[str]) -> matplo
         if len(names) <= _LABELS:
             axes.set_xticks(range(len(names)), list(map(_short, names)), rotation=90)
             axes.set_yticks(range(len(names)), list(map(_short, names)))
-        figure.colorbar(shown, ax=axes, shrink=0.8, label="percent of the actual class")
+        figure.colorbar(shown, ax=axes, shrink=0.8)
     return figure
 
 
@@ -196,7 +196,8 @@ def per_class(table: Path) -> str:
     for arm in ARMS:
         axes.scatter([float(row[arm]) for row in rows], range(len(rows)), color=COLORS[arm], label=arm, zorder=2)
     axes.set_yticks(range(len(rows)), [_short(row["class"]) for row in rows])
-    axes.legend()
+    axes.set_ylim(-0.6, len(rows) - 0.4)
+    figure.legend(loc="outside upper center", ncols=len(ARMS))  # not on a dot
     axes.grid(axis="x", alpha=0.3)
     return _svg(figure)
 

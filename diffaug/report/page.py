@@ -32,11 +32,15 @@ from diffaug.report.task import GeneratorReport, TaskReport
 from diffaug.report.verdict import TESTED, floor_note, scope, sentence, verdict_header, verdict_rows
 from diffaug.runtime.files import atomic_path
 from diffaug.runtime.yaml_files import parse_yaml
-from diffaug.scoring.ledger import Entry
+from diffaug.scoring.ledger import Entry, quality_note
 
 PAGE = Path("metrics/report.html")
 _LIBRARIES = ("torch", "torchvision", "diffusers", "transformers", "ultralytics-opencv-headless", "dvc", "torchmetrics")
 _RISING = 0.5  # points: a smaller rise is noise
+_FUNNEL = {
+    True: "made for all seeds, rejected (by reason), kept, and used, which is as many as the recipe asks for",
+    False: "made, rejected (by reason), kept; the recipe uses none",
+}
 _MATRICES = {
     "cls": "Predicted and actual classes, over all seeds",
     "det": f"Predicted and actual classes, over all seeds; background is no object ({DET_MATCHED})",
@@ -112,7 +116,7 @@ def _task(task: str, report: TaskReport, details: dict[str, Any]) -> dict[str, A
     shown = [
         (
             figures.funnel(report.ledger, _used(details, task)),
-            f"Synthetic images: made, rejected (by reason), kept{_blind(report.ledger)}",
+            f"Synthetic images: {_FUNNEL[_used(details, task) is not None]}{_blind(report.ledger)}",
         ),
         (
             figures.curves(TABLES / TRAINING.format(task=task), TASKS[task].val_title),
@@ -136,7 +140,7 @@ def _task(task: str, report: TaskReport, details: dict[str, Any]) -> dict[str, A
             {"data": _encoded(sheet), "caption": _CAPTIONS[name] + (_bounds(report) if name == "nearest" else "")}
             for name, sheet in report.sheets.items()
         ],
-        "quality": _quality(report.quality),
+        "quality": _quality(report.quality, details["draws"] == "own"),
         "robustness": _robustness(task, details, len(report.names)),
     }
 
@@ -214,13 +218,15 @@ def _encoded(image: Image.Image) -> str:
     return base64.b64encode(buffer.getvalue()).decode()
 
 
-def _quality(content: Mapping[str, Any] | None) -> dict[str, Any] | None:
+def _quality(content: Mapping[str, Any] | None, one_draw: bool) -> dict[str, Any] | None:
     if content is None:
         return None
     sets = {"synthetic": "kept synthetic", "real_val": "real val"}
     columns = list(content["synthetic"]["all"])
     rows = [[title, *(_cell(content[key]["all"].get(column)) for column in columns)] for key, title in sets.items()]
-    return {"network": json.dumps(content["network"]).strip('"'), "columns": columns, "rows": rows}
+    network = json.dumps(content["network"]).strip('"')
+    note = quality_note(content)
+    return {"network": network, "columns": columns, "rows": rows, "one_draw": one_draw, "note": note}
 
 
 def _cell(value: float | None) -> str:

@@ -20,6 +20,6 @@ def hold(path: Path) -> FileLock:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        print(f"{path}: another run uses this stage; waiting for it to end", file=sys.stderr)
+        print(f"{path}: another run uses this; waiting for it to end", file=sys.stderr)
         lock.acquire()
     return lock

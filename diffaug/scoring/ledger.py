@@ -16,6 +16,7 @@ from diffaug.runtime.tables import read_table, write_table
 LEDGER, QUALITY, THRESHOLDS = "ledger.csv", "quality.json", "thresholds.json"
 _OWN = ("id", "label", "accepted", "reason", "ignored")
 _ACCEPTED = {True: "yes", False: "no"}
+_UNLIKE = 0.1  # share of the precision of real val images, below which images look like nothing real
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,17 @@ def _entry(row: Mapping[str, str]) -> Entry:
 
 def _value(column: str, text: str) -> float | str:
     return text if "_nearest_" in column or column in ("label_seen", "new_boxes") else float(text)
+
+
+def quality_note(quality: Mapping[str, Any]) -> str | None:
+    """A sentence on kept images that look like nothing real, by the content of quality.json; None if they do not."""
+    shares = [quality[name]["all"].get("precision") for name in ("synthetic", "real_val")]
+    if None in shares or shares[0] >= _UNLIKE * shares[1]:
+        return None
+    return (
+        f"only {100 * shares[0]:.0f} % of the kept images lie among the real ones (of real val images, "
+        f"{100 * shares[1]:.0f} %), so the generator has not learned them; look at the sheet of pictures"
+    )
 
 
 def summarise(entries: Sequence[Entry], task: str) -> str:

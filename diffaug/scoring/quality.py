@@ -30,10 +30,11 @@ _KID_SUBSETS, _KID_SIZE = 50, 1000
 _FOLDS = 5
 
 
-def write_quality(folder: Path, material: Material, kept: Collection[str], params: Quality) -> None:
-    """Write `quality.json`: the network, and `compare`'s numbers of kept synthetic images against real train images
-    and, as a reference, of equally many real val images; for all and, for classification, for every class. probe: how
-    well a linear classifier separates either from real test images, which the network has not seen."""
+def write_quality(folder: Path, material: Material, kept: Collection[str], params: Quality) -> dict[str, Any]:
+    """Write `quality.json`, and return its content: the network, and `compare`'s numbers of kept synthetic images
+    against real train images and, as a reference, of equally many real val images; for all and, for classification, for
+    every class. probe: how well a linear classifier separates either from real test images, which the network has not
+    seen."""
     network = open_network(params.network, material, f"filter.{material.task}.quality.network")
     train, test = list(material.real["train"]), list(material.real["test"])
     sets = {"synthetic": select(material.generated, kept), "real_val": list(material.real["val"])}
@@ -50,6 +51,7 @@ def write_quality(folder: Path, material: Material, kept: Collection[str], param
                 content[name]["classes"][material.names[label]] = numbers
     with atomic_path(folder / QUALITY) as temporary:
         temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return content
 
 
 def _subset(records: list[Record], count: int) -> list[Record]:

@@ -8,6 +8,7 @@ from diffaug.runtime.errors import UserError
 from diffaug.sources.coco import read_coco
 from diffaug.sources.coco_files import coco_files
 from diffaug.sources.contents import Contents, contents
+from diffaug.sources.faults import NoBoxesError
 from diffaug.sources.image_files import existing, other_pictures, say_unread
 from diffaug.sources.labelled import Labelled
 from diffaug.sources.voc import is_voc, read_voc
@@ -23,7 +24,8 @@ _READ = {"yolo": (".txt", ".yaml", ".yml", ".names", ".labels"), "coco": (), "vo
 
 
 def box_folder(params: BoxFolder) -> Labelled:
-    """The folder (or its data.yaml or json). Raises UserError if no format, or more than one, is found."""
+    """The folder (or its data.yaml or json). Raises NoBoxesError if no format is found, UserError if more
+    than one is."""
     root = existing(params.path, "download.det.path")
     found = contents(root, params.images, params.labels)
     config, jsons = find_config(root, found), coco_files(found.of(".json"))
@@ -36,7 +38,7 @@ def box_folder(params: BoxFolder) -> Labelled:
         )
     chosen = params.format or (formats[0] if formats else None)
     if chosen is None or not there[chosen]:
-        raise UserError(_not_found(root, found, chosen))
+        raise NoBoxesError(_not_found(root, found, chosen))
     if params.classes is not None and chosen != "voc":
         raise UserError(f"download.det.classes: is only for format voc, but {root} is {chosen}; remove it")
     try:

@@ -14,9 +14,9 @@ from diffaug.sources.image_files import (
     file_item,
     files_below,
     is_image,
+    no_image,
     no_picture,
     say_unread,
-    seen,
     visible,
 )
 from diffaug.sources.labelled import Labelled
@@ -48,7 +48,7 @@ def class_folders(params: Folder) -> Labelled:
     files = files_below(root, faults)
     images = [path for path in files if is_image(path)]
     if not images:
-        raise UserError(f"{root}: no image is in it; found {seen(root, files)}")
+        raise no_image(root, files)
     top, layout, folders = _layout(root, images)
     holders = _holders(images, folders)
     used = set(holders.values())

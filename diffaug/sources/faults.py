@@ -66,6 +66,10 @@ class Dropped:
         return Dropped(self.rows + other.rows, self.images + other.images, self.kept_out + other.kept_out)
 
 
+class NoBoxesError(UserError):
+    """Nothing in the folder looks like boxes of a known format."""
+
+
 class FaultsError(UserError):
     """Faults that stop a strict run; `found`: the message without its advice."""
 

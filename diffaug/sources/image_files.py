@@ -74,12 +74,25 @@ def _check_name(path: Path) -> None:
 
 def no_picture(path: Path) -> Fault:
     """The fault of a file that lies where only images belong."""
+    if _is_other_picture(path):
+        text = f"{path}: {path.suffix} pictures are not read; convert it to PNG or JPEG, or move it away"
+        return Fault(Kind.NO_PICTURE, text)
     return Fault(Kind.NO_PICTURE, f"{path}: not an image ({', '.join(sorted(SUFFIXES))} are); move or convert the file")
 
 
 def other_pictures(files: Iterable[Path]) -> list[Fault]:
     """The faults of pictures whose formats are not read."""
-    return [no_picture(path) for path in files if path.suffix.lower() in _OTHER_PICTURES]
+    return [no_picture(path) for path in files if _is_other_picture(path)]
+
+
+def _is_other_picture(path: Path) -> bool:
+    return path.suffix.lower() in _OTHER_PICTURES
+
+
+def no_image(root: Path, files: Sequence[Path]) -> UserError:
+    """The error of a folder without a single image that is read."""
+    others = other_pictures(files)
+    return UserError(others[0].text if others else f"{root}: no image is in it; found {seen(root, files)}")
 
 
 def say_unread(files: Sequence[Path], where: object) -> None:

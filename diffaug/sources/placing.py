@@ -114,6 +114,7 @@ def _place(
         for number, images in enumerate(opened)
     ]
     _warn(placed, near)
+    _say_repeated(placed)
     return placed
 
 
@@ -166,6 +167,22 @@ def _warn(placed: Sequence[Sequence[Opened]], near: Sequence[tuple[Place, Place]
         print(
             f"download: note: the files put {len(parted)} groups into two splits, such as "
             f"{_pair(*next(iter(parted.values())))}"
+        )
+
+
+def _say_repeated(placed: Sequence[Sequence[Opened]]) -> None:
+    """Print how many images have the pixels of another one of the same task and split."""
+    repeated = []
+    for images in placed:
+        first: dict[tuple[str, str], Opened] = {}
+        for image in images:
+            other = first.setdefault((image.record.split, image.pixels), image)
+            if other is not image:
+                repeated.append((other, image))
+    if repeated:
+        print(
+            f"download: note: {len(repeated)} images are the same as another one in their split, so these count twice, "
+            f"such as {_pair(*repeated[0])}"
         )
 
 

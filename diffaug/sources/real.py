@@ -15,7 +15,7 @@ from diffaug.runtime.text import unseen
 from diffaug.sources.faults import Dropped
 
 _NOTHING_DROPPED = Dropped()
-_LOOKED_AT, _MUCH, _FEW_TESTS = 100, 4, 200
+_LOOKED_AT, _MUCH, _FEW_TESTS, _FEW_TRAIN = 100, 4, 200, 5
 _LONGEST_NAME = 100  # characters of a class name
 _KEPT_FIRST = ("test", "val", "train", "pool")
 
@@ -54,10 +54,19 @@ def describe(data: RealData) -> str:
 
 
 def remarks(data: RealData, side: int, key: str) -> Iterator[str]:
-    """Warnings about data that is valid but probably not intended: photographs much larger than the network's `side` in
-    pixels (set by the parameter `key`), and a test set too small to show a difference. The size of this difference is
+    """Warnings about data that is valid but probably not intended: classes of very few train images, photographs much
+    larger than the network's `side` in pixels (set by the parameter `key`), and a test set too small to show a
+    difference. The size of this difference is
     known for accuracy only: how much the mAP of two detectors scatters depends on the objects."""
-    longest = float(np.median([max(record.size) for record in data.splits["train"][:_LOOKED_AT]]))
+    train = data.splits["train"]
+    counts = Counter(label for record in train for label in {record.label, *record.category} if label is not None)
+    rare = [f"{data.names[label]} ({count})" for label, count in sorted(counts.items()) if count < _FEW_TRAIN]
+    if rare:
+        yield (
+            f"fewer than {_FEW_TRAIN} train images have {', '.join(rare)}: no network learns a class from so few; add "
+            "images, or leave the class out"
+        )
+    longest = float(np.median([max(record.size) for record in train[:_LOOKED_AT]]))
     if longest >= _MUCH * side:
         yield f"the photographs are about {longest:.0f} pixels long, but {key} is {side}; are the details still there?"
     tests = len(data.splits["test"])

@@ -1,7 +1,10 @@
 import re
+import shutil
 import sys
+from pathlib import Path
 
 import pytest
+from paths import ROOT
 
 from diffaug.commands.main import main
 
@@ -26,6 +29,16 @@ def test_the_help_has_every_command_and_examples(
     for command in ("check", "use", "sheet", "regenerate", "export", "verdict", "compare", "study", "tune", "doctor"):
         assert f"  diffaug {command}" in examples
         assert said(monkeypatch, capsys, command, "--help").startswith(f"usage: diffaug {command}")
+
+
+def test_check_takes_a_preset(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """One that was just written by `start`, say."""
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    (tmp_path / "mine.yaml").write_text("train_det: {model: nowhere.yaml}\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["diffaug", "check", "mine.yaml"])
+    with pytest.raises(SystemExit, match=r"^diffaug: params\.yaml: train_det\.model: found 'nowhere\.yaml'"):
+        main()
 
 
 def test_the_examples_name_images_of_a_draw(

@@ -1,3 +1,7 @@
+import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -8,6 +12,7 @@ from diffaug.commands.preset import prepare
 from diffaug.commands.use import use_preset
 from diffaug.params import load_params
 from diffaug.runtime.errors import UserError
+from diffaug.runtime.work import hold, work_folder
 
 
 @pytest.fixture
@@ -55,11 +60,27 @@ def test_an_edit_of_the_code_reaches_the_copy(root: Path) -> None:
 
 
 def test_an_unknown_preset_is_one_line(root: Path) -> None:
-    with pytest.raises(UserError, match=r"--preset: found 'fast'; give the path of a \.yaml file, or one of quick"):
+    with pytest.raises(UserError, match=r"no preset 'fast'; give the path of a \.yaml file, or one of quick"):
         prepare("fast")
     (root / "bad.yaml").write_text("merge: {ratio: -1}")
     with pytest.raises(UserError, match=r"params\.yaml with bad\.yaml: merge\.ratio: found -1"):
         prepare("bad.yaml")
+
+
+def test_a_second_run_of_the_same_preset_waits(root: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """It would replace the code of the first one while its stages are read."""
+    first = hold(work_folder("presets") / "quick.lock")
+    code = "from diffaug.commands.preset import run_preset; run_preset('quick')"
+    process = subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(ROOT)})
+    try:
+        while "another run uses this; waiting" not in capfd.readouterr().err:
+            assert process.poll() is None
+            time.sleep(0.05)
+        assert not (root / ".work/presets/quick").exists()
+    finally:
+        process.kill()
+        process.wait()
+        first.release()
 
 
 def test_quick_runs_the_example_whatever_the_users_own_images_are(root: Path) -> None:

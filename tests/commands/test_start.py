@@ -134,16 +134,33 @@ def test_a_gpu_gets_a_pre_trained_model(tmp_path: Path) -> None:
 
 
 def test_neither_classes_nor_boxes(tmp_path: Path) -> None:
+    """The message is about class folders, which most users have, and short."""
+    with pytest.raises(UserError, match=r"^photos: does not exist; name the folder of your images$"):
+        start(Path("photos"), None, Path("own.yaml"), False)
     (tmp_path / "photos").mkdir()
-    with pytest.raises(UserError, match=r"as images with boxes: .*; as folders of classes: "):
+    with pytest.raises(UserError, match=r"photos: no image is in it; found no files; or add boxes, of which none in"):
         start(tmp_path / "photos", None, Path("own.yaml"), False)
     assert not Path("own.yaml").exists()
+
+
+def test_broken_boxes_are_said_and_not_missing_classes(tmp_path: Path) -> None:
+    root = WRITERS["yolo"](tmp_path / "boxes", two_hundred())
+    (root / "data.yaml").write_text("train: nowhere\nnames: [a]\n")
+    with pytest.raises(UserError, match=r"data\.yaml: .*nowhere"):
+        start(root, None, Path("own.yaml"), False)
+
+
+def test_class_folders_need_no_boxes_and_nothing_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    started(classes(tmp_path / "photos", {"cat": 20, "dog": 20, "rare": 5}))
+    said = capsys.readouterr().out
+    assert "boxes" not in said
+    assert "start: cls: note: fewer than 5 train images have rare (2): no network learns a class from so few" in said
 
 
 def test_boxes_that_were_given_and_cannot_be_read_are_no_silent_loss(tmp_path: Path) -> None:
     photos = classes(tmp_path / "photos", {"cat": 20, "dog": 20})
     (tmp_path / "boxes").mkdir()
-    with pytest.raises(UserError, match=r"boxes: no boxes for .*photos \(as images .*; correct it, or leave"):
+    with pytest.raises(UserError, match=r"no boxes of a known format .*; so there are no boxes for .*photos: correct"):
         start(photos, tmp_path / "boxes", Path("own.yaml"), False)
     assert not Path("own.yaml").exists()
 

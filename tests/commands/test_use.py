@@ -5,7 +5,7 @@ import pytest
 import yaml
 from paths import ROOT
 
-from diffaug.commands.use import use_preset
+from diffaug.commands.use import params_with, use_preset
 from diffaug.params import load_params
 from diffaug.params.download import Folder
 from diffaug.runtime.errors import UserError
@@ -28,6 +28,14 @@ def test_every_preset_gives_valid_params(path: Path, params: Path) -> None:
     assert use_preset(path, [], params)
     load_params(params)
     assert use_preset(path, [], params) == []  # the second time changes nothing
+
+
+def test_a_preset_can_be_read_without_being_used(params: Path, tmp_path: Path) -> None:
+    before = params.read_bytes()
+    assert params_with(preset(tmp_path, "merge: {ratio: 2.5}"), params).merge.ratio == 2.5
+    with pytest.raises(UserError, match=r"params\.yaml with .*preset\.yaml: merge\.ratio: found -1"):
+        params_with(preset(tmp_path, "merge: {ratio: -1}"), params)
+    assert params.read_bytes() == before and sorted(tmp_path.iterdir()) == [params, tmp_path / "preset.yaml"]
 
 
 @pytest.mark.parametrize("value", ["0.00001", "0.5", "1.0", "0.0000025"])

@@ -32,8 +32,8 @@ LEDGER = [Entry(f"s{number}", "cat", {}, "" if number else "blank") for number i
 AUDITED = [replace(entry, scores={"boxes": 2, "boxes_judged": 1 if entry.reason == "" else 0}) for entry in LEDGER]
 QUALITY = {
     "network": "control",
-    "synthetic": {"all": {"images": 2, "kid": 0.1, "fid": None}},
-    "real_val": {"all": {"images": 5, "kid": 0.0, "fid": None}},
+    "synthetic": {"all": {"images": 2, "kid": 0.1, "fid": None, "precision": 0.0}},
+    "real_val": {"all": {"images": 5, "kid": 0.0, "fid": None, "precision": 0.9}},
 }
 THRESHOLDS = {"degenerate": {"min_std": 7.5}, "hash": {"min_heldout": 2.0}, "correlation": {"min_heldout": 0.00477}}
 DELTA = METRICS["delta"]["cls"]["accuracy"]
@@ -110,7 +110,10 @@ def test_the_page_says_it_in_words(page: Path) -> None:
     )
     assert "real 91.0 % sure and 75.0 % right, merged 91.0 % sure and 78.0 % right" in text
     assert "If both arms are near 50.0, which is chance, a line tells nothing about either" in text
+    assert "made for all seeds, rejected (by reason), kept, and used, which is as many as the recipe asks for" in text
     assert "the audit could judge 2 of 6 boxes" in text
+    quality = text.partition('<h3 id="cls-quality">')[2].partition("<h")[0]
+    assert "only 0 % of the kept images lie among the real ones" in quality and "the ones of the first seed" in quality
     assert "200 of the real test images, corrupted" in text and "<td>+10.0 (+1.2 to +4.8)</td>" in text
     assert "Rejected if nearer to val or test (auto, by real train images): hash 2, correlation 0.00477<" in text
     assert ">猫</text>" in text  # not the box that replaces a missing letter
@@ -143,7 +146,7 @@ def test_a_confusion_matrix_has_numbers_and_a_scale(page: Path) -> None:
     # Both classes are predicted as the first one: two cells of 100 and two of 0, for each arm.
     numbers = re.findall(r"text-anchor: middle[^>]*>(100|0)</text>", matrix)
     assert (numbers.count("100"), numbers.count("0")) == (4, 4)
-    assert matrix.count(">percent of the actual class</text>") == 2
+    assert [matrix.count(f">{arm}: percent of the actual class</text>") for arm in ("real", "merged")] == [1, 1]
 
 
 def test_the_confusion_matrix_of_the_detector_has_the_background(page: Path) -> None:

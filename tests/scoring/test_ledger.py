@@ -5,7 +5,7 @@ import pytest
 from diffaug.dataset.records import Record, make_record
 from diffaug.runtime.errors import UserError
 from diffaug.runtime.seals import seal
-from diffaug.scoring.ledger import Entry, read_ledger, summarise, write_ledger
+from diffaug.scoring.ledger import Entry, quality_note, read_ledger, summarise, write_ledger
 
 ROW = {"std": 8.25, "hash_train": 3, "hash_nearest_train": "12", "label_seen": "7", "new_boxes": "[[1.0, 2.0]]"}
 
@@ -27,6 +27,14 @@ def test_the_ledger_round_trips(tmp_path: Path) -> None:
     write_ledger(tmp_path, entries[::-1])
     assert (tmp_path / "ledger.csv").read_bytes() == first
     assert summarise(entries, "cls") == "filter: cls: 2 made, 1 kept, rejected: 1 blank"
+
+
+@pytest.mark.parametrize(("precision", "said"), [(0.08, True), (0.081, False), (None, False)])
+def test_kept_images_that_look_like_nothing_real_are_said(precision: float | None, said: bool) -> None:
+    """Noise passes where no threshold is set, and the control cannot judge."""
+    note = quality_note({"synthetic": {"all": {"precision": precision}}, "real_val": {"all": {"precision": 0.805}}})
+    assert (note is not None) == said
+    assert note is None or "only 8 % of the kept images lie among the real ones (of real val images, 80 %)" in note
 
 
 def test_no_image_is_an_empty_ledger_and_no_ledger_an_error(tmp_path: Path) -> None:

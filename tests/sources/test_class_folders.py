@@ -82,8 +82,8 @@ def test_missing_small_and_empty_classes_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="one folder with images per class, at least two; found cat"):
         class_folders(params(tmp_path / "one"), 0)
     (tmp_path / "alone/cat").mkdir(parents=True)
-    (tmp_path / "alone/cat/a.gif").touch()
-    with pytest.raises(UserError, match=r"alone: no image is in it; found cat: 1 \.gif"):
+    (tmp_path / "alone/cat/a.txt").touch()
+    with pytest.raises(UserError, match=r"alone: no image is in it; found cat: 1 \.txt"):
         class_folders(params(tmp_path / "alone"), 0)
 
 
@@ -108,6 +108,14 @@ def test_the_same_pixels_in_two_splits_are_a_fault_and_leave_train_first(tmp_pat
     assert {split: len(records) for split, records in data.splits.items()} == {"train": 14, "val": 4, "test": 4}
     assert data.dropped.images == 2
     check_disjoint(data.splits.items())
+
+
+def test_the_same_pixels_twice_in_one_class_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    classes(tmp_path)
+    save(tmp_path / "cat/copy.png", 0)
+    class_folders(params(tmp_path), seed=0)
+    said = capsys.readouterr().out
+    assert "note: 1 images are the same as another one in their split, so these count twice, such as cat/0.png" in said
 
 
 def test_an_unreadable_image_is_a_fault(tmp_path: Path) -> None:

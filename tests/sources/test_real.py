@@ -52,6 +52,19 @@ def test_one_class_is_enough_for_a_detector_but_not_for_a_classifier() -> None:
         check_classes(RealData(("cat",), splits), "download.cls")
 
 
+def test_classes_of_very_few_train_images_are_named() -> None:
+    many = tuple(record(f"{n}", n, "test", label=0) for n in range(200))
+    boxes = {"bbox": ((0.0, 0.0, 2.0, 2.0),) * 2, "category": (1, 1)}
+    for of_class in ({"label": 1}, boxes):
+        for count, expected in (
+            (4, ["fewer than 5 train images have dog (4): no network learns a class from"]),
+            (5, []),
+        ):
+            train = (*many[:9], *(record(f"d{n}", n, "train", **of_class) for n in range(count)))
+            said = list(remarks(RealData(("cat", "dog"), {"train": train, "test": many}), 4, "train_cls.image_size"))
+            assert [one[: len(expected[0])] for one in said] == expected if expected else said == []
+
+
 def test_points_of_accuracy_are_not_said_of_a_detector() -> None:
     boxes = {"bbox": ((0.0, 0.0, 2.0, 2.0),), "category": (0,)}
     said = {}

@@ -9,6 +9,7 @@ from photos import Photo, fault, read, voc_xml, write_coco, write_voc, write_yol
 from PIL import Image
 
 from diffaug.params.download import Folder
+from diffaug.runtime.errors import UserError
 from diffaug.sources.class_folders import class_folders
 from diffaug.sources.placing import to_real_data
 from diffaug.sources.real import RealData
@@ -150,8 +151,17 @@ def test_a_coco_file_name_of_windows(tmp_path: Path) -> None:
 def test_a_picture_of_a_format_that_is_not_read_is_a_fault(tmp_path: Path) -> None:
     root = write_voc(tmp_path, PHOTOS)
     (root / "JPEGImages/p100.heic").write_bytes(b"photo")
-    assert "p100.heic: not an image (" in fault(root)
+    assert "p100.heic: .heic pictures are not read; convert it to PNG or JPEG" in fault(root)
     assert read(root, strict=False).dropped.images == 1
+
+
+@pytest.mark.parametrize("suffix", [".HEIC", ".gif"])
+def test_a_folder_of_pictures_that_are_not_read(tmp_path: Path, suffix: str) -> None:
+    """As a telephone makes them."""
+    (tmp_path / "cat").mkdir()
+    (tmp_path / f"cat/1{suffix}").write_bytes(b"")
+    with pytest.raises(UserError, match=rf"1\{suffix}: \{suffix} pictures are not read; convert it to PNG or JPEG, or"):
+        cls(tmp_path)
 
 
 def test_a_text_file_among_images_is_dropped_if_not_strict(tmp_path: Path) -> None:
