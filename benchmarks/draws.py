@@ -12,10 +12,14 @@ All models share the test images, so their error is not seen; the last columns l
 """
 
 import argparse
-from collections.abc import Iterator, Sequence
+import hashlib
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import joblib
 import numpy as np
+import torch
 from simulation import CONFIDENCE, contains
 from trained import train_and_measure
 
@@ -23,6 +27,10 @@ from diffaug.dataset.records import read_set
 from diffaug.evaluation.comparison import Measured
 from diffaug.evaluation.statistics import Difference, paired_difference
 from diffaug.params import Params, load_params
+from diffaug.runtime import cores
+from diffaug.runtime.files import atomic_path
+from diffaug.runtime.seals import SEAL
+from diffaug.runtime.work import work_folder
 
 _FIRST = 1000  # not a seed of the params
 _CHOSEN = 3
@@ -76,13 +84,32 @@ def spreads(draws: Sequence[Sequence[Measured]]) -> tuple[float, float]:
     return float(np.sqrt(max(0.0, of_draws))), float(np.sqrt(of_models))
 
 
-def train(params: Params, seeds: Sequence[int], models: int, controls: int) -> Iterator[list[Measured]]:
-    """The controls first, then the models of each draw."""
-    yield train_and_measure(read_set(Path("data/real/cls/train")), range(_FIRST, _FIRST + controls), params, "control")
-    for number, seed in enumerate(seeds, 1):
-        first = _FIRST + controls + (number - 1) * models
-        images = read_set(Path(f"data/merged/{seed}/cls/train"))
-        yield train_and_measure(images, range(first, first + models), params, f"draw {number} of {len(seeds)}")
+def train(params: Params, seeds: Sequence[int], models: int, controls: int) -> list[list[Measured]]:
+    """The controls first, then the models of each draw: side by side, one on each core. What an earlier start has
+    trained is not trained again."""
+    wanted = [(Path("data/real/cls/train"), range(_FIRST, _FIRST + controls))]
+    for number, seed in enumerate(seeds):
+        first = _FIRST + controls + number * models
+        wanted.append((Path(f"data/merged/{seed}/cls/train"), range(first, first + models)))
+    jobs = [(folder, seed) for folder, own in wanted for seed in own]
+    found = iter(joblib.Parallel(n_jobs=cores.side_by_side(params.jobs))(_job(*job, params) for job in jobs))
+    return [[next(found) for _ in own] for _, own in wanted]
+
+
+def _job(folder: Path, seed: int, params: Params) -> Any:
+    """What joblib calls in a process; its answer is kept by the content of the folder, the seed and the settings."""
+    key = ((folder / SEAL).read_text(encoding="utf-8"), seed, params.train_cls, params.evaluate.resamples)
+    digest = hashlib.sha256(repr(key).encode()).hexdigest()[:16]
+    return joblib.delayed(_trained)(work_folder("draws") / f"{digest}.pickle", folder, seed, params)
+
+
+def _trained(kept: Path, folder: Path, seed: int, params: Params) -> Measured:
+    if not kept.exists():
+        torch.set_num_threads(1)
+        (measured,) = train_and_measure(read_set(folder), [seed], params, folder.as_posix())
+        with atomic_path(kept) as temporary:
+            joblib.dump(measured, temporary)
+    return joblib.load(kept)
 
 
 def main() -> None:

@@ -60,7 +60,7 @@ def tiles(page: Axes, left: int, top: int, rows: list[Row], names: list[str], co
         write(page, x, y + TILE + 5, names[row["label"]], 18)
         if row.get("reason"):
             page.plot([x + 8, x + 92], [y + 8, y + 92], [x + 8, x + 92], [y + 92, y + 8], color="#ff5a4f", linewidth=3)
-            write(page, x, y + TILE + 27, textwrap.fill(row["reason"], 12), 17, RED, linespacing=1.05)
+            write(page, x, y + TILE + 27, textwrap.fill(row["reason"], 11), 17, RED, linespacing=1.05)
 
 
 def verdict(page: Axes, metrics: Row, left: int, right: int) -> None:
