@@ -9,13 +9,15 @@ on the same real test images. Then it chooses three models for each arm many tim
 
 The mean of all models stands for the truth. This favours the intervals, since the chosen models are part of that mean.
 All models share the test images, so their error is not seen; the last columns leave it out of the interval too.
+
+What is trained is kept in .work/draws, by its images and settings, so a second start goes on; remove that folder after
+an edit of the code.
 """
 
 import argparse
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import joblib
 import numpy as np
@@ -29,9 +31,10 @@ from diffaug.evaluation.statistics import Difference, paired_difference
 from diffaug.params import Params, load_params
 from diffaug.runtime import cores
 from diffaug.runtime.files import atomic_path
-from diffaug.runtime.seals import SEAL
+from diffaug.runtime.seals import SEAL, check_seal
 from diffaug.runtime.work import work_folder
 
+REAL = Path("data/real/cls")
 _FIRST = 1000  # not a seed of the params
 _CHOSEN = 3
 _FEWEST = 6
@@ -85,28 +88,27 @@ def spreads(draws: Sequence[Sequence[Measured]]) -> tuple[float, float]:
 
 
 def train(params: Params, seeds: Sequence[int], models: int, controls: int) -> list[list[Measured]]:
-    """The controls first, then the models of each draw: side by side, one on each core. What an earlier start has
-    trained is not trained again."""
-    wanted = [(Path("data/real/cls/train"), range(_FIRST, _FIRST + controls))]
-    for number, seed in enumerate(seeds):
-        first = _FIRST + controls + number * models
-        wanted.append((Path(f"data/merged/{seed}/cls/train"), range(first, first + models)))
-    jobs = [(folder, seed) for folder, own in wanted for seed in own]
-    found = iter(joblib.Parallel(n_jobs=cores.side_by_side(params.jobs))(_job(*job, params) for job in jobs))
+    """The controls first, then the models of each draw; on a CPU side by side, one on each core."""
+    wanted = [(REAL / "train", range(_FIRST, _FIRST + controls))]
+    for number, seed in enumerate(seeds, 2):
+        wanted.append((Path(f"data/merged/{seed}/cls/train"), range(_FIRST * number, _FIRST * number + models)))
+    side_by_side = 1 if cores.gpus() else cores.side_by_side(params.jobs)
+    jobs = [joblib.delayed(_trained)(folder, seed, params) for folder, own in wanted for seed in own]
+    found = iter(joblib.Parallel(n_jobs=side_by_side)(jobs))
     return [[next(found) for _ in own] for _, own in wanted]
 
 
-def _job(folder: Path, seed: int, params: Params) -> Any:
-    """What joblib calls in a process; its answer is kept by the content of the folder, the seed and the settings."""
-    key = ((folder / SEAL).read_text(encoding="utf-8"), seed, params.train_cls, params.evaluate.resamples)
-    digest = hashlib.sha256(repr(key).encode()).hexdigest()[:16]
-    return joblib.delayed(_trained)(work_folder("draws") / f"{digest}.pickle", folder, seed, params)
-
-
-def _trained(kept: Path, folder: Path, seed: int, params: Params) -> Measured:
+def _trained(folder: Path, seed: int, params: Params) -> Measured:
+    """From an earlier start, if the images, the seed and the settings were the same."""
+    images = (folder, REAL / "val", REAL / "test")
+    for one in images:
+        check_seal(one)
+    seals = [(one / SEAL).read_text(encoding="utf-8") for one in images]
+    key = hashlib.sha256(repr((seals, seed, params.train_cls, params.evaluate.resamples)).encode()).hexdigest()
+    kept = work_folder("draws") / f"{key[:16]}.pickle"
     if not kept.exists():
         torch.set_num_threads(1)
-        (measured,) = train_and_measure(read_set(folder), [seed], params, folder.as_posix())
+        (measured,) = train_and_measure(read_set(folder), [seed], params, f"{folder.as_posix()}, seed {seed}")
         with atomic_path(kept) as temporary:
             joblib.dump(measured, temporary)
     return joblib.load(kept)

@@ -93,6 +93,7 @@ def draw(path: Path) -> None:
     ledger = csv.DictReader(io.StringIO(Path("data/filtered/cls/ledger.csv").read_text(encoding="utf-8")))
     reasons = {row["id"]: {"reason": row["reason"]} for row in ledger}
     judged = [row | reasons[row["id"]] for row in generated]
+    details = json.loads(Path("metrics/details.json").read_text(encoding="utf-8"))
     kept, rejected = ([row for row in judged if bool(row["reason"]) == bad] for bad in (False, True))
     figure = Figure(figsize=(WIDTH / 100, HEIGHT / 100), dpi=100)
     page = figure.add_axes((0, 0, 1, 1))
@@ -100,12 +101,12 @@ def draw(path: Path) -> None:
         write(page, x, 12, title, 29, weight="bold")
     write(page, 20, 50, f"{len(real)} for training", 20, GREY)
     tiles(page, 20, 80, spread(real, 12, "label"), names, GREY)
-    write(page, 564, 50, f"{len(kept):,} of {len(generated):,} kept", 20, GREEN)
+    write(page, 564, 50, f"{len(kept):,} of {len(generated):,} kept, for {details['seeds']} seeds", 20, GREEN)
     tiles(page, 564, 80, spread(kept, 8, "label"), names, GREEN)
     write(page, 564, 345, f"{len(rejected):,} rejected, each with a reason", 20, RED)
     tiles(page, 564, 375, spread(rejected, 4, "reason"), names, RED)
     write(page, 1112, 50, "on real test images, without \u2192 with them", 20, GREY)
-    verdict(page, json.loads(Path("metrics/details.json").read_text(encoding="utf-8")), 1112, 1580)
+    verdict(page, details, 1112, 1580)
     for x, text in ((509, "generate,\nfilter"), (1053, "train,\ntest")):
         write(page, x, 226, text, 19, GREY, ha="center")
         page.add_patch(FancyArrowPatch((x - 45, 290), (x + 45, 290), mutation_scale=34, linewidth=5, color=GREY))

@@ -3,11 +3,13 @@
 What takes seconds to import is imported only where params.yaml asks for it.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from diffaug.commands.estimate import Images, estimate, speed
+from diffaug.commands.use import params_with
 from diffaug.detector.architecture import read_architecture
 from diffaug.generation.plan import prompts
 from diffaug.generation.plan.counts import per_class
@@ -30,15 +32,24 @@ _USUAL_SIDE, _FASHION_SIDE = 512, 28  # pixels of images that are not on this di
 _FASHION_CLASSES = 10
 
 
-def check(params: Params) -> None:
+def check_preset(preset: Path) -> None:
+    """`check` of params.yaml with the preset. Raises UserError."""
+    name = f"params.yaml with {preset}"
+    try:
+        check(params_with(preset), name)
+    except UserError as error:
+        raise UserError(re.sub(r"^params\.yaml:", f"{name}:", str(error))) from None
+
+
+def check(params: Params, name: str = "params.yaml") -> None:
     """Check the networks that the params name, read the folders as `download` would, plan the synthetic images, and
-    print what was found and what the run will need. Raises UserError."""
+    print what was found and what the run will need. name: of the params. Raises UserError."""
     _check_files(params)
     _check_networks(params)
     data = _read_images(params)
     _check_prompts(params, {task: found.names for task, found in data.items()})
-    print(f"estimate: {estimate(params, _count(params, data), speed())}")
-    print("params.yaml: fine")
+    print(f"estimate, if all stages run: {estimate(params, _count(params, data), speed())}")
+    print(f"{name}: fine")
 
 
 def _check_networks(params: Params) -> None:

@@ -53,7 +53,7 @@ class Experiment:
         try:
             Params.model_validate(changed)
         except ValidationError as error:
-            said = one_line(Path("params.yaml"), error, Params)
+            said = one_line("params.yaml", error, Params)
             advice = "; change this entry of study, or remove it" if self.command == "study" else ""
             raise UserError(f"{self.command}: {self.name}: {said}{advice}") from None
 

@@ -54,15 +54,13 @@ def _run(arguments: argparse.Namespace) -> None:
 
     match arguments.command:
         case "check":
-            from diffaug.commands.check import check
+            from diffaug.commands.check import check, check_preset
+            from diffaug.commands.preset import find_preset
 
             if arguments.preset is None:
                 check(load_params())
             else:
-                from diffaug.commands.preset import find_preset
-                from diffaug.commands.use import params_with
-
-                check(params_with(find_preset(arguments.preset)))
+                check_preset(find_preset(arguments.preset))
         case "start":
             from diffaug.commands.start import start
 

@@ -1,5 +1,7 @@
 """`diffaug start`: from a folder of photographs to a preset that suits them, with a reason for every setting."""
 
+import contextlib
+import io
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from diffaug.commands.advice import Choice, Machine, advise
-from diffaug.commands.estimate import Images, affordable, estimate, speed
+from diffaug.commands.estimate import LEAST, Images, affordable, estimate, speed
 from diffaug.commands.facts import facts
 from diffaug.commands.own_study import study_choices
 from diffaug.commands.planned import plan_on
@@ -25,6 +27,10 @@ from diffaug.sources.faults import FaultsError, NoBoxesError
 if TYPE_CHECKING:
     from diffaug.sources.real import RealData
 
+_TOO_FEW = (
+    f"The preset has {100 * LEAST:g} % of the usual steps, with which hardly anything is learned: its run shows that "
+    "everything works, not whether the images help"
+)
 _FRACTIONS = {"val_fraction": 0.2, "test_fraction": 0.3}
 _WIDTH = 110  # characters of a line of the preset
 
@@ -38,6 +44,8 @@ def start(photos: Path, boxes: Path | None, out: Path, gpu: bool, minutes: float
     """
     if out.is_dir():
         raise UserError(f"{out}: a folder; name a file with --out, such as {out / 'own.yaml'}")
+    if out.suffix not in (".yaml", ".yml"):
+        raise UserError(f"{out}: a preset's name ends in .yaml; name such a file with --out")
     if out.exists():
         raise UserError(f"{out}: exists already; remove it, or name another file with --out")
     found = _look(photos, boxes)
@@ -62,7 +70,10 @@ def start(photos: Path, boxes: Path | None, out: Path, gpu: bool, minutes: float
     else:
         here = speed()
         if minutes is not None:
-            choices, params, images = choose(Machine(None, affordable(params, images, here, minutes)))
+            share = affordable(params, images, here, minutes)
+            if share == LEAST:
+                print(f"start: note: {minutes:g} minutes are too few. {_TOO_FEW}")
+            choices, params, images = choose(Machine(None, share))
         expected = f"expected: {estimate(params, images, here)}"
     _write(out, choices, [f"Written by `diffaug start {photos}{f' {boxes}' if boxes else ''}`.", expected])
     return (
@@ -81,12 +92,12 @@ class Found:
 
 
 def _look(photos: Path, boxes: Path | None) -> Found:
-    """Raises UserError, with what was tried, if neither classes nor boxes are found."""
+    """Raises UserError if neither classes nor boxes are found, or boxes are given and cannot be read."""
     if not photos.exists():
         raise UserError(f"{photos}: does not exist; name the folder of your images")
     sources: dict[str, Mapping[str, Any]] = {}
     found: dict[str, RealData] = {}
-    reasons: dict[str, UserError] = {}  # by task, why the likeliest way does not work
+    reasons: dict[str, list[UserError]] = {"cls": [], "det": []}  # why no way of reading worked
     faults = ""
     for task, candidates in _candidates(photos, boxes):
         if task == "cls" and "det" in sources and boxes is None:
@@ -95,28 +106,39 @@ def _look(photos: Path, boxes: Path | None) -> Found:
             try:
                 data, fault = _try(task, candidate)
             except UserError as error:
-                reasons.setdefault(task, error)
+                reasons[task].append(error)
             else:
                 sources[task], found[task], faults = candidate, data, fault or faults
-                reasons.pop(task, None)
+                reasons[task].clear()
                 break
-    if not sources:
-        raise _neither(photos, reasons)
     if boxes is not None and "det" not in sources:
-        raise UserError(f"{reasons['det']}; so there are no boxes for {photos}: correct {boxes}, or leave it out")
-    for task, reason in reasons.items():
-        if not isinstance(reason, NoBoxesError):  # folders of classes need none
-            print(f"start: note: {task} is left out: {reason}")
+        because = _because(reasons["det"])
+        raise UserError(f"{because}; so there are no boxes for {photos}: correct {boxes}, or leave it out")
+    if not sources:
+        raise _neither(reasons)
+    for task, errors in reasons.items():
+        if errors and not _no_boxes(errors):  # folders of classes need none
+            print(f"start: note: {task} is left out: {_because(errors)}")
     if len(sources) > 1:  # their splits are drawn together
         found = _read(_download(sources, strict=not faults))
     return Found(found, sources, faults)
 
 
-def _neither(photos: Path, reasons: Mapping[str, UserError]) -> UserError:
+def _no_boxes(errors: Sequence[UserError]) -> bool:
+    return all(isinstance(error, NoBoxesError) for error in errors)
+
+
+def _because(errors: Sequence[UserError]) -> str:
+    """What is wrong with boxes that are there, if any are."""
+    told = [error for error in errors if not isinstance(error, NoBoxesError)] or errors[:1]
+    return "; ".join(dict.fromkeys(map(str, told)))
+
+
+def _neither(reasons: Mapping[str, Sequence[UserError]]) -> UserError:
     """What is wrong with the way that was probably meant."""
-    if not isinstance(reasons["det"], NoBoxesError):
-        return reasons["det"]
-    return UserError(f"{reasons['cls']}; or add boxes, of which none in YOLO, COCO or Pascal VOC format were found")
+    if not _no_boxes(reasons["det"]):
+        return UserError(_because(reasons["det"]))
+    return UserError(f"{reasons['cls'][0]}; nor are there boxes in YOLO, COCO or Pascal VOC format")
 
 
 def _candidates(photos: Path, boxes: Path | None) -> list[tuple[str, list[Mapping[str, Any]]]]:
@@ -134,11 +156,15 @@ def _candidates(photos: Path, boxes: Path | None) -> list[tuple[str, list[Mappin
 def _try(task: str, source: Mapping[str, Any]) -> tuple["RealData", str]:
     """The images, and the fault that stops a strict run (empty if there is none). Raises UserError if they cannot be
     read at all."""
+    said = io.StringIO()  # told once, by the attempt that succeeds
     try:
-        return _read(_download({task: source}, strict=True))[task], ""
+        with contextlib.redirect_stdout(said):
+            found = _read(_download({task: source}, strict=True))[task]
     except UserError as error:
-        found = error.found if isinstance(error, FaultsError) else str(error)
-        return _read(_download({task: source}, strict=False))[task], found
+        fault = error.found if isinstance(error, FaultsError) else str(error)
+        return _read(_download({task: source}, strict=False))[task], fault
+    print(said.getvalue(), end="")
+    return found, ""
 
 
 def _read(download: DownloadParams) -> dict[str, "RealData"]:

@@ -12,7 +12,7 @@ from ruamel.yaml.error import CommentMark, YAMLError
 from ruamel.yaml.tokens import CommentToken
 from yaml import YAMLError as PyYAMLError
 
-from diffaug.params import Params, load_params
+from diffaug.params import Params, check_params
 from diffaug.runtime.errors import UserError
 from diffaug.runtime.files import atomic_path
 from diffaug.runtime.yaml_files import parse_yaml, read_yaml
@@ -65,14 +65,7 @@ def _merged(
 
 
 def _checked(text: str, params: Path, preset: Path) -> Params:
-    file = params.with_name(f".{params.name}.new")
-    file.write_text(text, encoding="utf-8")
-    try:
-        return load_params(file)
-    except UserError as error:
-        raise UserError(str(error).replace(str(file), f"{params} with {preset}")) from None
-    finally:
-        file.unlink()
+    return check_params(parse_yaml(text), f"{params} with {preset}")
 
 
 def _yaml() -> YAML:

@@ -5,7 +5,7 @@ so this package alone never changes the output of a stage.
 """
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -113,9 +113,14 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
         raw = read_yaml(path)
     except FileNotFoundError:
         raise UserError(f"{path}: not found; run from the repository's root") from None
-    if not isinstance(raw, dict):
-        raise UserError(f"{path}: expected sections such as 'download:', found {type(raw).__name__}")
+    return check_params(raw, str(path))
+
+
+def check_params(content: Any, name: str) -> Params:
+    """The parameters of what a YAML file holds; name: of the file. Raises UserError as `load_params`."""
+    if not isinstance(content, dict):
+        raise UserError(f"{name}: expected sections such as 'download:', found {type(content).__name__}")
     try:
-        return Params.model_validate(raw)
+        return Params.model_validate(content)
     except ValidationError as error:
-        raise UserError(one_line(path, error, Params)) from None
+        raise UserError(one_line(name, error, Params)) from None

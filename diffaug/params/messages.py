@@ -3,7 +3,6 @@
 import difflib
 import re
 from decimal import Decimal
-from pathlib import Path
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -32,20 +31,21 @@ _ELSEWHERE = {
 # What a value must be, by pydantic's name of the fault.
 _KINDS = {
     "bool_type": "must be true or false",
-    "int_type": "must be a whole number, without quotes",
+    "int_type": "must be a whole number",
     "int_from_float": "must be a whole number",
-    "float_type": "must be a number, without quotes",
-    "string_type": "must be text; put it into quotes",
-    "list_type": "must be a list, such as [1, 2]",
+    "float_type": "must be a number",
+    "string_type": "must be text",
+    "list_type": "must be a list, in [ ]",
+    "too_short": "must not be empty",
     "dict_type": "must be a section with keys",
     "model_type": "must be a section with keys",
     "model_attributes_type": "must be a section with keys",
 }
 
 
-def one_line(path: Path, error: ValidationError, model: type[BaseModel]) -> str:
-    """The file, and the first problems of a value that should be a `model`."""
-    return f"{path}: {problems_of(error, model)}"
+def one_line(name: str, error: ValidationError, model: type[BaseModel]) -> str:
+    """The name of the file, and the first problems of a value that should be a `model`."""
+    return f"{name}: {problems_of(error, model)}"
 
 
 def problems_of(error: ValidationError, model: type[BaseModel]) -> str:
@@ -123,9 +123,16 @@ def _describe(problem: Any, meant: str | None, allowed: list[str]) -> str:
         case "float_type" | "float_parsing" if _is_number(problem["input"]):
             return f"{key}: found {problem['input']!r}, which YAML reads as text; write {Decimal(problem['input']):f}"
         case kind if kind in _KINDS:
-            return f"{key}: found {_shown(problem['input'])}; {_KINDS[kind]}"
+            return f"{key}: found {_shown(problem['input'])}; {_KINDS[kind]}{_quotes(kind, problem['input'])}"
         case _:
             return f"{key}: found {_shown(problem['input'])}; {problem['msg'][0].lower()}{problem['msg'][1:]}"
+
+
+def _quotes(kind: str, found: Any) -> str:
+    """What to do if quotes alone are the mistake."""
+    if kind == "string_type" and isinstance(found, (int, float)):
+        return "; put it into quotes"
+    return ", without quotes" if kind == "int_type" and _is_number(found) else ""
 
 
 def _shown(value: Any) -> str:

@@ -37,10 +37,6 @@ from diffaug.scoring.ledger import Entry, quality_note
 PAGE = Path("metrics/report.html")
 _LIBRARIES = ("torch", "torchvision", "diffusers", "transformers", "ultralytics-opencv-headless", "dvc", "torchmetrics")
 _RISING = 0.5  # points: a smaller rise is noise
-_FUNNEL = {
-    True: "made for all seeds, rejected (by reason), kept, and used, which is as many as the recipe asks for",
-    False: "made, rejected (by reason), kept; the recipe uses none",
-}
 _MATRICES = {
     "cls": "Predicted and actual classes, over all seeds",
     "det": f"Predicted and actual classes, over all seeds; background is no object ({DET_MATCHED})",
@@ -116,7 +112,7 @@ def _task(task: str, report: TaskReport, details: dict[str, Any]) -> dict[str, A
     shown = [
         (
             figures.funnel(report.ledger, _used(details, task)),
-            f"Synthetic images: {_FUNNEL[_used(details, task) is not None]}{_blind(report.ledger)}",
+            f"Synthetic images: {_funnel(details, task)}{_blind(report.ledger)}",
         ),
         (
             figures.curves(TABLES / TRAINING.format(task=task), TASKS[task].val_title),
@@ -146,10 +142,14 @@ def _task(task: str, report: TaskReport, details: dict[str, Any]) -> dict[str, A
 
 
 def _training(table: Path) -> str:
-    """The caption of the curves, which says whether val still rises at the end: more steps might change the result."""
+    """The caption of the curves, which says whether val is higher at the end: more steps might change the result."""
     rises = [f"{arm} {100 * rise:+.1f}" for arm, rise in last_rise(table).items() if 100 * rise > _RISING]
-    said = f"; val still rises in the last fifth of the steps ({', '.join(rises)} points), so more steps may change it"
-    return f"Training, mean over the seeds{said if rises else ''}"
+    if not rises:
+        return "Training, mean over the seeds"
+    return (
+        "Training, mean over the seeds; in the last fifth of the steps val is higher than in the fifth before "
+        f"({', '.join(rises)} points), so more steps may change the result"
+    )
 
 
 def _used(details: dict[str, Any], task: str) -> int | None:
@@ -157,6 +157,13 @@ def _used(details: dict[str, Any], task: str) -> int | None:
     if details["recipe"][task] not in DRAWN:
         return None
     return sum(details["added"][task]) if details["draws"] == "own" else max(details["added"][task])
+
+
+def _funnel(details: dict[str, Any], task: str) -> str:
+    if _used(details, task) is None:
+        return "made, rejected (by reason), kept; the recipe uses none"
+    seeds = " for all seeds together" if details["draws"] == "own" else ""
+    return f"made{seeds}, rejected (by reason), kept, and used, that is, added to the real ones by merge"
 
 
 def _blind(ledger: Sequence[Entry]) -> str:

@@ -29,7 +29,7 @@ def read_details(path: Path = DETAILS_FILE) -> dict[str, Any]:
         details = json.loads(path.read_text(encoding="utf-8"))
         verdict_table(details)
     except FileNotFoundError:
-        raise UserError(f"{path}: not found; run `dvc repro` first") from None
+        raise UserError(f"{path}: not found; run `dvc repro` first, in the folder of the project") from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         reason = f"no {error}" if isinstance(error, KeyError) else error
         raise UserError(f"{path}: not what `evaluate` writes ({reason}); run `dvc repro`") from None

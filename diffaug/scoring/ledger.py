@@ -16,6 +16,7 @@ from diffaug.runtime.tables import read_table, write_table
 LEDGER, QUALITY, THRESHOLDS = "ledger.csv", "quality.json", "thresholds.json"
 _OWN = ("id", "label", "accepted", "reason", "ignored")
 _ACCEPTED = {True: "yes", False: "no"}
+_ENOUGH = 50  # images
 _UNLIKE = 0.1  # share of the precision of real val images, below which images look like nothing real
 
 
@@ -89,13 +90,15 @@ def _value(column: str, text: str) -> float | str:
 
 
 def quality_note(quality: Mapping[str, Any]) -> str | None:
-    """A sentence on kept images that look like nothing real, by the content of quality.json; None if they do not."""
-    shares = [quality[name]["all"].get("precision") for name in ("synthetic", "real_val")]
-    if None in shares or shares[0] >= _UNLIKE * shares[1]:
+    """A sentence on kept images that look like nothing real, by the content of quality.json; None if they do not, or if
+    there are too few of them to say."""
+    made, real = (quality[name]["all"] for name in ("synthetic", "real_val"))
+    shares = [one.get("precision") for one in (made, real)]
+    if made["images"] < _ENOUGH or None in shares or shares[0] >= _UNLIKE * shares[1]:
         return None
     return (
-        f"only {100 * shares[0]:.0f} % of the kept images lie among the real ones (of real val images, "
-        f"{100 * shares[1]:.0f} %), so the generator has not learned them; look at the sheet of pictures"
+        f"few of the kept images lie among the real ones ({100 * shares[0]:.0f} %; of real val images "
+        f"{100 * shares[1]:.0f} %): look at them in the report before you believe the result"
     )
 
 

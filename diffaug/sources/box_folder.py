@@ -38,7 +38,7 @@ def box_folder(params: BoxFolder) -> Labelled:
         )
     chosen = params.format or (formats[0] if formats else None)
     if chosen is None or not there[chosen]:
-        raise NoBoxesError(_not_found(root, found, chosen))
+        raise _not_found(root, found, chosen)
     if params.classes is not None and chosen != "voc":
         raise UserError(f"download.det.classes: is only for format voc, but {root} is {chosen}; remove it")
     try:
@@ -57,7 +57,14 @@ def box_folder(params: BoxFolder) -> Labelled:
     return replace(labelled, faults=(*found.faults, *other_pictures(found.files), *others))
 
 
-def _not_found(root: Path, found: Contents, chosen: str | None) -> str:
+def _not_found(root: Path, found: Contents, chosen: str | None) -> UserError:
+    stems = {image.stem for image in found.images}
+    texts = [path for path in found.of(".txt") if path.stem in stems]
+    if texts and chosen in (None, "yolo"):
+        return UserError(
+            f"{texts[0]}: has the name of an image, but no line of 'class x y width height', as none of the text files "
+            "with names of images has; correct them, or give the folder of the labels"
+        )
     needed = {chosen: _NEEDS[chosen]} if chosen else _NEEDS
-    texts = "; or ".join(f"{name}: {text}" for name, text in needed.items())
-    return f"{root}: no boxes of a known format found, which needs {texts}; found {found.seen}"
+    formats = "; or ".join(f"{name}: {text}" for name, text in needed.items())
+    return NoBoxesError(f"{root}: no boxes of a known format found, which needs {formats}; found {found.seen}")

@@ -102,10 +102,12 @@ def say_unread(files: Sequence[Path], where: object) -> None:
 
 
 def seen(root: Path, files: Iterable[Path]) -> str:
-    """What is in the folder, for messages: the folders with files, each with its number of files by suffix."""
+    """What is in the folder, and beside it if files lie elsewhere, for messages: the folders with files, each with its
+    number of files by suffix."""
     folders: dict[str, Counter[str]] = {}
     for path in files:
-        counts = folders.setdefault(path.relative_to(root).parent.as_posix(), Counter())
+        folder = path.relative_to(root).parent if path.is_relative_to(root) else path.parent
+        counts = folders.setdefault(folder.as_posix(), Counter())
         counts[path.suffix.lower() or "(no suffix)"] += 1
     texts = [
         f"{name}: {', '.join(f'{count} {suffix}' for suffix, count in counts.most_common(4))}"

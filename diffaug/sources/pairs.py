@@ -122,7 +122,7 @@ def say_unlabelled(pairs: Sequence[Pair], root: Path, kind: str) -> None:
     missing = [pair for pair in images if pair.label is None]
     if images and len(missing) == len(images):
         raise UserError(
-            f"{root}: no image has {kind} of its name, such as {missing[0].image}; name the folders of both with "
+            f"{root}: no image has {kind} of its name, the first: {missing[0].image}; name the folders of both with "
             "download.det.images and download.det.labels"
         )
     if missing:

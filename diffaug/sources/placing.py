@@ -114,7 +114,6 @@ def _place(
         for number, images in enumerate(opened)
     ]
     _warn(placed, near)
-    _say_repeated(placed)
     return placed
 
 
@@ -170,19 +169,15 @@ def _warn(placed: Sequence[Sequence[Opened]], near: Sequence[tuple[Place, Place]
         )
 
 
-def _say_repeated(placed: Sequence[Sequence[Opened]]) -> None:
-    """Print how many images have the pixels of another one of the same task and split."""
-    repeated = []
-    for images in placed:
-        first: dict[tuple[str, str], Opened] = {}
-        for image in images:
-            other = first.setdefault((image.record.split, image.pixels), image)
-            if other is not image:
-                repeated.append((other, image))
+def _say_repeated(images: Sequence[Opened]) -> None:
+    """Print how many images of one task have the pixels of another one of their split."""
+    first: dict[tuple[str, str], Opened] = {}
+    pairs = [(first.setdefault((image.record.split, image.pixels), image), image) for image in images]
+    repeated = [pair for pair in pairs if pair[0] is not pair[1]]
     if repeated:
         print(
-            f"download: note: {len(repeated)} images are the same as another one in their split, so these count twice, "
-            f"such as {_pair(*repeated[0])}"
+            f"download: note: number of images that repeat another one of their split: {len(repeated)}, such as "
+            f"{_pair(*repeated[0])}"
         )
 
 
@@ -202,6 +197,7 @@ def _settled(
     dropped = settle(faults, strict, known)
     if labelled.kept_out:
         print(f"download: {labelled.kept_out} boxes marked as crowd or difficult are left out")
-    kept = [image.record for index, image in enumerate(placed) if index not in shared]
-    splits = {split: tuple(record for record in kept if record.split == split) for split in SPLITS}
+    kept = [image for index, image in enumerate(placed) if index not in shared]
+    _say_repeated(kept)
+    splits = {split: tuple(image.record for image in kept if image.record.split == split) for split in SPLITS}
     return RealData(labelled.names, splits, dropped + Dropped(kept_out=labelled.kept_out))

@@ -17,6 +17,7 @@ from diffaug.sources.faults import Dropped
 _NOTHING_DROPPED = Dropped()
 _LOOKED_AT, _MUCH, _FEW_TESTS, _FEW_TRAIN = 100, 4, 200, 5
 _LONGEST_NAME = 100  # characters of a class name
+_SHOWN = 8  # names in one message
 _KEPT_FIRST = ("test", "val", "train", "pool")
 
 
@@ -50,28 +51,29 @@ def describe(data: RealData) -> str:
             counts = ", ".join(f"{name} {boxes[number]}" for number, name in enumerate(data.names))
             text += f" ({counts}; {sum(not record.category for record in records)} without a box)"
         parts.append(text)
-    return f"{len(data.names)} classes; {', '.join(parts)}"
+    return f"{len(data.names)} class{'' if len(data.names) == 1 else 'es'}; {', '.join(parts)}"
 
 
 def remarks(data: RealData, side: int, key: str) -> Iterator[str]:
     """Warnings about data that is valid but probably not intended: classes of very few train images, photographs much
     larger than the network's `side` in pixels (set by the parameter `key`), and a test set too small to show a
-    difference. The size of this difference is
-    known for accuracy only: how much the mAP of two detectors scatters depends on the objects."""
+    difference. The size of this difference is known for accuracy only: how much the mAP of two detectors scatters
+    depends on the objects."""
     train = data.splits["train"]
     counts = Counter(label for record in train for label in {record.label, *record.category} if label is not None)
     rare = [f"{data.names[label]} ({count})" for label, count in sorted(counts.items()) if count < _FEW_TRAIN]
     if rare:
+        more = f" and {len(rare) - _SHOWN} more" if len(rare) > _SHOWN else ""
         yield (
-            f"fewer than {_FEW_TRAIN} train images have {', '.join(rare)}: no network learns a class from so few; add "
-            "images, or leave the class out"
+            f"classes with fewer than {_FEW_TRAIN} train images: {', '.join(rare[:_SHOWN])}{more}; too few to "
+            "learn from: add images, or leave the class out"
         )
     longest = float(np.median([max(record.size) for record in train[:_LOOKED_AT]]))
     if longest >= _MUCH * side:
         yield f"the photographs are about {longest:.0f} pixels long, but {key} is {side}; are the details still there?"
     tests = len(data.splits["test"])
     if tests < _FEW_TESTS and data.splits["test"][0].label is None:
-        yield f"with {tests} test images, only a large difference of the mAP is visible; more narrow the interval"
+        yield f"with {tests} test images, only a large difference of the mAP is visible; more images show smaller ones"
     elif tests < _FEW_TESTS:
         # A McNemar test, if the two models disagree on a fifth of the images: 1.96 + 0.84 standard errors.
         points = 100 * 2.8 * (0.2 / tests) ** 0.5

@@ -22,6 +22,7 @@ TINY = {"image_size": 16, "steps": 2, "batch_size": 4, "eval_every": 2}
 @pytest.mark.slow
 def test_models_are_trained_on_each_draw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DIFFAUG_WORK", str(tmp_path / ".work"))
     for place, split in enumerate(("train", "val", "test")):
         records = [real(f"{split}{one}", noise(100 * place + one), split, one % 2) for one in range(12)]
         write_set(Path(f"data/real/cls/{split}"), NAMES, records)
@@ -30,6 +31,16 @@ def test_models_are_trained_on_each_draw(tmp_path: Path, monkeypatch: pytest.Mon
     )
     tiny = params(train_cls=TINY, evaluate={"resamples": 100})
     controls, draw = draws.train(tiny, [7], models=2, controls=1)
+    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / ".work/draws").iterdir()}
+    assert len(kept) == 3
+    again = draws.train(tiny, [7], models=2, controls=1)
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+    assert [one.points for each in again for one in each] == [one.points for one in (*controls, *draw)]
+    draws.train(tiny, [7], models=2, controls=2)  # a further control alone
+    assert len(list((tmp_path / ".work/draws").iterdir())) == 4
+    write_set(Path("data/real/cls/test"), NAMES, [real("other", noise(5000), "test", 0)])
+    draws.train(tiny, [7], models=2, controls=1)
+    assert len(list((tmp_path / ".work/draws").iterdir())) == 7  # all of them again
     assert (len(controls), len(draw)) == (1, 2)
     for one in (*controls, *draw):
         assert 12 * one.points["accuracy"] == pytest.approx(round(12 * one.points["accuracy"]))  # of 12 test images

@@ -36,6 +36,16 @@ def params(tmp_path: Path, cls: dict[str, Any] | None, det: dict[str, Any] | Non
     return load_params(tmp_path / "params.yaml")
 
 
+def test_a_preset_is_named_in_what_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
+    (tmp_path / "mine.yaml").write_text("seeds: [0]\n")
+    command.check_preset(Path("mine.yaml"))
+    assert capsys.readouterr().out.splitlines()[-1] == "params.yaml with mine.yaml: fine"
+
+
 @pytest.mark.parametrize("format", WRITERS)
 def test_folders_and_their_crops(tmp_path: Path, format: str, capsys: pytest.CaptureFixture[str]) -> None:
     root = WRITERS[format](tmp_path / "photos", two_hundred())
@@ -87,7 +97,7 @@ def test_a_folder_in_the_hubs_layout(tmp_path: Path, capsys: pytest.CaptureFixtu
 def test_what_is_downloaded_is_not_looked_at(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     check(params(tmp_path, {"source": "crops", "context": 1.0, "min_side": 8}, {"source": "bccd"}))
     estimate, fine = capsys.readouterr().out.splitlines()
-    assert estimate.startswith("estimate: about ") and fine == "params.yaml: fine"
+    assert estimate.startswith("estimate, if all stages run: about ") and fine == "params.yaml: fine"
     assert not (tmp_path / "work").exists()
 
 

@@ -37,8 +37,11 @@ def test_check_takes_a_preset(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     (tmp_path / "mine.yaml").write_text("train_det: {model: nowhere.yaml}\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["diffaug", "check", "mine.yaml"])
-    with pytest.raises(SystemExit, match=r"^diffaug: params\.yaml: train_det\.model: found 'nowhere\.yaml'"):
+    with pytest.raises(
+        SystemExit, match=r"^diffaug: params\.yaml with mine\.yaml: train_det\.model: found 'nowhere\.yaml'"
+    ):
         main()
+    assert not list(tmp_path.glob(".params*"))
 
 
 def test_the_examples_name_images_of_a_draw(

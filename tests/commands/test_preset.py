@@ -70,17 +70,20 @@ def test_an_unknown_preset_is_one_line(root: Path) -> None:
 def test_a_second_run_of_the_same_preset_waits(root: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """It would replace the code of the first one while its stages are read."""
     first = hold(work_folder("presets") / "quick.lock")
-    code = "from diffaug.commands.preset import run_preset; run_preset('quick')"
+    code = "from diffaug.commands import preset; preset.run_to_its_end = lambda *_: 7; preset.run_preset('quick')"
     process = subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(ROOT)})
     try:
-        while "another run uses this; waiting" not in capfd.readouterr().err:
-            assert process.poll() is None
+        said, end = "", time.monotonic() + 120
+        while "another run uses this; waiting" not in said:
+            said += capfd.readouterr().err
+            assert process.poll() is None and time.monotonic() < end, said
             time.sleep(0.05)
         assert not (root / ".work/presets/quick").exists()
+        first.release()
+        assert process.wait(timeout=120) == 7  # of the first step, which it then takes
+        assert (root / ".work/presets/quick/params.yaml").exists()
     finally:
         process.kill()
-        process.wait()
-        first.release()
 
 
 def test_quick_runs_the_example_whatever_the_users_own_images_are(root: Path) -> None:

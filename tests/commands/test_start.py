@@ -138,7 +138,7 @@ def test_neither_classes_nor_boxes(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"^photos: does not exist; name the folder of your images$"):
         start(Path("photos"), None, Path("own.yaml"), False)
     (tmp_path / "photos").mkdir()
-    with pytest.raises(UserError, match=r"photos: no image is in it; found no files; or add boxes, of which none in"):
+    with pytest.raises(UserError, match=r"photos: no image is in it; found no files; nor are there boxes in YOLO"):
         start(tmp_path / "photos", None, Path("own.yaml"), False)
     assert not Path("own.yaml").exists()
 
@@ -150,11 +150,58 @@ def test_broken_boxes_are_said_and_not_missing_classes(tmp_path: Path) -> None:
         start(root, None, Path("own.yaml"), False)
 
 
+def test_text_files_without_a_box_are_no_missing_boxes(tmp_path: Path) -> None:
+    root = WRITERS["yolo"](tmp_path / "boxes", two_hundred())
+    (root / "data.yaml").unlink()
+    for path in (root / "labels").rglob("*.txt"):
+        path.write_text("hello world\n")
+    with pytest.raises(UserError, match=r"\.txt: has the name of an image, but no line of 'class x y width height'"):
+        start(root, None, Path("own.yaml"), False)
+
+
+def test_boxes_elsewhere_that_are_broken_are_said(tmp_path: Path) -> None:
+    """Both ways of reading them are tried; what is wrong with the files is said, whichever way was meant."""
+    for number in range(4):
+        Image.new("RGB", (9, 9), (number, 0, 0)).save(tmp_path / f"{number}.png")
+    (tmp_path / "boxes").mkdir()
+    (tmp_path / "boxes/annotations.csv").write_text("a,b\n")
+    (tmp_path / "photos").mkdir()
+    for path in tmp_path.glob("*.png"):
+        path.rename(tmp_path / "photos" / path.name)
+    with pytest.raises(
+        UserError, match=r"no boxes of a known format found.*; so there are no boxes for .*photos: corr"
+    ):
+        start(tmp_path / "photos", tmp_path / "boxes", Path("own.yaml"), False)
+    (tmp_path / "boxes/data.yaml").write_text("train: nowhere\nnames: [a]\n")
+    with pytest.raises(UserError, match=r"nowhere.*; so there are no boxes for .*photos: correct .*boxes, or leave it"):
+        start(tmp_path / "photos", tmp_path / "boxes", Path("own.yaml"), False)
+
+
+def test_what_is_read_is_said_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    photos = classes(tmp_path / "photos", {"cat": 20, "dog": 20})
+    (photos / "cat/broken.png").write_bytes(b"no image")
+    started(photos)
+    assert capsys.readouterr().out.count("download: cls: class folders; 41 images") == 1
+
+
+def test_too_few_minutes_are_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(command, "speed", lambda: 0.01)
+    started(classes(tmp_path / "photos", {"cat": 20, "dog": 20}), minutes=1)
+    assert "start: note: 1 minutes are too few. The preset has 2 % of the usual steps" in capsys.readouterr().out
+
+
+def test_a_preset_has_the_name_of_one(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"own\.txt: a preset's name ends in \.yaml"):
+        start(tmp_path, None, Path("own.txt"), False)
+
+
 def test_class_folders_need_no_boxes_and_nothing_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     started(classes(tmp_path / "photos", {"cat": 20, "dog": 20, "rare": 5}))
     said = capsys.readouterr().out
     assert "boxes" not in said
-    assert "start: cls: note: fewer than 5 train images have rare (2): no network learns a class from so few" in said
+    assert "start: cls: note: classes with fewer than 5 train images: rare (2); too few to learn from" in said
 
 
 def test_boxes_that_were_given_and_cannot_be_read_are_no_silent_loss(tmp_path: Path) -> None:

@@ -35,11 +35,14 @@ def message(tmp_path: Path, key: str, value: Any) -> str:
         ("train_det.model", "yolo11n.pt", "train_det.model: give a YOLO's .yaml, such as yolo11n.yaml; weights are "),
         ("train_cls.model", "vgg16", "train_cls.model: allowed are torchvision's ResNets, such as "),
         ("download.strict", "yes", "download.strict: found 'yes'; must be true or false"),
-        ("seeds", 0, "seeds: found 0; must be a list, such as [1, 2]"),
+        ("seeds", 0, "seeds: found 0; must be a list, in [ ]"),
+        ("seeds", [], "seeds: found []; must not be empty"),
+        ("seeds", ["a"], "seeds.0: found 'a'; must be a whole number;"),
         ("jobs", "2", "jobs: found '2'; must be a whole number, without quotes"),
         ("jobs", 1.5, "jobs: found 1.5; must be a whole number"),
-        ("train_cls.weight_decay", "a", "train_cls.weight_decay: found 'a'; must be a number, without quotes"),
-        ("train_gen.method", 5, "train_gen.method: found 5; "),
+        ("merge.seed", None, "merge.seed: found None; must be a whole number;"),
+        ("train_cls.weight_decay", "a", "train_cls.weight_decay: found 'a'; must be a number;"),
+        ("train_cls.model", None, "train_cls.model: found None; must be text;"),
         ("evaluate", [], "evaluate: found []; must be a section with keys"),
         ("generate.prompt", 7, "generate.prompt.0: found 7; must be text; put it into quotes"),
         ("download.cls.source", "fodler", "download.cls.source: found 'fodler'; did you mean folder?"),
@@ -47,7 +50,7 @@ def message(tmp_path: Path, key: str, value: Any) -> str:
     ],
 )
 def test_a_wrong_value_is_answered_with_what_to_write(tmp_path: Path, key: str, value: Any, words: str) -> None:
-    assert words in message(tmp_path, key, value)
+    assert words in f"{message(tmp_path, key, value)};"
 
 
 def test_an_address_and_its_hash_are_checked(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ LEDGER = [Entry(f"s{number}", "cat", {}, "" if number else "blank") for number i
 AUDITED = [replace(entry, scores={"boxes": 2, "boxes_judged": 1 if entry.reason == "" else 0}) for entry in LEDGER]
 QUALITY = {
     "network": "control",
-    "synthetic": {"all": {"images": 2, "kid": 0.1, "fid": None, "precision": 0.0}},
+    "synthetic": {"all": {"images": 50, "kid": 0.1, "fid": None, "precision": 0.0}},
     "real_val": {"all": {"images": 5, "kid": 0.0, "fid": None, "precision": 0.9}},
 }
 THRESHOLDS = {"degenerate": {"min_std": 7.5}, "hash": {"min_heldout": 2.0}, "correlation": {"min_heldout": 0.00477}}
@@ -110,10 +110,10 @@ def test_the_page_says_it_in_words(page: Path) -> None:
     )
     assert "real 91.0 % sure and 75.0 % right, merged 91.0 % sure and 78.0 % right" in text
     assert "If both arms are near 50.0, which is chance, a line tells nothing about either" in text
-    assert "made for all seeds, rejected (by reason), kept, and used, which is as many as the recipe asks for" in text
+    assert "made for all seeds together, rejected (by reason), kept, and used, that is, added to the real" in text
     assert "the audit could judge 2 of 6 boxes" in text
     quality = text.partition('<h3 id="cls-quality">')[2].partition("<h")[0]
-    assert "only 0 % of the kept images lie among the real ones" in quality and "the ones of the first seed" in quality
+    assert "few of the kept images lie among the real ones (0 %" in quality and "the ones of the first seed" in quality
     assert "200 of the real test images, corrupted" in text and "<td>+10.0 (+1.2 to +4.8)</td>" in text
     assert "Rejected if nearer to val or test (auto, by real train images): hash 2, correlation 0.00477<" in text
     assert ">猫</text>" in text  # not the box that replaces a missing letter
@@ -212,8 +212,8 @@ def test_the_caption_of_the_curves_says_where_val_still_rises(tmp_path: Path) ->
     rising = [[step, step / 100, 0.5] for step in range(10)]
     write_table(tmp_path / "rising.csv", ["step", "real", "merged"], rising)
     assert _training(tmp_path / "rising.csv") == (
-        "Training, mean over the seeds; val still rises in the last fifth of the steps (real +2.0 points), so more "
-        "steps may change it"
+        "Training, mean over the seeds; in the last fifth of the steps val is higher than in the fifth before "
+        "(real +2.0 points), so more steps may change the result"
     )
     write_table(tmp_path / "flat.csv", ["step", "real", "merged"], [[step, 0.5, 0.5] for step in range(10)])
     assert _training(tmp_path / "flat.csv") == "Training, mean over the seeds"

@@ -29,12 +29,15 @@ def test_the_ledger_round_trips(tmp_path: Path) -> None:
     assert summarise(entries, "cls") == "filter: cls: 2 made, 1 kept, rejected: 1 blank"
 
 
-@pytest.mark.parametrize(("precision", "said"), [(0.08, True), (0.081, False), (None, False)])
-def test_kept_images_that_look_like_nothing_real_are_said(precision: float | None, said: bool) -> None:
+@pytest.mark.parametrize(
+    ("precision", "images", "said"), [(0.08, 50, True), (0.081, 50, False), (0.08, 49, False), (None, 50, False)]
+)
+def test_kept_images_that_look_like_nothing_real_are_said(precision: float | None, images: int, said: bool) -> None:
     """Noise passes where no threshold is set, and the control cannot judge."""
-    note = quality_note({"synthetic": {"all": {"precision": precision}}, "real_val": {"all": {"precision": 0.805}}})
+    made = {"images": images, "precision": precision}
+    note = quality_note({"synthetic": {"all": made}, "real_val": {"all": {"precision": 0.805}}})
     assert (note is not None) == said
-    assert note is None or "only 8 % of the kept images lie among the real ones (of real val images, 80 %)" in note
+    assert note is None or "few of the kept images lie among the real ones (8 %; of real val images 80 %)" in note
 
 
 def test_no_image_is_an_empty_ledger_and_no_ledger_an_error(tmp_path: Path) -> None:

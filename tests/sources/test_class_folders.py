@@ -114,8 +114,21 @@ def test_the_same_pixels_twice_in_one_class_are_said(tmp_path: Path, capsys: pyt
     classes(tmp_path)
     save(tmp_path / "cat/copy.png", 0)
     class_folders(params(tmp_path), seed=0)
+    assert (
+        "note: number of images that repeat another one of their split: 1, such as cat/0.png" in capsys.readouterr().out
+    )
+
+
+def test_copies_that_are_dropped_are_not_said_to_repeat(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for split, first in (("train", 0), ("test", 5)):
+        for number, name in enumerate(("cat", "dog")):
+            for index in range(5):
+                save(tmp_path / split / name / f"{index}.png", 100 * number + first + index)
+    for name in ("one", "two"):
+        save(tmp_path / f"train/cat/{name}.png", 5)  # as test/cat/0.png
+    class_folders(params(tmp_path), seed=0, strict=False)
     said = capsys.readouterr().out
-    assert "note: 1 images are the same as another one in their split, so these count twice, such as cat/0.png" in said
+    assert "dropped 2 images" in said and "repeat another one" not in said
 
 
 def test_an_unreadable_image_is_a_fault(tmp_path: Path) -> None:

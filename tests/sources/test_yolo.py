@@ -151,5 +151,5 @@ def test_images_without_a_label_file_are_said_and_all_of_them_refused(
     assert sizes(load(tmp_path)) == {"train": 7, "val": 3, "test": 3}  # by the names of the files
     for path in (tmp_path / "label/train").iterdir():
         path.unlink()
-    with pytest.raises(UserError, match=r"no image has a text file of its name, such as .*images/train/00\.png"):
+    with pytest.raises(UserError, match=r"no image has a text file of its name, the first: .*images/train/00\.png"):
         load(tmp_path)
