@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from diffaug.commands.facts import Facts
+from diffaug.commands.nearness import thresholds
 
 _UNEVEN = 3.0  # times: from here on the classes are filled up instead of drawing the same number for each
 _MANY = 3000  # images that are drawn of all classes together, at most, to fill up classes on a CPU
@@ -49,6 +50,10 @@ def advise(cls: Facts | None, det: Facts | None, faults: str, machine: Machine) 
         chosen += _draw_cls(cls, machine, alone=det is None)
     if det:
         chosen += _draw_det(det, machine)
+    for task, one in (("cls", cls), ("det", det)):
+        if one:
+            found = thresholds(task, one.apart)
+            chosen += [Choice(f"filter.{task}.{name}", *of_score) for name, of_score in found.items()]
     chosen += _merge(cls, det, machine)
     if cls:
         chosen += _train_cls(cls, machine)

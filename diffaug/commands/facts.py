@@ -1,4 +1,4 @@
-"""What a user's images are like: counts, sizes, colours, which objects can be cut."""
+"""What a user's images are like: counts, sizes, colours, distances between splits, which objects can be cut."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from diffaug.commands.nearness import Nearness, nearness
 from diffaug.dataset.records import Record
 from diffaug.generation.plan.objects import cut_real, free_objects
 from diffaug.sources.real import RealData
@@ -22,7 +23,8 @@ class Facts:
 
     source: the section of `download` that reads them. counts: train images (detection: boxes) by class. side: the
     median longer side of a train image, in pixels; object: that of the boxes of the class with the smallest ones. gray:
-    the share of images without colour. cuttable: classes of which objects can be cut out.
+    the share of images without colour. apart: how far train is from val and test. cuttable: classes of which objects
+    can be cut out.
     """
 
     task: str
@@ -32,6 +34,7 @@ class Facts:
     side: int
     object: int
     gray: float
+    apart: Nearness
     cuttable: tuple[str, ...]
 
     @property
@@ -47,7 +50,8 @@ class Facts:
         splits = ", ".join(f"{split} {count}" for split, count in self.images.items())
         colour = "grey" if self.gray > 0.5 else "colour"
         objects = f", the smallest class's objects about {self.object}" if self.task == "det" else ""
-        return f"{splits} images; train {unit}: {listed}{more}; {colour}, about {self.side} pixels{objects}"
+        looks = f"{colour}, about {self.side} pixels{objects}"
+        return f"{splits} images; train {unit}: {listed}{more}; {looks}; {self.apart.describe()}"
 
 
 def facts(task: str, source: Mapping[str, Any], data: RealData) -> Facts:
@@ -66,6 +70,7 @@ def facts(task: str, source: Mapping[str, Any], data: RealData) -> Facts:
         round(float(np.median([max(record.size) for record in train]))),
         round(min((float(np.median(of_class)) for of_class in sides.values()), default=0)),
         sum(record.color == "L" for record in train) / max(1, len(train)),
+        nearness(task, data),
         tuple(data.names[label] for label in sorted(_cuttable(train))),
     )
 

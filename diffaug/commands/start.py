@@ -13,6 +13,7 @@ import yaml
 from diffaug.commands.advice import Choice, Machine, advise
 from diffaug.commands.estimate import LEAST, Images, affordable, estimate, speed
 from diffaug.commands.facts import facts
+from diffaug.commands.nearness import nearness_remark
 from diffaug.commands.own_study import study_choices
 from diffaug.commands.planned import plan_on
 from diffaug.commands.use import params_with
@@ -52,6 +53,8 @@ def start(photos: Path, boxes: Path | None, out: Path, gpu: bool, minutes: float
     looked = {task: facts(task, found.sources[task], images) for task, images in found.data.items()}
     for task, one in looked.items():
         print(f"start: {task}: {one.describe()}")
+        if warning := nearness_remark(task, one.apart):
+            print(f"start: {task}: note: {warning}")
     machine = _machine(gpu)
     if machine.gpu and minutes is not None:
         raise UserError("--minutes: the time on a GPU is unknown; leave it out, and edit the steps in the preset")

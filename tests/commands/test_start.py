@@ -15,6 +15,7 @@ from diffaug.commands import estimate
 from diffaug.commands import start as command
 from diffaug.commands.advice import Choice, Machine, advise
 from diffaug.commands.facts import Facts
+from diffaug.commands.nearness import Nearness, Score
 from diffaug.commands.start import start
 from diffaug.commands.study import plan_study
 from diffaug.commands.use import lay_over
@@ -55,7 +56,11 @@ def test_folders_of_classes(tmp_path: Path) -> None:
     assert params.download.det is None and params.download.strict
     assert (params.train_gen.method, params.train_gen.images) == ("scratch", "real/cls/train")
     assert params.generate.cls.per_class == 10 and params.merge.ratio == 1.0  # half of 20 are train
-    assert "expect no gain" in text and "only 12 test images" in text and "expected: about" in text
+    said = " ".join(text.replace("# ", "").split())
+    assert "expect no gain" in said and "only 12 test images" in said and "expected: about" in said
+    assert "from a train image to the nearest val or test image usually" in said
+    assert params.filter.cls.hash is not None and params.filter.cls.hash.min_heldout == "auto"
+    assert "the nearest val or test image of a train image is usually at" in said
 
 
 def test_fewer_minutes_mean_fewer_steps(tmp_path: Path) -> None:
@@ -233,10 +238,13 @@ def test_a_preset_that_cannot_run_is_not_written(tmp_path: Path, monkeypatch: py
     assert not Path("own.yaml").exists()
 
 
+APART = Nearness(Score(60.0, 30.0, 8.0), Score(20.0, 12.0, 8.0), Score(0.4, 0.02, 0.05))
+
+
 def looked(**changes: object) -> Facts:
     values = {
         **{"task": "cls", "source": {}, "images": {"train": 30, "val": 9, "test": 300}, "counts": {"a": 10, "b": 20}},
-        **{"side": 40, "object": 0, "gray": 0.0, "cuttable": ()},
+        **{"side": 40, "object": 0, "gray": 0.0, "cuttable": (), "apart": APART},
     }
     return Facts(**values | changes)
 
@@ -256,6 +264,16 @@ def test_too_many_images_to_balance_on_a_cpu_are_limited() -> None:
     assert isinstance(per_class, dict) and per_class["large"] == 0
     assert 2500 < sum(per_class.values()) <= 3000
     assert found["merge.target"] == {"per_class": per_class["c0"] + 10}
+
+
+def test_thresholds_are_fitted_and_say_to_what() -> None:
+    choices = {choice.key: choice for choice in advise(looked(), None, "", CPU)}
+    assert not any(key.startswith("filter.det") for key in choices)
+    assert choices["filter.cls.hash"].value["min_heldout"] == "auto"
+    assert "usually at 20, and 99 of 100 are at 12 or more" in choices["filter.cls.hash"].reason
+    assert "cannot be told" not in choices["filter.cls.hash"].reason
+    assert "at 0.02 or more. So near, a copy cannot be told" in choices["filter.cls.correlation"].reason
+    assert "at most 8 grey levels; here 8, and usually yours have 60" in choices["filter.cls.degenerate"].reason
 
 
 def test_a_gpu_draws_as_many_images_as_merge_adds() -> None:

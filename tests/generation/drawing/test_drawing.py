@@ -251,7 +251,7 @@ def test_a_sheet_has_a_picture_for_every_pair(project: Path, random_pipeline: Pa
     assert Axis.parse("prompt=a {class}|the {class}").put(job, "the {class}", ("cat", "dog")).prompt == "the dog"
     for text, message in [
         ("size=3", "NAME of prompt"),
-        ("strength=a", "strength: found .a.; input should be a valid number"),
+        ("strength=a", "strength: found 'a'; must be a number"),
         ("strength=0", "strength: found 0; input should be greater than 0"),
         ("width=20", "width: found 20; input should be a multiple of 8"),
         ("scheduler=magic", "scheduler: allowed are default, ddim"),
