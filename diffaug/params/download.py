@@ -11,12 +11,21 @@ HeldOut = Annotated[float, Field(gt=0, lt=0.9)]
 
 
 class FewShot(Section):
-    """This many images per class, drawn from a published set; `pool`: more images, which only the generator sees."""
+    """This many images per class, drawn from a published set; `pool`: more images, which only the generator sees.
+    train_files: the first and the end of the numbers of the training images that may be drawn, for train, val and pool:
+    a generator that is published can have learned from the others alone."""
 
     train_per_class: Positive
     val_per_class: Positive
     test_per_class: Positive
     pool: Count
+    train_files: Annotated[list[Count], Field(min_length=2, max_length=2)] | None = None
+
+    @model_validator(mode="after")
+    def _range(self) -> Self:
+        if self.train_files is not None and self.train_files[0] >= self.train_files[1]:
+            raise ValueError(f"train_files {self.train_files} must be [first, end], the end above the first")
+        return self
 
 
 class FashionMnist(FewShot):

@@ -137,6 +137,8 @@ def few_shot(params: FewShot, name: str, inputs: Inputs) -> RealData:
     cannot be downloaded, or have fewer images than asked for.
     """
     row = SETS[name]
+    if params.train_files is not None and row.test is None:
+        raise UserError(f"download.cls.train_files: {name} has no test images of its own; leave it out")
     trains, test = open_parts(row, name, inputs.work)
     generator = np.random.default_rng(inputs.seed)
     seen: set[str] = set()
@@ -146,12 +148,12 @@ def few_shot(params: FewShot, name: str, inputs: Inputs) -> RealData:
     names = tuple(map(str, row.names(trains[0])))
     train_ids, test_ids = row.ids or (f"{name}-train-{{:06d}}", f"{name}-test-{{:06d}}")
     if test is None:
-        choices = [(trains, held | rest, params.pool, f"{name}-all-{{:06d}}")]
+        choices = [(trains, held | rest, params.pool, f"{name}-all-{{:06d}}", None)]
     else:
-        choices = [([test], held, 0, test_ids), (trains, rest, params.pool, train_ids)]
+        choices = [([test], held, 0, test_ids, None), (trains, rest, params.pool, train_ids, params.train_files)]
     splits: dict[str, list[Record]] = {split: [] for split in SPLITS}
-    for parts, wanted, pool, ids in choices:
-        splits |= _Choice(row, name, parts, ids, len(names), seen).take(wanted, pool, generator)
+    for parts, wanted, pool, ids, numbers in choices:
+        splits |= _Choice(row, name, parts, ids, len(names), seen, numbers).take(wanted, pool, generator)
     return RealData(names, {split: tuple(records) for split, records in splits.items()})
 
 
@@ -218,13 +220,16 @@ class _Choice:
     ids: str
     classes: int
     seen: set[str]
+    numbers: Sequence[int] | None  # the first and the end of those that may be drawn
 
     def take(self, wanted: dict[str, int], pool: int, generator: np.random.Generator) -> dict[str, list[Record]]:
         """The wanted number of images per class by split, then `pool` of the rest, of any class."""
         places = [(part, index, int(label)) for part in self.parts for index, label in enumerate(self.row.labels(part))]
+        first, end = self.numbers or (0, len(places))
+        end = min(end, len(places))
         need = {(split, label): count for split, count in wanted.items() for label in range(self.classes)}
         taken: dict[str, list[Record]] = {split: [] for split in [*wanted, *(["pool"] if pool else [])]}
-        for number in generator.permutation(len(places)).tolist():
+        for number in (first + generator.permutation(max(0, end - first))).tolist():
             part, index, label = places[number]
             split = next((split for split in wanted if need[split, label] > 0), "pool")
             if split == "pool" and len(taken.get("pool", ())) >= pool:
@@ -237,7 +242,7 @@ class _Choice:
             taken[split].append(make_record(self.ids.format(number), data, split, label=label))
             if split != "pool":
                 need[split, label] -= 1
-        self._enough(need, wanted, pool, taken, len(places))
+        self._enough(need, wanted, pool, taken, max(0, end - first))
         return taken
 
     def _bytes(self, part: Any, index: int) -> bytes:

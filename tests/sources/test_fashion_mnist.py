@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from diffaug.params.download import FashionMnist
 from diffaug.runtime.errors import UserError
@@ -47,8 +48,9 @@ def cache(tmp_path: Path, small: dict[str, bytes]) -> Path:
     return tmp_path
 
 
-def take(cache: Path, train: int = 3, seed: int = 0, pool: int = 25) -> RealData:
-    params = FashionMnist(source="fashion_mnist", train_per_class=train, val_per_class=2, test_per_class=4, pool=pool)
+def take(cache: Path, train: int = 3, seed: int = 0, pool: int = 25, **more: list[int]) -> RealData:
+    few = {"train_per_class": train, "val_per_class": 2, "test_per_class": 4, "pool": pool}
+    params = FashionMnist(source="fashion_mnist", **few, **more)
     return read_cls(params, Inputs(seed, True, cache, NOTHING))
 
 
@@ -79,6 +81,20 @@ def test_no_image_is_taken_twice(cache: Path) -> None:
     assert len({record.open().tobytes() for record in records}) == len(records) == 40 + 20 + 80 + 90
     with pytest.raises(UserError, match="train_per_class 8 and pool 91 need more than the 200 images of fashion_mnist"):
         take(cache, train=8, pool=91)
+
+
+def test_train_val_and_pool_are_of_the_numbers_that_are_asked_for(cache: Path) -> None:
+    """A generator that has learned from the others has seen none of them."""
+    whole = ids(take(cache, 1, pool=20))
+    for first, end in ((0, 80), (80, 200), (80, 1000)):
+        found = ids(take(cache, 1, pool=20, train_files=[first, end]))
+        numbers = [int(id.rpartition("-")[2]) for split in ("train", "val", "pool") for id in found[split]]
+        assert len(numbers) == 10 + 20 + 20 and min(numbers) >= first and max(numbers) < min(end, 200)
+        assert found["test"] == whole["test"]
+    with pytest.raises(UserError, match="need more than the 10 images of fashion_mnist"):
+        take(cache, 1, train_files=[190, 1000])
+    with pytest.raises(ValidationError, match=r"train_files \[9, 9\] must be \[first, end\]"):
+        take(cache, 1, train_files=[9, 9])
 
 
 def test_a_larger_training_budget_leaves_test_and_val(cache: Path) -> None:
