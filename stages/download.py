@@ -8,6 +8,7 @@ from pathlib import Path
 
 import diffaug.runtime.start  # noqa: F401 - first, so that Ctrl-C is one line while the others are imported
 from diffaug.dataset.records import SPLITS, write_set
+from diffaug.hub.seen import read_seen
 from diffaug.params import Params
 from diffaug.sources.real import check_classes, check_disjoint, describe
 from diffaug.sources.tasks import read_both
@@ -19,7 +20,7 @@ def download(params: Params, work: Path) -> Mapping[str, float]:
     cls, det = read_both(params.download, work)
     check_classes(cls, "download.cls")
     check_classes(det, "download.det")
-    check_disjoint([*cls.splits.items(), *det.splits.items()])
+    check_disjoint([*cls.splits.items(), *det.splits.items()], read_seen(params.download.unseen_by))
     for task, data in (("cls", cls), ("det", det)):
         for split in SPLITS:
             write_set(Path("data/real") / task / split, data.names, data.splits[split])

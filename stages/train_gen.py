@@ -42,7 +42,8 @@ def train_gen(params: Params, work: Path) -> Mapping[str, float]:
         steps = settings.scratch.vae.steps + settings.scratch.unet.steps
         run = work / _key(data, settings, device.type, "")
         pipeline, losses = train_from_scratch(data, settings, run, device)
-        save_pipeline(pipeline, losses, data.names, settings.context, MODEL)
+        seen = (record.open() for part in images for record in part)
+        save_pipeline(pipeline, losses, data.names, settings.context, seen, MODEL)
     else:
         steps = settings.lora.steps
         base = settings.lora.model

@@ -88,6 +88,7 @@ def _read_images(params: Params) -> Mapping[str, "RealData"]:
     there = {"cls": _on_disk(cls_on_disk), "det": _on_disk(download.det)}
     if not any(there.values()):
         return {}
+    from diffaug.hub.seen import read_seen
     from diffaug.sources.real import check_classes, check_disjoint, describe, remarks
     from diffaug.sources.tasks import read_both
 
@@ -103,7 +104,7 @@ def _read_images(params: Params) -> Mapping[str, "RealData"]:
         side = (params.train_cls if task == "cls" else params.train_det).image_size
         for remark in remarks(data, side, f"train_{task}.image_size"):
             print(f"{_place(source)}: note: {remark}")
-    check_disjoint([split for data in found.values() for split in data.splits.items()])
+    check_disjoint([split for data in found.values() for split in data.splits.items()], read_seen(download.unseen_by))
     return found
 
 

@@ -1,15 +1,17 @@
 """Writes the output of train_gen: a diffusers folder, or LoRA weights with the name of their base model."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from diffusers import StableDiffusionPipeline
+from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor
 
 from diffaug.diffusion.additions import LORA_FILE
 from diffaug.diffusion.opening import BASE_FILE, LEARNED_FILE
+from diffaug.hub.seen import write_seen
 from diffaug.params.base import LOSSES, ModelName
 from diffaug.runtime.files import replace_folder
 from diffaug.runtime.quiet import silence_libraries
@@ -24,16 +26,18 @@ def save_pipeline(
     losses: dict[str, list[float]],
     classes: Sequence[str],
     context: float,
+    images: Iterable[Image.Image],
     folder: Path,
 ) -> None:
-    """Write the pipeline, `learned.json` (its classes, and an image's side as a multiple of the object's) and
-    `losses.csv` (network, step, mean loss) to `folder`, either completely or not at all."""
+    """Write the pipeline, `learned.json` (its classes, and an image's side as a multiple of the object's), `losses.csv`
+    (network, step, mean loss) and the hashes of its training images to `folder`, either completely or not at all."""
     silence_libraries()
 
     def write(place: Path) -> None:
         pipeline.save_pretrained(place, safe_serialization=True)
         _write_learned(place, classes, context)
         _write_losses(place, losses)
+        write_seen(place, images)
         seal(place)
 
     replace_folder(folder, write)

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from diffaug.params.base import GENERATOR, Positive, Section, Seed
+from diffaug.params.base import GENERATOR, SEEN, Positive, Section, Seed, is_local
 from diffaug.params.download import DownloadParams, FewShot
 from diffaug.params.evaluate import EvaluateParams
 from diffaug.params.filter import FilterParams
@@ -46,6 +46,7 @@ class Params(Section):
         if len(set(self.seeds)) != len(self.seeds):
             raise ValueError(f"seeds {self.seeds} has a seed twice; each seed trains one model, so name each once")
         self._generator_is_used()
+        self._generator_does_not_know_the_test()
         self._generator_can_learn()
         self._enough_is_made()
         return self
@@ -68,6 +69,20 @@ class Params(Section):
                 f"train_gen.method {method!r} trains {GENERATOR!r}, but generate.model.name is {model!r}; set "
                 "train_gen.method to 'none', or generate.model.name to what is trained"
             )
+
+    def _generator_does_not_know_the_test(self) -> None:
+        """A model that states its training images is not used where they can be in a split."""
+        unseen, models = self.download.unseen_by, {self.generate.model.name, self.train_gen.lora.model.name}
+        if self.train_gen.method != "lora":
+            models.discard(self.train_gen.lora.model.name)
+        if unseen is not None and unseen not in models:
+            raise ValueError(f"download.unseen_by is {unseen!r}, but the generator is another model; set it to null")
+        for name in models:
+            if is_local(name) and (Path(name).expanduser() / SEEN).exists() and unseen != name:
+                raise ValueError(
+                    f"{name} was trained on images that {SEEN} in it names; set download.unseen_by to {name!r}, so "
+                    "that none of them is in a split"
+                )
 
     def _draws(self) -> bool:
         return self.generate.draws(self.download.cls is not None, self.download.det is not None)

@@ -51,6 +51,7 @@ _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 GENERATOR = "models/generator"  # the output folder of train_gen, so it is not a hub id
 LOSSES = "losses.csv"  # in that folder: network, step and mean loss of its training
+SEEN = "seen.safetensors"  # in a generator's folder: hashes of the images that it was trained on
 
 
 # A list, or a single value that stands for a list of one.

@@ -183,9 +183,19 @@ def source_names() -> set[str]:
     return {name for source in sources for name in get_args(source.model_fields["source"].annotation)}
 
 
+def _folder(name: str) -> str:
+    if not is_local(name):
+        raise ValueError(f"{name!r} must be the folder of a model, as ./folder or /folder")
+    return name
+
+
 class DownloadParams(Section):
+    """unseen_by: the generator's folder, none of whose training images may be in a split; null: it does not state
+    them."""
+
     seed: Seed
     strict: bool
+    unseen_by: Annotated[str, AfterValidator(_folder)] | None = None
     cls: Annotated[ClsSource, Field(discriminator="source")] | None
     det: Annotated[DetSource, Field(discriminator="source")] | None
 

@@ -7,9 +7,10 @@ import numpy as np
 from diffaug.dataset.codec import encode_png
 from diffaug.dataset.records import Record, make_record
 from diffaug.params.download import Crops
+from diffaug.pictures.hashing import pixel_hash
 from diffaug.pictures.squares import square
 from diffaug.sources.faults import Dropped, Fault, Kind, settle
-from diffaug.sources.real import Inputs, RealData, copies, pixel_hash
+from diffaug.sources.real import Inputs, RealData, copies
 
 _Cut = tuple[Record, int]
 

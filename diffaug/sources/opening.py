@@ -10,11 +10,11 @@ from diffaug.dataset import deep
 from diffaug.dataset.codec import canonical, decode, largest_value
 from diffaug.dataset.records import Record, make_record
 from diffaug.pictures.boxes import XYWH
+from diffaug.pictures.hashing import pixel_hash
 from diffaug.runtime.errors import UserError
 from diffaug.sources.alike import Look, look
 from diffaug.sources.faults import Fault, Kind
 from diffaug.sources.labelled import Item, Labelled, Object
-from diffaug.sources.real import pixel_hash
 
 _OVERHANG = 1.0  # pixels by which a box may leave its image (rounding errors); the box is clipped
 

@@ -1,15 +1,15 @@
 """The output of every source: records by split; and the check that no image is in two splits."""
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from diffaug.dataset.records import Record
+from diffaug.hub.seen import NOTHING_SEEN, Seen
+from diffaug.pictures.hashing import pixel_hash
 from diffaug.runtime.errors import UserError
 from diffaug.runtime.text import unseen
 from diffaug.sources.faults import Dropped
@@ -33,12 +33,13 @@ class RealData:
 @dataclass(frozen=True)
 class Inputs:
     """What a source may use besides its own params: the seed of all draws, whether a fault stops the run, a folder for
-    downloads, and the images of the other task."""
+    downloads, the images of the other task, and those that the generator knows, which no draw takes."""
 
     seed: int
     strict: bool
     work: Path
     other: RealData
+    known: Seen = NOTHING_SEEN
 
 
 def describe(data: RealData) -> str:
@@ -110,15 +111,22 @@ def _check_name(name: str, where: str) -> None:
         )
 
 
-def check_disjoint(sets: Iterable[tuple[str, Sequence[Record]]]) -> None:
-    """Raises UserError, naming both, if the same pixels are in two splits, or in the pool and a split.
+def check_disjoint(sets: Iterable[tuple[str, Sequence[Record]]], known: Seen = NOTHING_SEEN) -> None:
+    """Raises UserError, naming both, if the same pixels are in two splits, or in the pool and a split; or if the
+    generator was trained on them.
 
     sets: pairs of a split's name and its records; a split may occur more than once (one per task).
     """
     seen: dict[str, tuple[str, str]] = {}
     for split, records in sets:
         for record in records:
-            other = seen.setdefault(pixel_hash(record.open()), (split, record.id))
+            pixels = pixel_hash(record.open())
+            if pixels in known:
+                raise UserError(
+                    f"download: {split} ({record.id}) is an image on which {known.name} was trained, or a copy of one: "
+                    "a result on it would be meaningless; remove it, or draw with another model"
+                )
+            other = seen.setdefault(pixels, (split, record.id))
             if other[0] != split:
                 raise UserError(f"{_twice(other, (split, record.id))}; remove one of the two")
 
@@ -136,11 +144,6 @@ def copies(holders: Sequence[tuple[str, str, str]]) -> dict[int, str]:
         for index, (split, id, pixels) in enumerate(holders)
         if split != kept[pixels][0]
     }
-
-
-def pixel_hash(image: Image.Image) -> str:
-    """SHA-256 of an image's mode, size and pixels."""
-    return hashlib.sha256(f"{image.mode}{image.size}".encode() + image.tobytes()).hexdigest()
 
 
 def _twice(one: tuple[str, str], other: tuple[str, str]) -> str:

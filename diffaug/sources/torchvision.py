@@ -13,12 +13,14 @@ from torchvision import datasets
 from diffaug.dataset.codec import decode, encode_png, read_file
 from diffaug.dataset.records import SPLITS, Record, make_record
 from diffaug.hub.downloads import time_limit
+from diffaug.hub.seen import Seen
 from diffaug.params.download import FewShot, Torchvision
+from diffaug.pictures.hashing import pixel_hash
 from diffaug.runtime.errors import UserError
 from diffaug.runtime.files import file_sha256
 from diffaug.sources.debian import unpack_package
 from diffaug.sources.gtsrb_names import GTSRB_NAMES
-from diffaug.sources.real import Inputs, RealData, pixel_hash
+from diffaug.sources.real import Inputs, RealData
 
 _TIMEOUT = 60  # seconds without an answer
 _TRAIN, _TEST = {"train": True}, {"train": False}
@@ -133,7 +135,8 @@ def read_cls(source: Torchvision, inputs: Inputs) -> RealData:
 def few_shot(params: FewShot, name: str, inputs: Inputs) -> RealData:
     """Test from the official test images if the set has them; train, val and pool from the others.
 
-    Only images that may be chosen are opened. Images that occur twice are used once. Raises UserError if the files
+    Only images that may be chosen are opened. Images that occur twice are used once, and those that the generator knows
+    are left out. Raises UserError if the files
     cannot be downloaded, or have fewer images than asked for.
     """
     row = SETS[name]
@@ -147,13 +150,14 @@ def few_shot(params: FewShot, name: str, inputs: Inputs) -> RealData:
     rest = {"val": params.val_per_class, "train": params.train_per_class}
     names = tuple(map(str, row.names(trains[0])))
     train_ids, test_ids = row.ids or (f"{name}-train-{{:06d}}", f"{name}-test-{{:06d}}")
+    choices: list[tuple[list[Any], dict[str, int], int, str, list[int] | None]]
     if test is None:
         choices = [(trains, held | rest, params.pool, f"{name}-all-{{:06d}}", None)]
     else:
         choices = [([test], held, 0, test_ids, None), (trains, rest, params.pool, train_ids, params.train_files)]
     splits: dict[str, list[Record]] = {split: [] for split in SPLITS}
     for parts, wanted, pool, ids, numbers in choices:
-        splits |= _Choice(row, name, parts, ids, len(names), seen, numbers).take(wanted, pool, generator)
+        splits |= _Choice(row, name, parts, ids, len(names), seen, inputs.known, numbers).take(wanted, pool, generator)
     return RealData(names, {split: tuple(records) for split, records in splits.items()})
 
 
@@ -220,6 +224,7 @@ class _Choice:
     ids: str
     classes: int
     seen: set[str]
+    known: Seen
     numbers: Sequence[int] | None  # the first and the end of those that may be drawn
 
     def take(self, wanted: dict[str, int], pool: int, generator: np.random.Generator) -> dict[str, list[Record]]:
@@ -236,7 +241,7 @@ class _Choice:
                 continue
             data = self._bytes(part, index)
             pixels = pixel_hash(decode(data, self.name))
-            if pixels in self.seen:
+            if pixels in self.seen or pixels in self.known:
                 continue
             self.seen.add(pixels)
             taken[split].append(make_record(self.ids.format(number), data, split, label=label))

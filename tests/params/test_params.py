@@ -42,6 +42,25 @@ def edited(tmp_path: Path, edit: Callable[[dict[str, Any]], object]) -> Path:
     return path
 
 
+def test_a_model_that_states_its_training_images_is_kept_from_the_splits(tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    model.mkdir()
+    (model / "seen.safetensors").touch()
+
+    def draw_with_it(params: dict[str, Any]) -> None:
+        params["train_gen"]["method"] = "none"
+        params["generate"]["model"] = {"name": str(model)}
+
+    with pytest.raises(UserError, match=r"seen\.safetensors in it names; set download\.unseen_by to '.*model'"):
+        load_params(edited(tmp_path, draw_with_it))
+
+    def also_say_so(params: dict[str, Any]) -> None:
+        draw_with_it(params)
+        params["download"]["unseen_by"] = str(model)
+
+    assert load_params(edited(tmp_path, also_say_so)).download.unseen_by == str(model)
+
+
 def test_the_projects_own_params_are_fine() -> None:
     assert load_params(ROOT / "params.yaml").merge.ratio >= 0
 
@@ -131,6 +150,14 @@ def test_the_projects_own_params_are_fine() -> None:
         (
             lambda p: p["generate"].update(model={"name": "./mine"}),
             ["train_gen.method 'scratch' trains 'models/generator'", "generate.model.name is './mine'"],
+        ),
+        (
+            lambda p: p["download"].update(unseen_by="./mine"),
+            ["download.unseen_by is './mine', but the generator is another model; set it to null"],
+        ),
+        (
+            lambda p: p["download"].update(unseen_by="owner/model"),
+            ["download.unseen_by: 'owner/model' must be the folder of a model"],
         ),
         (
             lambda p: p["generate"].update(model={"name": "stabilityai/sd-turbo", "revision": "main"}),

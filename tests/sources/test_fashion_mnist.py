@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from diffaug.hub.seen import NOTHING_SEEN, Seen, read_seen, write_seen
 from diffaug.params.download import FashionMnist
 from diffaug.runtime.errors import UserError
 from diffaug.sources import torchvision as sets
@@ -48,10 +49,26 @@ def cache(tmp_path: Path, small: dict[str, bytes]) -> Path:
     return tmp_path
 
 
-def take(cache: Path, train: int = 3, seed: int = 0, pool: int = 25, **more: list[int]) -> RealData:
+def take(
+    cache: Path, train: int = 3, seed: int = 0, pool: int = 25, known: Seen = NOTHING_SEEN, **more: list[int]
+) -> RealData:
     few = {"train_per_class": train, "val_per_class": 2, "test_per_class": 4, "pool": pool}
     params = FashionMnist(source="fashion_mnist", **few, **more)
-    return read_cls(params, Inputs(seed, True, cache, NOTHING))
+    return read_cls(params, Inputs(seed, True, cache, NOTHING, known))
+
+
+def test_images_that_the_generator_knows_are_not_drawn(cache: Path, tmp_path: Path) -> None:
+    plain = take(cache)
+    model = tmp_path / "model"
+    model.mkdir()
+    taken = [plain.splits["train"][0], plain.splits["test"][0]]
+    write_seen(model, (record.open() for record in plain.splits["pool"]), (record.open() for record in taken))
+    without = take(cache, known=read_seen(str(model)))
+    left_out = {*ids(plain)["pool"], *(record.id for record in taken)}
+    assert left_out.isdisjoint(one for split in ids(without).values() for one in split)
+    assert {split: len(records) for split, records in without.splits.items()} == {
+        split: len(records) for split, records in plain.splits.items()
+    }
 
 
 def ids(data: RealData) -> dict[str, list[str]]:

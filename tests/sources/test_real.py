@@ -1,10 +1,12 @@
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from diffaug.dataset.codec import encode_png
 from diffaug.dataset.records import Record, make_record
+from diffaug.hub.seen import read_seen, write_seen
 from diffaug.runtime.errors import UserError
 from diffaug.sources.real import RealData, check_classes, check_disjoint, remarks, stratified_split
 
@@ -35,6 +37,14 @@ def test_a_class_keeps_its_split_when_another_class_grows() -> None:
 def test_a_fraction_of_zero_takes_nothing(val: float, test: float) -> None:
     counts = Counter(stratified_split([0] * 10, val, test, 0))
     assert counts == {"train": 8, "val" if val else "test": 2}
+
+
+def test_an_image_that_the_generator_knows_is_refused(tmp_path: Path) -> None:
+    one, other = record("a", 10, "train"), record("b", 20, "test")
+    write_seen(tmp_path, [other.open()])
+    with pytest.raises(UserError, match=r"test \(b\) is an image on which .* was trained"):
+        check_disjoint([("train", [one]), ("test", [other])], read_seen(str(tmp_path)))
+    check_disjoint([("train", [one]), ("test", [other])])
 
 
 def test_a_class_counts_as_present_by_its_boxes() -> None:
