@@ -1,4 +1,4 @@
-"""`diffaug export`: a set, or all splits of a task, or a trained model, as files that other tools read."""
+"""`diffaug export`: a set, or all splits of a task, a trained model, or a generator, as files that other tools read."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,20 +13,49 @@ from diffaug.runtime.errors import UserError
 from diffaug.scoring.ledger import LEDGER, read_ledger
 
 MODEL = "model.json"
+_MODELS = {"model": MODEL, "generator": "model_index.json", "lora": "base.json"}  # the file that tells what it is
 KEPT = "kept"
 
 
 def export(source: Path, target: Path, format: str | None = None) -> None:
-    """Write a set or several to a new folder, or the model of a folder with a model.json to a new file.
+    """Write a set or several to a new folder, the model of a folder with a model.json to a new file, or a generator to
+    a new folder.
 
-    Raises UserError as `export_set` and `export_model`, or if a model is given a format.
+    Raises UserError as `export_set`, `export_model` and `export_generator`, or if a model is given a format.
     """
-    if not (source / MODEL).is_file():
+    kind = next((kind for kind, file in _MODELS.items() if (source / file).is_file()), None)
+    if kind is None:
         export_set(source, target, format)
     elif format is not None:
         raise UserError(f"{source}: is a model, so --format {format} has no meaning; leave it out")
-    else:
+    elif kind == "model":
         export_model(source, target)
+    else:
+        export_generator(source, target)
+
+
+def export_generator(source: Path, folder: Path) -> None:
+    """Write a generator that train_gen made from random weights as a folder to publish, in half precision and with a
+    card.
+
+    Raises UserError if the folder is not empty, or the generator is a LoRA.
+    """
+    from diffaug.export.generator import write_generator
+    from diffaug.params.base import SEEN
+
+    if not (source / SEEN).is_file():
+        raise UserError(
+            f"{source}: has no {SEEN}, so it is no generator that train_gen made from random weights; publish the "
+            "folder as it is"
+        )
+    _refuse_full(folder)
+    write_generator(source, folder)
+    print(f"{folder}: the generator of {source}; complete its README.md before you publish it")
+
+
+def _refuse_full(folder: Path) -> None:
+    if folder.exists() and any(folder.iterdir()):
+        raise UserError(f"{folder}: is not empty; give a new folder, so that nothing is mixed or overwritten")
 
 
 def export_model(source: Path, target: Path) -> None:
@@ -71,8 +100,7 @@ def export_set(source: Path, folder: Path, format: str | None = None) -> None:
     format: image_folder (a set's CLASS/*, several sets' SPLIT/CLASS/*), yolo or coco; None: by the set's content.
     Raises UserError if the folder is not empty, or the format does not fit the set.
     """
-    if folder.exists() and any(folder.iterdir()):
-        raise UserError(f"{folder}: is not empty; give a new folder, so that nothing is mixed or overwritten")
+    _refuse_full(folder)
     sets = _sets(source)
     labelled = any(record.label is not None for images in sets.values() for record in images)
     allowed = ("image_folder",) if labelled else ("yolo", "coco")

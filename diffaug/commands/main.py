@@ -221,18 +221,20 @@ def _add_doctor(commands: argparse._SubParsersAction) -> None:
 
 
 def _add_export(commands: argparse._SubParsersAction) -> None:
-    export = commands.add_parser("export", help="write an image set as plain files, or a trained model as one")
+    export = commands.add_parser(
+        "export", help="write an image set as plain files, or a trained model or a generator to use elsewhere"
+    )
     export.add_argument(
         "source",
         type=Path,
         help="such as data/real/cls (all its splits), data/merged/0/cls/train, data/filtered/cls (by reason), or a "
-        "model such as models/det/merged-0",
+        "model such as models/det/merged-0, or models/generator",
     )
     export.add_argument(
         "target",
         type=Path,
         help="of a set, a new or empty folder: an ImageFolder, or a YOLO folder if the set has boxes; of a model, a "
-        "new file: .onnx, or .pt for a detector",
+        "new file: .onnx, or .pt for a detector; of a generator, a new folder",
     )
     export.add_argument(
         "--format",

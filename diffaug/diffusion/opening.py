@@ -22,7 +22,7 @@ from diffaug.params.generate import Adapter, GenerateParams
 from diffaug.runtime.quiet import silence_libraries
 from diffaug.runtime.seals import check_seal
 
-LEARNED_FILE = "learned.json"  # stored with a generator trained here: what it can draw
+LEARNED_FILE = "learned.json"  # stored with a generator trained by diffaug: what it can draw
 BASE_FILE = "base.json"  # stored with a LoRA: the model on which it was trained
 
 
@@ -35,7 +35,7 @@ class _LearnedFacts(BaseModel):
 
 @dataclass(frozen=True)
 class Learned:
-    """What train_gen trained a model to draw; other models do not state this.
+    """What train_gen trained a model to draw, here or before it was published; other models do not state this.
 
     context: the side of its images, as a multiple of the object's.
     """
@@ -85,13 +85,14 @@ def open_model(params: GenerateParams, device: torch.device) -> Model:
     name, adapters = params.model, list(params.loras)
     if name.name == GENERATOR and Path(GENERATOR).is_dir():
         check_seal(Path(GENERATOR))
-    learned = Learned.read(Path(GENERATOR)) if name.name == GENERATOR else Learned()
-    if name.name == GENERATOR and (Path(GENERATOR) / BASE_FILE).exists():
+    trained_here = name.name == GENERATOR
+    if trained_here and (Path(GENERATOR) / BASE_FILE).exists():
         base = read_facts(Path(GENERATOR) / BASE_FILE, ModelName)
         # A folder that came from elsewhere cannot allow itself to run code: only the params can.
         name = base.model_copy(update={"allow_pickle": name.allow_pickle})
         adapters = [Adapter(path=GENERATOR, scale=1.0), *adapters]
     located = locate_pipeline(name, "generate.model")
+    learned = Learned.read(Path(GENERATOR) if trained_here else located.path)
     pipeline = open_pipeline(name, located, "generate.model", dtype)
     additions = [*load_embeddings(pipeline, params.embeddings), *load_loras(pipeline, adapters)]
     parts = [located.sha256, *(one.sha256 for one in additions)]

@@ -55,7 +55,8 @@ def test_what_is_trained_opens_in_diffusers_and_draws(tmp_path: Path) -> None:
     data = Captioned(images, torch.arange(8) % 2, ("a photo of a cat", "a photo of a dog"), ("cat", "dog"))
     pipeline, losses = train_from_scratch(data, PARAMS, tmp_path / "work", torch.device("cpu"))
     assert np.mean(losses["vae"][-5:]) < np.mean(losses["vae"][:5])
-    save_pipeline(pipeline, losses, ("cat", "dog"), 1.5, [], tmp_path / "generator")
+    pictures = [Image.new("L", (16, 16), level) for level in range(8)]
+    save_pipeline(pipeline, losses, ("cat", "dog"), 1.5, pictures, tmp_path / "generator")
     assert Learned.read(tmp_path / "generator") == Learned(("cat", "dog"), 1.5)
 
     opened = StableDiffusionPipeline.from_pretrained(tmp_path / "generator", local_files_only=True)

@@ -108,8 +108,9 @@ class Sampler:
         unknown = [name for name in names if known and name not in known]
         if unknown:
             raise UserError(
-                f"params.yaml: train_gen.images: the generator was trained on {', '.join(known)}, but must "
-                f"draw {', '.join(unknown)}; train it on images of these classes"
+                f"params.yaml: generate.model: {self.model.label} was trained on {', '.join(known)}, but must "
+                f"draw {', '.join(unknown)}; train it on images of these classes (train_gen.images), or name another "
+                "model"
             )
         for settings in sorted({job.settings for job in jobs}):
             self._arguments(settings)

@@ -150,7 +150,7 @@ def test_prompts_that_would_be_cut_off_and_unknown_classes_are_refused(random_pi
     with pytest.raises(UserError, match=r"generate\.prompt: 'zzz .* has 29 tokens, but the model reads 24"):
         sampler.check([long], [])
     sampler.model = dataclasses.replace(sampler.model, learned=Learned(("cat", "dog")))
-    with pytest.raises(UserError, match=r"the generator was trained on cat, dog, but must draw cow"):
+    with pytest.raises(UserError, match=r"was trained on cat, dog, but must draw cow"):
         sampler.check(jobs(2), ["cat", "cow"])
 
 
