@@ -29,8 +29,8 @@ pipeline("{prompt}").images[0].save("image.png")
 ```
 
 Steps of training and mean loss of their last part: {losses}; `{losses_file}` has the curves. `{seen_file}` has hashes
-of the training images, by which `download.unseen_by` of diffaug keeps them out of a test. No licence is stated here:
-see that of the training images.
+of the training images, by which `download.unseen_by` of diffaug keeps them out of val and test. No licence is stated
+here: see that of the training images.
 """
 
 

@@ -71,7 +71,7 @@ class Params(Section):
             )
 
     def _generator_does_not_know_the_test(self) -> None:
-        """A model that states its training images is not used where they can be in a split."""
+        """A model that states its training images is not used where they can be in val or test."""
         unseen, models = self.download.unseen_by, {self.generate.model.name, self.train_gen.lora.model.name}
         if self.train_gen.method != "lora":
             models.discard(self.train_gen.lora.model.name)
@@ -81,7 +81,7 @@ class Params(Section):
             if is_local(name) and (Path(name).expanduser() / SEEN).exists() and unseen != name:
                 raise ValueError(
                     f"{name} was trained on images that {SEEN} in it names; set download.unseen_by to {name!r}, so "
-                    "that none of them is in a split"
+                    "that none of them is in val or test"
                 )
 
     def _draws(self) -> bool:

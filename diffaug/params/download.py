@@ -190,8 +190,8 @@ def _folder(name: str) -> str:
 
 
 class DownloadParams(Section):
-    """unseen_by: the generator's folder, none of whose training images may be in a split; null: it does not state
-    them."""
+    """unseen_by: the generator's folder, none of whose training images may be in val or test; null: it does not
+    state them."""
 
     seed: Seed
     strict: bool

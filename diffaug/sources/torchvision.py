@@ -20,7 +20,7 @@ from diffaug.runtime.errors import UserError
 from diffaug.runtime.files import file_sha256
 from diffaug.sources.debian import unpack_package
 from diffaug.sources.gtsrb_names import GTSRB_NAMES
-from diffaug.sources.real import Inputs, RealData
+from diffaug.sources.real import HELD_OUT, Inputs, RealData
 
 _TIMEOUT = 60  # seconds without an answer
 _TRAIN, _TEST = {"train": True}, {"train": False}
@@ -136,8 +136,8 @@ def few_shot(params: FewShot, name: str, inputs: Inputs) -> RealData:
     """Test from the official test images if the set has them; train, val and pool from the others.
 
     Only images that may be chosen are opened. Images that occur twice are used once, and those that the generator knows
-    are left out. Raises UserError if the files
-    cannot be downloaded, or have fewer images than asked for.
+    come neither into val nor into test. Raises UserError if the files cannot be downloaded, or have fewer images than
+    asked for.
     """
     row = SETS[name]
     if params.train_files is not None and row.test is None:
@@ -241,7 +241,7 @@ class _Choice:
                 continue
             data = self._bytes(part, index)
             pixels = pixel_hash(decode(data, self.name))
-            if pixels in self.seen or pixels in self.known:
+            if pixels in self.seen or (split in HELD_OUT and pixels in self.known):
                 continue
             self.seen.add(pixels)
             taken[split].append(make_record(self.ids.format(number), data, split, label=label))

@@ -19,7 +19,8 @@ def test_a_lora_on_ones_own_images_and_a_model_as_it_is(finished: Path, tmp_path
     project = copy_of(finished, tmp_path / "project")
     shutil.copytree(project / "models/generator", project / "base")
     (project / "base/README.md").write_text("---\nlicense: sai-nc-community\n---\n")
-    change(project, {"train_gen": {"method": "lora", "lora": LORA | {"model": {"name": "./base", "revision": None}}}})
+    lora = LORA | {"model": {"name": "./base", "revision": None}}
+    change(project, {"download": {"unseen_by": "./base"}, "train_gen": {"method": "lora", "lora": lora}})
     run(project, "diffaug", "check")
     assert {"train_gen", "generate"} <= repro(project, "generate")
     assert {path.name for path in (project / "models/generator").iterdir()} == {

@@ -41,6 +41,8 @@ def test_a_fraction_of_zero_takes_nothing(val: float, test: float) -> None:
 
 def test_an_image_that_the_generator_knows_is_refused(tmp_path: Path) -> None:
     one, other = record("a", 10, "train"), record("b", 20, "test")
+    write_seen(tmp_path, [one.open()])  # it may have learned from train
+    check_disjoint([("train", [one]), ("test", [other])], read_seen(str(tmp_path)))
     write_seen(tmp_path, [other.open()])
     with pytest.raises(UserError, match=r"test \(b\) is an image on which .* was trained"):
         check_disjoint([("train", [one]), ("test", [other])], read_seen(str(tmp_path)))
