@@ -72,9 +72,9 @@ class Params(Section):
 
     def _generator_does_not_know_the_test(self) -> None:
         """A model that states its training images is not used where they can be in val or test."""
-        unseen, models = self.download.unseen_by, {self.generate.model.name, self.train_gen.lora.model.name}
-        if self.train_gen.method != "lora":
-            models.discard(self.train_gen.lora.model.name)
+        unseen, models = self.download.unseen_by, {self.generate.model.name}
+        if self.train_gen.method == "lora":
+            models.add(self.train_gen.lora.model.name)
         if unseen is not None and unseen not in models:
             raise ValueError(f"download.unseen_by is {unseen!r}, but the generator is another model; set it to null")
         for name in models:

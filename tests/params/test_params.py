@@ -57,6 +57,7 @@ def test_a_model_that_states_its_training_images_is_kept_from_the_splits(tmp_pat
     def also_say_so(params: dict[str, Any]) -> None:
         draw_with_it(params)
         params["download"]["unseen_by"] = str(model)
+        params["train_gen"]["lora"]["model"] = {"name": str(model)}  # not used, and of the same name
 
     assert load_params(edited(tmp_path, also_say_so)).download.unseen_by == str(model)
 
