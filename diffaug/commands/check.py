@@ -83,12 +83,14 @@ def _check_networks(params: Params) -> None:
 
 def _read_images(params: Params) -> Mapping[str, "RealData"]:
     """By task, what is on the disk, read as `download` would. Raises UserError."""
+    from diffaug.hub.seen import read_seen
+
     download = params.download
+    known = read_seen(download.unseen_by)
     cls_on_disk = download.det if isinstance(download.cls, Crops) else download.cls  # crops are cut out of det
     there = {"cls": _on_disk(cls_on_disk), "det": _on_disk(download.det)}
     if not any(there.values()):
         return {}
-    from diffaug.hub.seen import read_seen
     from diffaug.sources.real import check_classes, check_disjoint, describe, remarks
     from diffaug.sources.tasks import read_both
 
@@ -104,7 +106,7 @@ def _read_images(params: Params) -> Mapping[str, "RealData"]:
         side = (params.train_cls if task == "cls" else params.train_det).image_size
         for remark in remarks(data, side, f"train_{task}.image_size"):
             print(f"{_place(source)}: note: {remark}")
-    check_disjoint([split for data in found.values() for split in data.splits.items()], read_seen(download.unseen_by))
+    check_disjoint([split for data in found.values() for split in data.splits.items()], known)
     return found
 
 

@@ -8,10 +8,12 @@ from diffusers import StableDiffusionPipeline
 from huggingface_hub import ModelCardData
 
 from diffaug.diffusion.opening import LEARNED_FILE, Learned
+from diffaug.hub.opening import opening
 from diffaug.hub.seen import read_seen
 from diffaug.params.base import LOSSES, SEEN
 from diffaug.runtime.files import replace_folder
 from diffaug.runtime.quiet import silence_libraries
+from diffaug.runtime.seals import SEAL, check_seal
 from diffaug.runtime.tables import read_table
 
 _CARD = """---
@@ -36,10 +38,14 @@ here: see that of the training images.
 
 def write_generator(source: Path, folder: Path) -> None:
     """Write the pipeline of `source` in float16, with what it learned, its loss curves, the hashes of its training
-    images and a README.md, to a new folder, completely or not at all."""
+    images and a README.md, to a new folder, completely or not at all. Raises UserError if a file is damaged or
+    missing."""
     silence_libraries()
-    pipeline = StableDiffusionPipeline.from_pretrained(source, dtype=torch.float16, local_files_only=True)
-    card = _card(source, folder.name, pipeline)
+    if (source / SEAL).exists():
+        check_seal(source)
+    with opening(f"{source}: the generator cannot be opened", source):
+        pipeline = StableDiffusionPipeline.from_pretrained(source, dtype=torch.float16, local_files_only=True)
+        card = _card(source, folder.name, pipeline)
 
     def write(place: Path) -> None:
         pipeline.save_pretrained(place, safe_serialization=True)

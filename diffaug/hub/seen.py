@@ -14,22 +14,20 @@ from diffaug.params.base import SEEN
 from diffaug.pictures.hashing import pixel_hash
 from diffaug.runtime.errors import UserError
 
+_TENSOR = "trained"
 _DIGITS = 16  # hexadecimal digits of a hash that are kept, 8 bytes
 
 
 @dataclass(frozen=True)
 class Seen:
-    """name: the model. trained: the images that it was trained on; near: changed copies of them among the other images
-    of the same data set. Both are shortened hashes of pixels."""
+    """name: the model; trained: the shortened hashes of the images that it was trained on."""
 
     name: str
     trained: frozenset[int]
-    near: frozenset[int] = frozenset()
 
     def __contains__(self, pixels: str) -> bool:
         """Whether an image with this `pixel_hash` is one of them."""
-        short = int(pixels[:_DIGITS], 16)
-        return short in self.trained or short in self.near
+        return int(pixels[:_DIGITS], 16) in self.trained
 
 
 NOTHING_SEEN = Seen("", frozenset())
@@ -47,16 +45,12 @@ def read_seen(folder: str | None) -> Seen:
             "trained; set download.unseen_by to null"
         )
     try:
-        hashes = {name: frozenset(values.tolist()) for name, values in load_file(path).items()}
-        return Seen(folder, hashes["trained"], hashes["near"])
-    except (SafetensorError, KeyError, OSError) as error:
+        return Seen(folder, frozenset(load_file(path)[_TENSOR].tolist()))
+    except (SafetensorError, KeyError, TypeError, OSError) as error:
         raise UserError(f"{path}: cannot be read ({error}); get the model's folder again") from None
 
 
-def write_seen(folder: Path, trained: Iterable[Image.Image], near: Iterable[Image.Image] = ()) -> None:
+def write_seen(folder: Path, trained: Iterable[Image.Image]) -> None:
     """Write the hashes of these images into the model's folder."""
-    save_file({"trained": _shortened(trained), "near": _shortened(near)}, folder / SEEN)
-
-
-def _shortened(images: Iterable[Image.Image]) -> np.ndarray:
-    return np.array(sorted({int(pixel_hash(image)[:_DIGITS], 16) for image in images}), dtype=np.uint64)
+    hashes = sorted({int(pixel_hash(image)[:_DIGITS], 16) for image in trained})
+    save_file({_TENSOR: np.array(hashes, dtype=np.uint64)}, folder / SEEN)

@@ -125,8 +125,8 @@ def check_disjoint(sets: Iterable[tuple[str, Sequence[Record]]], known: Seen = N
             pixels = pixel_hash(record.open())
             if split in HELD_OUT and pixels in known:
                 raise UserError(
-                    f"download: {split} ({record.id}) is an image on which {known.name} was trained, or a copy of one: "
-                    "a result on it would be meaningless; remove it, or draw with another model"
+                    f"download: {split} ({record.id}) is an image on which {known.name} was trained: a result on "
+                    "it would be meaningless; remove it, or draw with another model"
                 )
             other = seen.setdefault(pixels, (split, record.id))
             if other[0] != split:

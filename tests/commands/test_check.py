@@ -130,3 +130,10 @@ def test_layers_of_ones_own_that_do_not_fit_are_found(tmp_path: Path) -> None:
     changed = given.model_copy(update={"train_det": given.train_det.model_copy(update={"model": file})})
     with pytest.raises(UserError, match=r"train_det\.model: .*own\.yaml"):
         check(changed)
+
+
+def test_a_model_that_does_not_state_its_images_is_found_before_the_run(tmp_path: Path) -> None:
+    found = load_params(ROOT / "params.yaml")
+    unstated = found.download.model_copy(update={"unseen_by": str(tmp_path)})
+    with pytest.raises(UserError, match=r"download\.unseen_by: .* has no seen\.safetensors"):
+        check(found.model_copy(update={"download": unstated}))

@@ -60,6 +60,24 @@ def test_the_bytes_are_the_same_twice(generator: Path, tmp_path: Path) -> None:
     assert contents[0] == contents[1]
 
 
+def test_a_damaged_generator_is_one_line_and_nothing_is_written(generator: Path, tmp_path: Path) -> None:
+    weights = generator / "unet/diffusion_pytorch_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    with pytest.raises(UserError, match=r"diffusion_pytorch_model.*edited by hand, or DVC's cache has a damaged copy"):
+        export(generator, tmp_path / "published")
+    (generator / ".sha256").unlink()  # as in a folder that came from elsewhere
+    with pytest.raises(UserError, match="generator: the generator cannot be opened"):
+        export(generator, tmp_path / "published")
+    assert not (tmp_path / "published").exists()
+
+
+def test_a_generator_without_its_curves_is_one_line(generator: Path, tmp_path: Path) -> None:
+    (generator / "losses.csv").unlink()
+    (generator / ".sha256").unlink()
+    with pytest.raises(UserError, match=r"losses\.csv"):
+        export(generator, tmp_path / "published")
+
+
 def test_what_cannot_be_published_so(generator: Path, tmp_path: Path) -> None:
     (tmp_path / "full").mkdir()
     (tmp_path / "full/file").touch()

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors.numpy import save_file
 
 from diffaug.hub.seen import NOTHING_SEEN, read_seen, write_seen
 from diffaug.params.base import SEEN
@@ -18,9 +19,9 @@ def noise(seed: int) -> Image.Image:
 
 
 def test_a_training_image_is_found_in_grey_and_in_rgb(tmp_path: Path) -> None:
-    write_seen(tmp_path, map(noise, range(5)), [noise(5)])
+    write_seen(tmp_path, map(noise, range(6)))
     seen = read_seen(str(tmp_path))
-    assert (len(seen.trained), len(seen.near)) == (5, 1)
+    assert len(seen.trained) == 6
     assert all(pixel_hash(noise(seed)) in seen and pixel_hash(noise(seed).convert("RGB")) in seen for seed in range(6))
     assert pixel_hash(noise(6)) not in seen and pixel_hash(noise(0).rotate(180)) not in seen
     assert pixel_hash(noise(0)) not in NOTHING_SEEN and read_seen(None) == NOTHING_SEEN
@@ -39,6 +40,13 @@ def test_a_model_that_does_not_state_its_images(tmp_path: Path) -> None:
         UserError, match=r"has no seen\.safetensors, so it is unknown .* set download\.unseen_by to null"
     ):
         read_seen(str(tmp_path))
+
+
+def test_a_file_with_other_content(tmp_path: Path) -> None:
+    for content in ({"other": np.zeros(3)}, {"trained": np.zeros((2, 2))}):
+        save_file(content, tmp_path / SEEN)
+        with pytest.raises(UserError, match=r"seen\.safetensors: cannot be read"):
+            read_seen(str(tmp_path))
 
 
 @pytest.mark.parametrize("damage", [lambda data: data[: len(data) // 2], lambda data: b"", lambda data: b"x" * 100])

@@ -61,10 +61,10 @@ def test_images_that_the_generator_knows_are_not_held_out(cache: Path, tmp_path:
     plain = take(cache)
     model = tmp_path / "model"
     model.mkdir()
-    trained, near = plain.splits["val"][0], plain.splits["test"][0]
-    write_seen(model, [trained.open()], [near.open()])
+    one, other = plain.splits["val"][0], plain.splits["test"][0]
+    write_seen(model, [one.open(), other.open()])
     without = take(cache, known=read_seen(str(model)))
-    assert {trained.id, near.id}.isdisjoint(ids(without)["val"] + ids(without)["test"])
+    assert {one.id, other.id}.isdisjoint(ids(without)["val"] + ids(without)["test"])
     assert {split: len(records) for split, records in without.splits.items()} == {
         split: len(records) for split, records in plain.splits.items()
     }
