@@ -108,7 +108,8 @@ def nearness_remark(task: str, one: Nearness) -> str | None:
     return (
         f"1 in 100 train images is as near to a val or test image as a copy ({one.hash.low:.0f} bits of the hash, "
         f"correlation distance {one.correlation.low:.2g}). Frames of one video, or photographs of one object? Then "
-        f"name download.{task}.group, so that they stay in one split; with a fixed camera it is as it must be"
+        f"name download.{task}.group, so that they stay in one split; with a fixed camera, or plain "
+        "pictures such as skies, it is as it must be"
     )
 
 
