@@ -19,10 +19,11 @@ from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionMod
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import CLIPTextConfig, CLIPTextModel
 
-from diffaug.diffusion.opening import Learned, Model, resolve_dtype
+from diffaug.diffusion.opening import Model, resolve_dtype
 from diffaug.generation.drawing.sampler import Sampler
 from diffaug.generation.plan.jobs import Job, Settings, image_seed
 from diffaug.generator_training.parts import build_scheduler, build_tokenizer
+from diffaug.hub.learned import Learned
 from diffaug.hub.locate import Located
 from diffaug.params.generate import GenerateParams
 from diffaug.runtime.device import choose_device

@@ -4,7 +4,6 @@ python benchmarks/memory.py [--images 100000]
 """
 
 import argparse
-import json
 import os
 import tempfile
 import time
@@ -19,6 +18,7 @@ from diffaug.generation.composing.tables import write_tables
 from diffaug.generation.drawing.drawing import Drawing
 from diffaug.generation.drawing.sampler import Drawn
 from diffaug.generation.plan.plan import make_plan
+from diffaug.hub.learned import Learned
 from diffaug.params import load_params
 from diffaug.params.generate import GenerateParams
 from diffaug.runtime.memory import PeakMemory
@@ -34,8 +34,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--images", type=int, default=100_000)
     wanted = parser.parse_args().images
-    model = Path("models/generator").absolute()
-    names = tuple(json.loads((model / "learned.json").read_text(encoding="utf-8"))["classes"])
+    model = Path(load_params().generate.model.name).absolute()
+    names = Learned.read(model).classes
     raw = load_params().generate.model_dump() | {
         "model": {"name": str(model)},
         "cls": {"per_class": wanted // len(names), "modes": {"txt2img": {"weight": 1}}},

@@ -1,4 +1,5 @@
-"""Draw the synthetic images: reads models/generator and the real train sets, writes data/generated/{cls,det}.
+"""Draw the synthetic images: reads models/generator or generate.model, and the real train sets, writes
+data/generated/{cls,det}.
 
 Alone: python stages/generate.py
 """

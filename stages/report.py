@@ -1,5 +1,6 @@
-"""Make the verdict readable: reads metrics/details.json, metrics/tables, the losses in models/generator and, only
-for their images, the image sets; writes metrics/report.html, metrics/plots and metrics/cards. It measures nothing.
+"""Make the verdict readable: reads metrics/details.json, metrics/tables, the losses of the generator and the hashes of
+its training images and, only for their images, the image sets; writes metrics/report.html, metrics/plots and
+metrics/cards. It measures nothing.
 
 Alone: python stages/report.py
 """
@@ -13,8 +14,9 @@ from diffaug.dataset.records import read_set
 from diffaug.evaluation.tables import TABLES
 from diffaug.params import Params
 from diffaug.report.cards import write_cards
+from diffaug.report.generator import Origin, build_generator_report
 from diffaug.report.page import PAGE, write_page
-from diffaug.report.task import PLOTS, Seen, build_generator_report, build_task_report
+from diffaug.report.task import PLOTS, Seen, build_task_report
 from diffaug.report.verdict import read_details
 from diffaug.runtime.seals import check_seal, seal
 from diffaug.stage import run_stage
@@ -39,7 +41,9 @@ def report(params: Params, work: Path) -> Mapping[str, float]:
     generators = _generators(list(reports))
     for task, one in reports.items():
         write_cards(CARDS, task, details, getattr(params.download, task).source, one.names, generators)
-    generator = build_generator_report(params.report, params.evaluate.seed)
+    used = params.generate.draws(params.download.cls is not None, params.download.det is not None)
+    origin = Origin(params.train_gen, params.generate.model, params.download.unseen_by, used)
+    generator = build_generator_report(params.report, params.evaluate.seed, origin)
     for folder in (PLOTS, CARDS):
         seal(folder)
     write_page(PAGE, details, reports, generators, Path("params.yaml").read_text(encoding="utf-8"), generator)

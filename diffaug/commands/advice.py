@@ -64,6 +64,7 @@ def advise(cls: Facts | None, det: Facts | None, faults: str, machine: Machine) 
 
 
 def _download(cls: Facts | None, det: Facts | None, faults: str) -> Iterator[Choice]:
+    yield Choice("download.unseen_by", None, "the example's generator is not used")
     if faults:
         yield Choice("download.strict", False, f"faults are dropped and counted, such as this: {faults}")
     for task, one in (("cls", cls), ("det", det)):
@@ -110,6 +111,7 @@ def _generator_gpu(cls: Facts | None, det: Facts | None) -> Iterator[Choice]:
 
 def _generator_cpu(cls: Facts | None, det: Facts | None, machine: Machine) -> Iterator[Choice]:
     redrawn = det is not None and not det.cuttable
+    model = Choice("generate.model", {"name": "models/generator"}, "what train_gen makes; the example's draws clothes")
     if cls is None and not redrawn:
         yield Choice(
             "train_gen.method",
@@ -117,6 +119,7 @@ def _generator_cpu(cls: Facts | None, det: Facts | None, machine: Machine) -> It
             "no GPU: real objects are cut out and pasted, nothing is drawn. A generator trained here on so few "
             "photographs would draw smears; with a GPU, `diffaug start ... --gpu` takes a Stable Diffusion",
         )
+        yield model
         return
     side = _drawn_side(cls, det)
     yield Choice(
@@ -132,10 +135,11 @@ def _generator_cpu(cls: Facts | None, det: Facts | None, machine: Machine) -> It
     share = (32 / side) ** 2
     yield Choice(
         "train_gen.scratch.vae.steps",
-        machine.steps(500 * share, 10),
-        f"fewer than for the example, which has far more images to learn from{machine.hurry}",
+        machine.steps(1000 * share, 10),
+        f"few, since there are few images to learn from{machine.hurry}",
     )
     yield Choice("train_gen.scratch.unet.steps", machine.steps(700 * share, 10))
+    yield model
     yield Choice("generate.batch_size", 8, "a batch is of one class, mode and strength; small ones waste less")
     yield Choice("generate.scheduler", "ddim")
     yield Choice("generate.num_inference_steps", max(10, machine.steps(25, 1)))

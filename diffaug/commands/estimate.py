@@ -4,9 +4,13 @@ import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import joblib
+from pydantic import BaseModel, Field
 
+from diffaug.hub.configs import read_facts
+from diffaug.hub.learned import LEARNED_FILE
 from diffaug.params import Params
 from diffaug.params.base import GENERATOR
 from diffaug.params.train_gen import ScratchParams
@@ -34,6 +38,11 @@ _COPIES = 3  # of everything: the work cache, the workspace, DVC's cache
 _PNG = 1.5  # bytes a pixel of a drawn colour image
 LEAST = 0.02  # share of the usual steps
 _TRAINING = 3 * 2**30  # bytes of memory of one training or drawing process
+
+
+class _Unet(BaseModel):
+    sample_size: int
+    block_out_channels: Annotated[list[int], Field(min_length=1)]
 
 
 @dataclass(frozen=True)
@@ -108,10 +117,11 @@ def _core_seconds(params: Params, images: Images) -> dict[str, float]:
     generate, gen = params.generate, params.train_gen
     calls = generate.num_inference_steps * (2 if generate.guidance_scale > 1 else 1)
     found = {"rest": _REST + _SCORE * images.made + _PIXEL * images.pixels}
-    if gen.method == "scratch" and generate.model.name == GENERATOR:
-        scale = (gen.scratch.size / 32) ** 2 * (gen.scratch.unet.channels[0] / 48) ** 2
-        found["train_gen"] = _TRAIN_IMAGE * _seen(gen.scratch) * scale
-        found["generate"] = _DRAW_STEP * (1 + _CALL / generate.batch_size) * images.drawn * calls / 2 * scale
+    small = _small(params)
+    if small is not None:
+        found["generate"] = _DRAW_STEP * (1 + _CALL / generate.batch_size) * images.drawn * calls / 2 * small
+        if gen.method == "scratch":
+            found["train_gen"] = _TRAIN_IMAGE * _seen(gen.scratch) * small
     else:
         side = (generate.height or generate.width or 512) / 512
         found["generate"] = images.drawn * (calls * _UNET + _DECODE) * side**2 / _CORE
@@ -129,6 +139,18 @@ def _core_seconds(params: Params, images: Images) -> dict[str, float]:
         found["det"] = models * det.steps * det.batch_size * image
         found["rest"] += models * _predicted(params) * image * _FORWARD
     return found
+
+
+def _small(params: Params) -> float | None:
+    """The work of the generator's U-Net, if train_gen makes it or made it: 1.0 for 32 pixels and 48 channels."""
+    generate, gen = params.generate, params.train_gen
+    if gen.method == "scratch" and generate.model.name == GENERATOR:
+        return (gen.scratch.size / 32) ** 2 * (gen.scratch.unet.channels[0] / 48) ** 2
+    folder = Path(generate.model.name).expanduser()
+    if not (folder / LEARNED_FILE).exists():
+        return None
+    unet = read_facts(folder / "unet/config.json", _Unet)
+    return (unet.sample_size / 8) ** 2 * (unet.block_out_channels[0] / 48) ** 2
 
 
 def _predicted(params: Params) -> int:

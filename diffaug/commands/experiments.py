@@ -19,7 +19,7 @@ from diffaug.runtime.errors import UserError
 from diffaug.runtime.processes import run_to_its_end
 from diffaug.runtime.yaml_files import parse_yaml
 
-_PIPELINE = ("dvc.yaml", "dvc.lock", "diffaug", "stages", "prompts")  # and params.yaml
+_PIPELINE = ("dvc.yaml", "dvc.lock", "diffaug", "stages", "prompts", "pretrained")  # and params.yaml
 
 
 @dataclass(frozen=True)

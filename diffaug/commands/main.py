@@ -92,7 +92,7 @@ def _run(arguments: argparse.Namespace) -> None:
         case "preset":
             from diffaug.commands.preset import run_preset
 
-            print(run_preset(arguments.preset))
+            print(run_preset(arguments.preset, arguments.stage))
         case "study":
             from diffaug.commands.study import study
 
@@ -140,6 +140,7 @@ def _parser() -> argparse.ArgumentParser:
         "preset", help="run the pipeline with a preset, apart from params.yaml and its results"
     )
     preset.add_argument("preset", help="the name of a file in presets/, such as quick, or a path")
+    preset.add_argument("stage", nargs="?", help="run only this stage and those before it, such as train_gen")
     verdict = commands.add_parser("verdict", help="print the verdict's table again")
     verdict.add_argument("--times", action="store_true", help="and the seconds and the memory of each stage")
     _add_compare(commands)

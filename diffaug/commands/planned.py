@@ -3,14 +3,17 @@
 import math
 from collections import Counter
 from collections.abc import Mapping
+from pathlib import Path
 
 from diffaug.commands.estimate import Images
 from diffaug.dataset.records import ImageSet
 from diffaug.generation.plan.counts import per_class
 from diffaug.generation.plan.jobs import Plan
 from diffaug.generation.plan.plan import plan_for
+from diffaug.hub.learned import Learned
 from diffaug.merging.choosing import demand
 from diffaug.params import Params
+from diffaug.params.base import GENERATOR, is_local
 from diffaug.params.download import FashionMnist
 from diffaug.params.merge import DRAWN
 from diffaug.runtime.errors import UserError
@@ -47,24 +50,39 @@ def _train(data: RealData | None) -> ImageSet:
 
 
 def _refuse_unknown_classes(params: Params, plan: Plan) -> None:
-    """A generator from random weights can draw only the classes on which it is trained."""
-    if params.train_gen.method != "scratch":
-        return
+    """A generator that diffaug trains, or trained before, can draw only the classes on which it is trained."""
     names = {"cls": plan.cls.names, "det": plan.det.names}
+    draws = {"cls": params.generate.draws(True, False), "det": params.generate.draws(False, True)}
+    wanted = {name: task for task in ("cls", "det") if draws[task] for name in names[task]}
+    if params.train_gen.method != "scratch":
+        _refuse_unknown_to_a_folder(params, wanted)
+        return
     if isinstance(params.download.cls, FashionMnist):
         from torchvision.datasets import FashionMNIST
 
         names["cls"] = tuple(FashionMNIST.classes)
     sources = params.train_gen.sets
     learned = {name for source in sources for name in names["det" if source == "real/det/train" else "cls"]}
-    draws = {"cls": params.generate.draws(True, False), "det": params.generate.draws(False, True)}
-    wanted = {name: task for task in ("cls", "det") if draws[task] for name in names[task]}
     unknown = [name for name in wanted if learned and name not in learned]
     if unknown:
         raise UserError(
             f"params.yaml: train_gen.images: a generator trained on {', '.join(sources)} can draw "
             f"{', '.join(sorted(learned))}, but {wanted[unknown[0]]} needs {', '.join(unknown)}; train it on images of "
             "all these classes (images: real has those of both tasks), or name a pre-trained model in generate.model"
+        )
+
+
+def _refuse_unknown_to_a_folder(params: Params, wanted: Mapping[str, str]) -> None:
+    name = params.generate.model.name
+    if params.train_gen.method != "none" or not is_local(name):
+        return
+    learned = Learned.read(Path(name).expanduser()).classes
+    unknown = [one for one in wanted if learned and one not in learned]
+    if unknown:
+        raise UserError(
+            f"params.yaml: generate.model: {name} can draw {', '.join(learned)}, but {wanted[unknown[0]]} needs "
+            f"{', '.join(unknown)}; name a model that knows these, or train one here (train_gen.method: scratch, "
+            f"generate.model.name: {GENERATOR}, download.unseen_by: null)"
         )
 
 

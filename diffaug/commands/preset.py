@@ -12,7 +12,7 @@ from diffaug.runtime.errors import UserError
 from diffaug.runtime.processes import run_to_its_end
 from diffaug.runtime.work import hold, work_folder
 
-_COPIED = ("diffaug", "stages", "prompts", "dvc.yaml", ".dvcignore")
+_COPIED = ("diffaug", "stages", "prompts", "pretrained", "dvc.yaml", ".dvcignore")
 # Values of these keys are paths; others are only if they have a slash.
 _PATHS = ("path", "weights")
 # Paths that the pipeline writes itself, in the copy too; prompts are copied and must be named below prompts/.
@@ -42,16 +42,21 @@ def prepare(name: str, root: Path = Path()) -> Path:
     return folder
 
 
-def run_preset(name: str) -> str:
+def run_preset(name: str, stage: str | None = None) -> str:
     """Prepare the folder, check its parameters, run the pipeline in it and print the verdict; says where the page is.
-    Another run of the same preset is waited for. The process ends with the status of a step that fails."""
+    With a stage, run only this one and those before it. Another run of the same preset is waited for. The process ends
+    with the status of a step that fails."""
     lock = work_folder("presets") / f"{find_preset(name).stem}.lock"
     with hold(lock):  # a second run would replace the code below the first one
         folder = prepare(name)
         diffaug = [sys.executable, "-m", "diffaug.commands.main"]
-        for command in ([*diffaug, "check"], [sys.executable, "-m", "dvc", "repro"], [*diffaug, "verdict"]):
+        repro = [sys.executable, "-m", "dvc", "repro"]
+        steps = [repro, [*diffaug, "verdict"]] if stage is None else [[*repro, stage]]
+        for command in ([*diffaug, "check"], *steps):
             if status := run_to_its_end(command, environment(folder), folder):
                 sys.exit(status)
+    if stage is not None:
+        return f"{folder}: the folder of this run, with what {stage} made"
     return f"{folder / 'metrics/report.html'}: the page of this run; params.yaml and its results are as they were"
 
 
@@ -88,8 +93,9 @@ def _absolute(content: Any, key: str, root: Path) -> Any:
 
 def _is_own(path: Path, root: Path) -> bool:
     """Whether it is a relative path of a file or folder that the user has put there."""
-    made = path.parts[:1] == ("prompts",) or path.parts[:2] in _MADE
-    return not path.is_absolute() and not made and (root / path).exists()
+    copied = path.parts[:1] in (("prompts",), ("pretrained",))
+    made = path.parts[:2] in _MADE
+    return not path.is_absolute() and not copied and not made and (root / path).exists()
 
 
 def _make_repository(folder: Path, root: Path) -> None:

@@ -8,48 +8,21 @@ from typing import Any
 
 import torch
 from diffusers import DiffusionPipeline
-from pydantic import BaseModel, ConfigDict
 
 from diffaug.diffusion.additions import load_embeddings, load_loras
 from diffaug.hub.configs import read_facts
+from diffaug.hub.learned import Learned
 from diffaug.hub.locate import Located, locate_network, locate_pipeline
 from diffaug.hub.locate import config_folder as single_file_config
 from diffaug.hub.opening import fitting
 from diffaug.hub.parts import CONFIG, INDEX, empty_parts, network_class, pipeline_class
 from diffaug.hub.weights import refuse_not_finite
-from diffaug.params.base import GENERATOR, Context, ModelName
+from diffaug.params.base import GENERATOR, ModelName
 from diffaug.params.generate import Adapter, GenerateParams
 from diffaug.runtime.quiet import silence_libraries
 from diffaug.runtime.seals import check_seal
 
-LEARNED_FILE = "learned.json"  # stored with a generator trained by diffaug: what it can draw
 BASE_FILE = "base.json"  # stored with a LoRA: the model on which it was trained
-
-
-class _LearnedFacts(BaseModel):
-    model_config = ConfigDict(strict=True, allow_inf_nan=False)
-
-    classes: list[str]
-    context: Context
-
-
-@dataclass(frozen=True)
-class Learned:
-    """What train_gen trained a model to draw, here or before it was published; other models do not state this.
-
-    context: the side of its images, as a multiple of the object's.
-    """
-
-    classes: tuple[str, ...] = ()
-    context: float = 1.0
-
-    @classmethod
-    def read(cls, folder: Path) -> "Learned":
-        """What the model in the folder states. Raises UserError if the file is damaged."""
-        if not (folder / LEARNED_FILE).exists():
-            return cls()
-        facts = read_facts(folder / LEARNED_FILE, _LearnedFacts)
-        return cls(tuple(facts.classes), facts.context)
 
 
 @dataclass(frozen=True)

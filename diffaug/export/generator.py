@@ -1,5 +1,6 @@
 """A generator that train_gen made, as a folder to publish: in half precision, with a card in the hub's format."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import torch
 from diffusers import StableDiffusionPipeline
 from huggingface_hub import ModelCardData
 
-from diffaug.diffusion.opening import LEARNED_FILE, Learned
+from diffaug.hub.learned import LEARNED_FILE, Learned
 from diffaug.hub.opening import opening
 from diffaug.hub.seen import read_seen
 from diffaug.params.base import LOSSES, SEEN
@@ -49,11 +50,20 @@ def write_generator(source: Path, folder: Path) -> None:
 
     def write(place: Path) -> None:
         pipeline.save_pretrained(place, safe_serialization=True)
+        _forget_the_source(place)
         for file in (LEARNED_FILE, LOSSES, SEEN):
             shutil.copyfile(source / file, place / file)
         (place / "README.md").write_text(card, encoding="utf-8")
 
     replace_folder(folder, write)
+
+
+def _forget_the_source(folder: Path) -> None:
+    """The library notes the path from which it has opened a part, which is another one on every machine."""
+    for file in folder.rglob("*.json"):
+        content = json.loads(file.read_text(encoding="utf-8"))
+        if content.pop("_name_or_path", None) is not None:
+            file.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _card(source: Path, name: str, pipeline: StableDiffusionPipeline) -> str:

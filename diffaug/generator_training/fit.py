@@ -18,6 +18,7 @@ Loss = Callable[[torch.Generator], Tensor]
 def fit(
     network: nn.Module,
     loss: Loss,
+    optimizer: torch.optim.Optimizer,
     *,
     name: str,
     steps: int,
@@ -28,14 +29,14 @@ def fit(
     checkpoint_every: int,
     accumulate: int = 1,
 ) -> list[float]:
-    """Minimise `loss` over the network's parameters, leave the averaged weights in it and return the loss of each step.
+    """Minimise `loss` over the network's parameters with `optimizer`, leave the averaged weights in it and return the
+    loss of each step.
 
     `loss` draws its batch and its noise from the given CPU generator, which is seeded only from `seed` and the step: a
     run that continues from `checkpoint` gives the same bytes as an uninterrupted one. A step adds up the gradients of
     `accumulate` such batches.
     Raises UserError if the loss or the gradient is not a finite number.
     """
-    optimizer = torch.optim.AdamW(network.parameters(), lr=learning_rate, weight_decay=0.01, fused=True)
     averaged = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(ema_decay))
     networks = {"network": network, "averaged": averaged}
     losses: list[float] = load_checkpoint(checkpoint, networks, optimizer)[0]["losses"] if checkpoint.exists() else []

@@ -56,9 +56,11 @@ def train_lora(
         captions += prior.captions
     pipeline.vae.to("cpu")  # it is no longer needed
     adapted = add_adapters(pipeline, lora, params.seed)
+    trained = nn.ParameterList([p for network in adapted.values() for p in network.parameters() if p.requires_grad])
     curve = fit(
-        nn.ParameterList([p for network in adapted.values() for p in network.parameters() if p.requires_grad]),
+        trained,
         _loss(pipeline, parts, [*captions, ""], params),
+        torch.optim.AdamW(trained.parameters(), lr=lora.learning_rate, weight_decay=0.01, fused=True),
         name="lora",
         steps=lora.steps,
         learning_rate=lora.learning_rate,

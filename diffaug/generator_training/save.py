@@ -10,7 +10,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from diffaug.diffusion.additions import LORA_FILE
-from diffaug.diffusion.opening import BASE_FILE, LEARNED_FILE
+from diffaug.diffusion.opening import BASE_FILE
+from diffaug.hub.learned import LEARNED_FILE
 from diffaug.hub.seen import write_seen
 from diffaug.params.base import LOSSES, ModelName
 from diffaug.runtime.files import replace_folder

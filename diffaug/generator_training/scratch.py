@@ -1,6 +1,7 @@
 """Train a small, complete Stable Diffusion from random weights on captioned images."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -13,6 +14,7 @@ from diffaug.diffusion.truncation import refuse_truncation
 from diffaug.generator_training.captioned import Captioned
 from diffaug.generator_training.fit import fit
 from diffaug.generator_training.latents import Latents, encode_all, kept, to_model
+from diffaug.generator_training.muon import Muon
 from diffaug.generator_training.parts import (
     assemble,
     build_scheduler,
@@ -22,6 +24,8 @@ from diffaug.generator_training.parts import (
     build_vae,
 )
 from diffaug.params.train_gen import TrainGenParams
+
+_HUBER = 0.1  # the error from which the loss "huber" grows in a straight line, in units of the latent's deviation
 
 
 class Denoiser(nn.Module):
@@ -33,8 +37,8 @@ class Denoiser(nn.Module):
         self.unet = unet
 
     def forward(self, latents: Tensor, timesteps: Tensor, tokens: Tensor, captions: Tensor) -> Tensor:
-        """The noise in `latents` (B, C, h, w) at `timesteps` (B,), given the `tokens` (N, T) of the different captions
-        and the number of each image's caption, `captions` (B,): each caption is encoded once."""
+        """The velocity of `latents` (B, C, h, w) at `timesteps` (B,), given the `tokens` (N, T) of the different
+        captions and the number of each image's caption, `captions` (B,): each caption is encoded once."""
         text = self.text_encoder(tokens).last_hidden_state[captions]
         return self.unet(latents, timesteps, encoder_hidden_states=text).sample
 
@@ -56,7 +60,7 @@ def train_from_scratch(
     )
     images = data.images.to(device)
 
-    vae.to(device)
+    vae.to(device, memory_format=torch.channels_last)
     curves = {"vae": _fit(vae, _vae_loss(vae, images, params), "vae", params, work)}
     mean, std = (one.to(device) for one in kept(work / "latents.safetensors", lambda: encode_all(vae, images)))
     vae.register_to_config(scaling_factor=_scaling_factor(mean, std))
@@ -64,10 +68,12 @@ def train_from_scratch(
     tokens = tokenizer(
         [*data.captions, ""], padding="max_length", max_length=tokenizer.model_max_length, return_tensors="pt"
     ).input_ids.to(device)
-    denoiser = Denoiser(text_encoder, unet).to(device)
+    denoiser = Denoiser(text_encoder, unet.to(memory_format=torch.channels_last)).to(device)
     latents = Latents(mean * vae.config.scaling_factor, std * vae.config.scaling_factor, data.labels.to(device))
     curves["unet"] = _fit(denoiser, _denoising_loss(denoiser, latents, tokens, params), "unet", params, work)
-    return assemble(vae.cpu(), unet.cpu(), text_encoder.cpu(), tokenizer), curves
+    for network in (vae, unet, text_encoder):
+        network.to("cpu", memory_format=torch.contiguous_format)
+    return assemble(vae, unet, text_encoder, tokenizer), curves
 
 
 def _fit(network: nn.Module, loss: Callable, name: str, params: TrainGenParams, work: Path) -> list[float]:
@@ -75,6 +81,7 @@ def _fit(network: nn.Module, loss: Callable, name: str, params: TrainGenParams, 
     return fit(
         network,
         loss,
+        Muon(network, part.learning_rate),
         name=f"scratch.{name}",
         steps=part.steps,
         learning_rate=part.learning_rate,
@@ -109,11 +116,12 @@ def _scaling_factor(mean: Tensor, std: Tensor) -> float:
 def _denoising_loss(
     denoiser: Denoiser, latents: Latents, tokens: Tensor, params: TrainGenParams
 ) -> Callable[[torch.Generator], Tensor]:
-    """Error of the predicted noise, weighted by min-SNR-5 (Hang et al. 2023, 2303.09556); captions are dropped."""
+    """Error of the predicted velocity, weighted by min-SNR-5 (Hang et al. 2023, 2303.09556); captions are dropped."""
     scheduler = build_scheduler()
     signal = scheduler.alphas_cumprod.to(tokens.device)
     snr = compute_snr(scheduler, torch.arange(len(signal))).to(tokens.device)
     unconditional = len(tokens) - 1
+    error = F.mse_loss if params.scratch.unet.loss == "mse" else partial(F.smooth_l1_loss, beta=_HUBER)
 
     def loss(generator: torch.Generator) -> Tensor:
         size = params.scratch.unet.batch_size
@@ -126,8 +134,9 @@ def _denoising_loss(
         alpha = signal[steps][:, None, None, None]
         noisy = alpha.sqrt() * clean + (1 - alpha).sqrt() * draws[1]
         labels = torch.where(dropped, unconditional, latents.labels[index])
+        velocity = alpha.sqrt() * draws[1] - (1 - alpha).sqrt() * clean
         predicted = denoiser(noisy, steps, tokens, labels)
-        weight = snr[steps].clamp(max=5.0) / snr[steps]
-        return (weight * F.mse_loss(predicted, draws[1], reduction="none").mean(dim=(1, 2, 3))).mean()
+        weight = snr[steps].clamp(max=5.0) / (snr[steps] + 1)
+        return (weight * error(predicted, velocity, reduction="none").mean(dim=(1, 2, 3))).mean()
 
     return loss

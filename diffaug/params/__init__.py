@@ -71,11 +71,12 @@ class Params(Section):
             )
 
     def _generator_does_not_know_the_test(self) -> None:
-        """A model that states its training images is not used where they can be in val or test."""
+        """A model that states its training images is not used where they can be in val or test. Beside a generator that
+        is trained here, which sees neither, `unseen_by` does no harm: the splits stay those of another run."""
         unseen, models = self.download.unseen_by, {self.generate.model.name}
         if self.train_gen.method == "lora":
             models.add(self.train_gen.lora.model.name)
-        if unseen is not None and unseen not in models:
+        if unseen is not None and unseen not in models and self.train_gen.method != "scratch":
             raise ValueError(f"download.unseen_by is {unseen!r}, but the generator is another model; set it to null")
         for name in models:
             if is_local(name) and (Path(name).expanduser() / SEEN).exists() and unseen != name:

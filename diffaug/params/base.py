@@ -1,6 +1,7 @@
 """Types and checks that the sections of params.yaml share."""
 
 import re
+from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -104,6 +105,8 @@ def check_hub_id(name: str, revision: str | None, on_hub: bool, datasets: bool =
         if revision is not None:
             raise ValueError(f"{name!r} is a local path, which cannot have a revision; remove the revision")
         return
+    if name and Path(name).is_dir():
+        raise ValueError(f"{name!r} is read as a name on the hub, but there is a folder of this name; write './{name}'")
     if not _HUB_ID.fullmatch(name):
         allowed = "(owner/dataset), nor" if datasets else f"(owner/model), nor {GENERATOR}, nor"
         raise ValueError(f"{name!r} is neither a hub id {allowed} a path that begins with ./ or /")

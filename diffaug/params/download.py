@@ -11,7 +11,7 @@ HeldOut = Annotated[float, Field(gt=0, lt=0.9)]
 
 
 class FewShot(Section):
-    """This many images per class, drawn from a published set; `pool`: more images, which only the generator sees.
+    """This many images per class, drawn from a published set; `pool`: more images, for real_more or the generator.
     train_files: the first and the end of the numbers of the training images that may be drawn, for train, val and pool:
     a generator that is published can have learned from the others alone."""
 

@@ -24,6 +24,7 @@ class UnetParams(Section):
     batch_size: Positive
     learning_rate: Rate
     caption_dropout: Fraction
+    loss: Literal["mse", "huber"]
 
 
 class ScratchParams(Section):

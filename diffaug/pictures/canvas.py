@@ -6,6 +6,8 @@ import numpy as np
 from PIL import Image
 
 _SMOOTH = Image.Resampling.LANCZOS
+# An image that nearly fills a small canvas is not enlarged: 28 pixels on 32 would lose their sharp edges for nothing.
+_NEARLY, _SMALL = 1.15, 64  # times; pixels
 
 
 @dataclass(frozen=True)
@@ -14,7 +16,8 @@ class Canvas:
 
     size: (width, height) of the image; drawn: of the model's canvas; seen: (left, top, right, bottom) in the image;
     filled: in the canvas. With "crop" the canvas is full and the image's margins are cut off; with "pad" the whole
-    image is used and the canvas has a border, which repeats the image's edge.
+    image is used and the canvas has a border, which repeats the image's edge; an image that is slightly smaller than
+    a canvas of at most 64 pixels is not scaled.
     """
 
     size: tuple[int, int]
@@ -30,6 +33,8 @@ class Canvas:
             part = tuple(min(side, max(1, round(whole * scale))) for side, whole in zip(size, drawn))
             return cls(size, drawn, _centred(size, part), (0, 0, *drawn))
         scale = min(drawn[0] / size[0], drawn[1] / size[1])
+        if 1 < scale < _NEARLY and max(drawn) <= _SMALL:
+            scale = 1.0
         part = tuple(min(whole, max(1, round(side * scale))) for side, whole in zip(size, drawn))
         return cls(size, drawn, (0, 0, *size), _centred(drawn, part))
 
@@ -58,8 +63,7 @@ class Canvas:
 
 def leave_text_canvas(drawn: Image.Image, size: tuple[int, int]) -> Image.Image:
     """An image drawn from text alone, at this size: its middle, cropped to the wanted shape."""
-    canvas = Canvas.fit(drawn.size, size, "crop")
-    return canvas.enter(drawn)
+    return Canvas.fit(size, drawn.size, "pad").leave(drawn, drawn)
 
 
 def _centred(whole: tuple[int, int], part: tuple[int, ...]) -> tuple[int, int, int, int]:

@@ -27,8 +27,9 @@ from diffaug.evaluation.tables import (
 from diffaug.evaluation.verdicts import primary
 from diffaug.params.merge import DRAWN
 from diffaug.report import figures
+from diffaug.report.generator import GeneratorReport
 from diffaug.report.glossary import GLOSSARY
-from diffaug.report.task import GeneratorReport, TaskReport
+from diffaug.report.task import TaskReport
 from diffaug.report.verdict import TESTED, floor_note, scope, sentence, verdict_header, verdict_rows
 from diffaug.runtime.files import atomic_path
 from diffaug.runtime.yaml_files import parse_yaml
@@ -86,6 +87,7 @@ def write_page(
         ),
         params=params,
         settings=_settings(parse_yaml(params), ""),
+        seen=generator.seen,
         losses=generator.losses,
         samples=_encoded(generator.samples) if generator.samples else None,
     )

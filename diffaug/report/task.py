@@ -11,13 +11,12 @@ from PIL import Image
 from diffaug.dataset.records import SPLITS, read_set
 from diffaug.evaluation.metrics import ARMS, TASKS
 from diffaug.evaluation.tables import CHANGED, TABLES, TRAINING
-from diffaug.params.base import GENERATOR, LOSSES
 from diffaug.params.evaluate import RobustnessParams
 from diffaug.params.report import ReportParams
 from diffaug.report import figures
 from diffaug.report.corrupted import corrupted_sheet
 from diffaug.report.pairs import changed_sides_tiles, nearest_pairs
-from diffaug.report.sheet import COLUMNS, SCENE_COLUMNS, captioned, make_sheet, sample, save_png, task_sheet
+from diffaug.report.sheet import COLUMNS, SCENE_COLUMNS, make_sheet, save_png, task_sheet
 from diffaug.runtime.tables import read_table
 from diffaug.scoring.ledger import QUALITY, THRESHOLDS, Entry, read_ledger
 
@@ -43,27 +42,6 @@ class TaskReport:
     sheets: Mapping[str, Image.Image]
     quality: Mapping[str, Any] | None
     thresholds: Mapping[str, Mapping[str, float]]
-
-
-@dataclass(frozen=True)
-class GeneratorReport:
-    """The losses of its training as SVG, and images that it drew from the prompt alone; None if there are none."""
-
-    losses: str | None = None
-    samples: Image.Image | None = None
-
-
-def build_generator_report(params: ReportParams, seed: int) -> GeneratorReport:
-    """What the generator learned and draws, before the filter. Raises UserError if a set is missing."""
-    table = Path(GENERATOR) / LOSSES
-    made = read_set(Path("data/generated/cls"))
-    drawn = [record for record in made if record.mode == "txt2img"]
-    samples = None
-    if drawn:
-        tiles = captioned(sample(drawn, params.sheet_rows * COLUMNS, seed), made.names)
-        samples = make_sheet([(f"drawn from the prompt alone, before the filter ({len(drawn)})", tiles)])
-        save_png(samples, PLOTS / "generator_samples.png")
-    return GeneratorReport(figures.losses(table) if table.exists() else None, samples)
 
 
 def build_task_report(task: str, params: ReportParams, seen: Seen) -> TaskReport:

@@ -9,8 +9,8 @@ from diffaug.sources.image_files import files_below, is_image
 from diffaug.sources.labelled import Labelled
 from diffaug.sources.pairs import pair_up, split_by_folders
 from diffaug.sources.placing import to_real_data
+from diffaug.sources.published import SETS, open_parts
 from diffaug.sources.real import Inputs, RealData
-from diffaug.sources.torchvision import SETS, open_parts
 from diffaug.sources.voc import read_pairs
 
 _NAME = "oxford_iiit_pet"

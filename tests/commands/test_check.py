@@ -1,11 +1,13 @@
 """`diffaug check` reads the data on the disk as `download` would."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from architectures import as_yaml, small
+from default_params import trained_here
 from paths import ROOT
 from photos import NAMES, WRITERS, read, two_hundred
 from PIL import Image
@@ -28,10 +30,9 @@ def own_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def params(tmp_path: Path, cls: dict[str, Any] | None, det: dict[str, Any] | None) -> Params:
-    raw = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    raw = trained_here("real/det/train" if det else "real/cls/train")
     raw["download"] |= {"cls": cls, "det": det}
     raw["merge"]["ratio"] = 1.0
-    raw["train_gen"]["images"] = "real/det/train" if det else "real/cls/train"
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(raw), encoding="utf-8")
     return load_params(tmp_path / "params.yaml")
 
@@ -41,6 +42,7 @@ def test_a_preset_is_named_in_what_is_said(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
+    shutil.copytree(ROOT / "pretrained", tmp_path / "pretrained")
     (tmp_path / "mine.yaml").write_text("seeds: [0]\n")
     command.check_preset(Path("mine.yaml"))
     assert capsys.readouterr().out.splitlines()[-1] == "params.yaml with mine.yaml: fine"

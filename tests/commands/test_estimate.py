@@ -37,7 +37,7 @@ def test_the_default_takes_what_it_took() -> None:
 
 def test_stable_diffusion_on_a_cpu_takes_days() -> None:
     model = {"name": "owner/model", "revision": "0" * 40}
-    chosen = params(train_gen={"method": "none"}, generate={"model": model})
+    chosen = params(download={"unseen_by": None}, generate={"model": model})
     assert minutes(estimate(chosen, DEFAULT)) > 3 * 1440
 
 

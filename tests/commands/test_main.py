@@ -34,6 +34,7 @@ def test_the_help_has_every_command_and_examples(
 def test_check_takes_a_preset(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """One that was just written by `start`, say."""
     shutil.copy(ROOT / "params.yaml", tmp_path)
+    shutil.copytree(ROOT / "pretrained", tmp_path / "pretrained")
     (tmp_path / "mine.yaml").write_text("train_det: {model: nowhere.yaml}\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["diffaug", "check", "mine.yaml"])

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
+from default_params import raw, trained_here
 from paths import ROOT
 from photos import WRITERS, two_hundred
 from PIL import Image
@@ -38,9 +39,9 @@ def shades(folder: Path, cat: int = 20, dog: int = 10) -> dict[str, Any]:
 
 
 def with_data(cls: Any, det: Any, images: str = "real/cls/train", **changes: Any) -> None:
-    raw = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    raw = trained_here(images)
     raw["download"] |= {"cls": cls, "det": det}
-    check(Params.model_validate(merged(raw, {"train_gen": {"images": images}, **changes})))
+    check(Params.model_validate(merged(raw, changes)))
 
 
 def test_a_generator_that_cannot_draw_the_other_tasks_classes(tmp_path: Path) -> None:
@@ -53,6 +54,21 @@ def test_a_generator_that_cannot_draw_the_other_tasks_classes(tmp_path: Path) ->
         "in generate.model"
     )
     with_data(shades(tmp_path / "again"), boxes, "real")
+
+
+def test_a_pre_trained_generator_that_cannot_draw_the_classes(tmp_path: Path) -> None:
+    """The default with another `download.cls`, and nothing else."""
+    content = raw()
+    content["download"] |= {"cls": shades(tmp_path / "shades"), "det": None}
+    with pytest.raises(UserError) as error:
+        check(Params.model_validate(merged(content, {"merge": {"ratio": 1.0}})))
+    assert str(error.value).startswith(
+        "params.yaml: generate.model: ./pretrained/clothes can draw T-shirt/top, Trouser,"
+    )
+    assert str(error.value).endswith(
+        "but cls needs cat, dog; name a model that knows these, or train one here (train_gen.method: scratch, "
+        "generate.model.name: models/generator, download.unseen_by: null)"
+    )
 
 
 def test_own_boxes_beside_the_examples_clothes(tmp_path: Path) -> None:

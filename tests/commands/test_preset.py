@@ -20,7 +20,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with what the preset's folder is copied from; code is not needed here."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("DIFFAUG_WORK", raising=False)
-    for name in ("diffaug", "stages", "prompts", "presets", "photos"):
+    for name in ("diffaug", "stages", "prompts", "pretrained", "presets", "photos"):
         (tmp_path / name).mkdir()
     for name in ("dvc.yaml", ".dvcignore", "params.yaml", "presets/quick.yaml"):
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())
@@ -43,8 +43,9 @@ def test_paths_of_the_users_own_files_still_lead_to_them(root: Path) -> None:
     (root / "models/w.safetensors").write_bytes(b"")
     (root / "models/generator").mkdir()
     (root / "mine.yaml").write_text(
-        "download: {cls: {source: folder, path: ./photos, val_fraction: 0.2, test_fraction: 0.3}}\n"
-        "train_gen: {images: real/cls/train}\ntrain_cls: {weights: models/w.safetensors}\n"
+        "download: {unseen_by: null, cls: {source: folder, path: ./photos, val_fraction: 0.2, test_fraction: 0.3}}\n"
+        "train_gen: {method: scratch, images: real/cls/train}\ngenerate: {model: {name: models/generator}}\n"
+        "train_cls: {weights: models/w.safetensors}\n"
     )
     found = yaml.safe_load((prepare("mine.yaml") / "params.yaml").read_text())
     assert found["download"]["cls"]["path"] == (root / "photos").as_posix()

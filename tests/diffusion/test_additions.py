@@ -15,7 +15,7 @@ from diffaug.diffusion.abilities import refuse_long_prompts
 from diffaug.diffusion.opening import Model, open_model
 from diffaug.runtime.errors import UserError
 
-BLOCK = "unet.down_blocks.0.attentions.0.transformer_blocks.0.attn1"
+BLOCK = "unet.down_blocks.1.attentions.0.transformer_blocks.0.attn1"
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def lora(file: Path, *modules: str) -> dict[str, Any]:
     """A LoRA of rank 1 for these modules, of 8 inputs and outputs."""
     weights = {}
     for module in modules:
-        weights |= {f"{module}.lora_A.weight": torch.ones(1, 8), f"{module}.lora_B.weight": torch.ones(8, 1)}
+        weights |= {f"{module}.lora_A.weight": torch.ones(1, 16), f"{module}.lora_B.weight": torch.ones(16, 1)}
     save_file(weights, file)
     return {"loras": [{"path": str(file), "scale": 1.0}]}
 

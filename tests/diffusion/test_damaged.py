@@ -14,7 +14,8 @@ from damage import damaged, refused, with_an_odd_value
 from safetensors.torch import load, save_file
 from settings import params
 
-from diffaug.diffusion.opening import Learned, open_model, open_network
+from diffaug.diffusion.opening import open_model, open_network
+from diffaug.hub.learned import Learned
 from diffaug.params.base import ModelName
 from diffaug.runtime.errors import UserError
 from diffaug.runtime.seals import seal
@@ -98,7 +99,7 @@ def test_a_controlnet_and_a_tiny_vae_are_checked_alike(pipeline: Path, tmp_path:
 
 def test_additions_with_weights_that_are_not_finite_are_refused(pipeline: Path, tmp_path: Path) -> None:
     nan = torch.full((4, 16), float("nan"))
-    name = "unet.down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q"
+    name = "unet.down_blocks.1.attentions.0.transformer_blocks.0.attn1.to_q"
     lora = {f"{name}.lora_A.weight": torch.ones(4, 8), f"{name}.lora_B.weight": torch.ones(8, 4)}
     save_file(lora | {f"{name}.lora_B.weight": nan[:, :8].T.contiguous()}, tmp_path / "lora.safetensors")
     message = refused(lambda: opened(pipeline, loras=[{"path": str(tmp_path / "lora.safetensors"), "scale": 1.0}]))

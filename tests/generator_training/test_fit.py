@@ -1,4 +1,5 @@
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -6,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from diffaug.generator_training.fit import fit, schedule
+from diffaug.generator_training.muon import Muon
 from diffaug.runtime.errors import UserError
 
 pytestmark = pytest.mark.slow
@@ -15,8 +17,20 @@ class Stopped(Exception):
     """Simulates a kill."""
 
 
+def adamw(network: nn.Module) -> torch.optim.Optimizer:
+    return torch.optim.AdamW(network.parameters(), lr=0.01, fused=True)
+
+
+def muon(network: nn.Module) -> torch.optim.Optimizer:
+    return Muon(network, 0.01)
+
+
 def train(
-    folder: Path, stop_at: int | None = None, nan_at: int | None = None, steep_at: int | None = None
+    folder: Path,
+    make: Callable[[nn.Module], torch.optim.Optimizer],
+    stop_at: int | None = None,
+    nan_at: int | None = None,
+    steep_at: int | None = None,
 ) -> tuple[nn.Module, list[float]]:
     torch.manual_seed(0)
     network = nn.Sequential(nn.Linear(4, 8), nn.SiLU(), nn.Linear(8, 1))
@@ -35,6 +49,7 @@ def train(
     losses = fit(
         network,
         loss,
+        make(network),
         name="scratch.vae",
         steps=20,
         learning_rate=0.01,
@@ -46,11 +61,14 @@ def train(
     return network, losses
 
 
-def test_a_killed_training_ends_with_the_same_weights(tmp_path: Path) -> None:
-    whole, losses = train(tmp_path / "whole")
+@pytest.mark.parametrize("make", [adamw, muon])
+def test_a_killed_training_ends_with_the_same_weights(
+    tmp_path: Path, make: Callable[[nn.Module], torch.optim.Optimizer]
+) -> None:
+    whole, losses = train(tmp_path / "whole", make)
     with pytest.raises(Stopped):
-        train(tmp_path / "killed", stop_at=14)
-    network, continued = train(tmp_path / "killed")
+        train(tmp_path / "killed", make, stop_at=14)
+    network, continued = train(tmp_path / "killed", make)
     assert continued == losses
     for key, value in whole.state_dict().items():
         assert torch.equal(network.state_dict()[key], value)
@@ -58,8 +76,8 @@ def test_a_killed_training_ends_with_the_same_weights(tmp_path: Path) -> None:
 
 
 def test_a_finished_training_is_not_trained_again(tmp_path: Path) -> None:
-    train(tmp_path)
-    with_stop, _ = train(tmp_path, stop_at=0)
+    train(tmp_path, muon)
+    with_stop, _ = train(tmp_path, muon, stop_at=0)
     assert not with_stop.training
 
 
@@ -67,13 +85,13 @@ def test_nan_stops_with_one_line(tmp_path: Path) -> None:
     with pytest.raises(
         UserError, match=r"loss of the scratch.vae became nan at step 5; lower train_gen\.scratch\.vae\.learning_rate"
     ):
-        train(tmp_path, nan_at=5)
+        train(tmp_path, muon, nan_at=5)
 
 
 def test_a_finite_loss_with_an_infinite_gradient_stops_with_one_line(tmp_path: Path) -> None:
     """All weights would be NaN after this step, and only the next stage would notice."""
     with pytest.raises(UserError, match=r"gradient of the scratch.vae became nan at step 19; lower train_gen\.scratch"):
-        train(tmp_path, steep_at=19)
+        train(tmp_path, muon, steep_at=19)
 
 
 def test_schedule_warms_up_and_comes_down() -> None:

@@ -12,11 +12,11 @@ from PIL import Image
 
 from diffaug.dataset.codec import encode_png
 from diffaug.dataset.records import ImageSet, make_record
-from diffaug.diffusion.opening import Learned
 from diffaug.generator_training.captioned import Captioned, captioned
 from diffaug.generator_training.parts import build_tokenizer
 from diffaug.generator_training.save import save_pipeline
 from diffaug.generator_training.scratch import train_from_scratch
+from diffaug.hub.learned import Learned
 from diffaug.params.train_gen import TrainGenParams
 from diffaug.runtime.errors import UserError
 
@@ -43,6 +43,7 @@ RAW = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["train_
             "batch_size": 4,
             "learning_rate": 0.001,
             "caption_dropout": 0.1,
+            "loss": "mse",
         },
     },
 }

@@ -24,6 +24,7 @@ TINY: dict[str, Any] = {
         "det": {"source": "scenes", "size": 64, "train": 4, "val": 4, "test": 8, "max_objects": 3},
     },
     "train_gen": {
+        "method": "scratch",
         "images": "real/cls/train",
         "checkpoint_every": 2,
         "scratch": {
@@ -33,6 +34,7 @@ TINY: dict[str, Any] = {
         },
     },
     "generate": {
+        "model": {"name": "models/generator"},
         "batch_size": 4,
         "launch": {"processes": 1},
         "num_inference_steps": 2,
@@ -129,7 +131,7 @@ def make_project(folder: Path) -> Path:
     folder.mkdir(parents=True)
     for name in ("dvc.yaml", ".dvcignore", ".gitignore", ".gitattributes"):
         shutil.copy(ROOT / name, folder / name)
-    for name in ("stages", "diffaug", "prompts"):
+    for name in ("stages", "diffaug", "prompts", "pretrained"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     (folder / ".dvc").mkdir()
     for name in ("config", ".gitignore"):

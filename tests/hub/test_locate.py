@@ -165,7 +165,7 @@ def test_a_single_file_with_its_configuration(pipeline: Path, tmp_path: Path) ->
     assert (found.name, found.revision, found.path, found.licence) == ("cat.safetensors", None, file, None)
     shutil.copytree(pipeline, tmp_path / "other")
     scheduler = tmp_path / "other/scheduler/scheduler_config.json"
-    scheduler.write_text(scheduler.read_text().replace("epsilon", "v_prediction"), encoding="utf-8")
+    scheduler.write_text(scheduler.read_text().replace("v_prediction", "epsilon"), encoding="utf-8")
     other = locate_pipeline(ModelName(name=str(file), config=str(tmp_path / "other")), "generate.model")
     assert other.sha256 != found.sha256, "the configuration is part of the model"
     assert config_folder(model, "generate.model") == pipeline

@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 import yaml
+from default_params import trained_here
 from paths import ROOT
 
 from diffaug.params import load_params
@@ -10,7 +11,7 @@ from diffaug.runtime.errors import UserError
 
 
 def message(tmp_path: Path, key: str, value: Any) -> str:
-    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    params = trained_here()
     *path, last = key.split(".")
     section = params
     for part in path:

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
@@ -33,6 +35,13 @@ def test_local_paths(name: str, is_file: bool) -> None:
         ValidationError, match=f"'{name}' is a local path, which cannot have a revision; remove the revision"
     ):
         ModelName(name=name, revision=COMMIT)
+
+
+def test_a_folder_that_is_taken_for_a_name_on_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pretrained/clothes").mkdir(parents=True)
+    with pytest.raises(ValidationError, match=r"there is a folder of this name; write './pretrained/clothes'"):
+        ModelName(name="pretrained/clothes")
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from typing import Any, get_args
 
 import pytest
 import yaml
+from default_params import trained_here
 from paths import ROOT
 from pydantic import BaseModel
 
@@ -35,7 +36,7 @@ HUB = {
 
 
 def edited(tmp_path: Path, edit: Callable[[dict[str, Any]], object]) -> Path:
-    params = yaml.safe_load(GOOD)
+    params = trained_here()
     edit(params)
     path = tmp_path / "params.yaml"
     path.write_text(yaml.safe_dump(params), encoding="utf-8")
@@ -137,11 +138,11 @@ def test_the_projects_own_params_are_fine() -> None:
         (lambda p: p["download"]["cls"].update(pool=0), ["train_gen.images is 'pool'", "real/cls/train"]),
         (
             lambda p: p["generate"].update(num_inference_steps=1),
-            ["generate: cls.modes.img2img: num_inference_steps 1 x strength 0.7 is below one step"],
+            ["generate: cls.modes.img2img: num_inference_steps 1 x strength 0.5 is below one step"],
         ),
         (
             lambda p: p["train_gen"]["scratch"]["unet"].update(caption_dropout=0.0),
-            ["generate.guidance_scale 2 above 1 needs train_gen.scratch.unet.caption_dropout above 0"],
+            ["generate.guidance_scale 1.5 above 1 needs train_gen.scratch.unet.caption_dropout above 0"],
         ),
         (lambda p: p["train_gen"]["scratch"].update(size=30), ["train_gen.scratch: size 30 must be a multiple of 8"]),
         (
@@ -153,7 +154,11 @@ def test_the_projects_own_params_are_fine() -> None:
             ["train_gen.method 'scratch' trains 'models/generator'", "generate.model.name is './mine'"],
         ),
         (
-            lambda p: p["download"].update(unseen_by="./mine"),
+            lambda p: (
+                p["download"].update(unseen_by="./mine"),
+                p["train_gen"].update(method="none"),
+                p["generate"].update(model={"name": "./other"}),
+            ),
             ["download.unseen_by is './mine', but the generator is another model; set it to null"],
         ),
         (

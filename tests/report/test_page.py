@@ -15,11 +15,12 @@ from report_inputs import METRICS, picture
 
 from diffaug.evaluation.tables import TABLES
 from diffaug.report import figures
+from diffaug.report.generator import GeneratorReport
 from diffaug.report.glossary import GLOSSARY
 from diffaug.report.page import _training, write_page
 from diffaug.report.pairs import changed_sides_tiles, nearest_pairs
 from diffaug.report.sheet import make_sheet
-from diffaug.report.task import GeneratorReport, TaskReport
+from diffaug.report.task import TaskReport
 from diffaug.report.verdict import sentence, verdict_rows
 from diffaug.runtime.tables import write_table
 from diffaug.scoring.ledger import Entry
@@ -68,7 +69,9 @@ def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_table(
         tmp_path / "losses.csv", ["network", "step", "loss"], [["vae", 5, 0.5], ["vae", 9, 0.25], ["unet", 9, 1]]
     )
-    generator = GeneratorReport(figures.losses(tmp_path / "losses.csv"), sheet)
+    generator = GeneratorReport(
+        "It states the 9 images that it was trained on.", figures.losses(tmp_path / "losses.csv"), sheet
+    )
     params = "seeds: [0] # <&>\nmerge: {ratio: 0.000001, name: 猫}"
     write_page(tmp_path / "report.html", metrics, reports, ["models/generator"], params, generator)
     first = (tmp_path / "report.html").read_bytes()
@@ -135,7 +138,7 @@ def test_the_page_shows_the_settings_and_the_generator(page: Path) -> None:
     assert shown == [("seeds", "[0]"), ("merge.ratio", "0.000001"), ("merge.name", "&#34;猫&#34;")]
     generator = text.partition('<h2 id="generator">')[2].partition("<h2")[0]
     assert generator.count("<svg") == 1 and ">vae</text>" in generator and ">unet</text>" in generator
-    assert 'alt="What the generator draws"' in generator
+    assert 'alt="What the generator draws"' in generator and "It states the 9 images" in generator
 
 
 def test_a_confusion_matrix_has_numbers_and_a_scale(page: Path) -> None:

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from diffaug.hub.seen import NOTHING_SEEN, Seen, read_seen, write_seen
 from diffaug.params.download import FashionMnist
 from diffaug.runtime.errors import UserError
-from diffaug.sources import torchvision as sets
+from diffaug.sources import published as sets
 from diffaug.sources.fashion_mnist import read_cls
 from diffaug.sources.real import Inputs, RealData
 from diffaug.sources.tasks import NOTHING
@@ -68,6 +68,27 @@ def test_images_that_the_generator_knows_are_not_held_out(cache: Path, tmp_path:
     assert {split: len(records) for split, records in without.splits.items()} == {
         split: len(records) for split, records in plain.splits.items()
     }
+
+
+def test_near_copies_of_what_the_generator_knows_are_not_held_out(
+    cache: Path, small: dict[str, bytes], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A drawn test image becomes the mirrored, paler copy of a train image that the generator has seen."""
+    plain = take(cache)
+    copied, known = plain.splits["test"][0], plain.splits["train"][0]
+    pale = np.asarray(known.open())[:, ::-1] // 2 + 20
+    name, place = "t10k-images-idx3-ubyte", 16 + 784 * int(copied.id.rpartition("-")[2])
+    data = small[name][:place] + pale.astype(np.uint8).tobytes() + small[name][place + 784 :]
+    (cache / RAW / name).write_bytes(data)
+    hashes = sets.SETS["fashion_mnist"].sha256 | {f"FashionMNIST/raw/{name}": hashlib.sha256(data).hexdigest()}
+    monkeypatch.setitem(sets.SETS, "fashion_mnist", replace(sets.SETS["fashion_mnist"], sha256=hashes))
+    assert copied.id in ids(take(cache))["test"]
+    write_seen(cache, [known.open()])
+    capsys.readouterr()
+    without = take(cache, known=read_seen(str(cache)))
+    assert copied.id not in ids(without)["test"] and len(without.splits["test"]) == 40
+    assert "download: 1 images of val and test are nearly the same as images on which" in capsys.readouterr().out
+    assert ids(without)["train"] == ids(plain)["train"]
 
 
 def ids(data: RealData) -> dict[str, list[str]]:

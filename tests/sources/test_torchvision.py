@@ -10,9 +10,10 @@ from torchvision import datasets
 from diffaug.params.download import Torchvision
 from diffaug.runtime.errors import UserError
 from diffaug.sources import torchvision as torchvision_sets
+from diffaug.sources.published import SETS
 from diffaug.sources.real import Inputs, RealData, check_classes, check_disjoint
 from diffaug.sources.tasks import NOTHING
-from diffaug.sources.torchvision import SETS, read_cls
+from diffaug.sources.torchvision import read_cls
 
 NAMES = ["airplane", "bird", "cat"]
 

@@ -11,7 +11,7 @@ import scipy.io
 from PIL import Image
 
 from diffaug.dataset.codec import decode, read_file
-from diffaug.sources.torchvision import SETS, open_parts
+from diffaug.sources.published import SETS, open_parts
 
 RNG = np.random.default_rng(0)
 KINDS = ("alpha", "beta")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from default_params import trained_here
 from paths import ROOT
 from photos import two_hundred, write_voc
 
@@ -18,9 +19,8 @@ CROPS = {"source": "crops", "context": 1.5, "min_side": 4}
 
 
 def stage(folder: Path, strict: bool) -> subprocess.CompletedProcess[str]:
-    raw = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    raw = trained_here("real/cls/train")
     raw["download"] |= {"cls": CROPS, "det": FOLDER, "strict": strict}
-    raw["train_gen"]["images"] = "real/cls/train"
     (folder / "params.yaml").write_text(yaml.safe_dump(raw), encoding="utf-8")
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"}
     command = [sys.executable, str(ROOT / "stages/download.py")]

@@ -17,6 +17,7 @@ from diffaug.stage import run_stage
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shutil.copy(ROOT / "params.yaml", tmp_path)
+    shutil.copytree(ROOT / "pretrained", tmp_path / "pretrained")
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("DIFFAUG_WORK", raising=False)
     return tmp_path

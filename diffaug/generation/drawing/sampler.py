@@ -109,8 +109,8 @@ class Sampler:
         if unknown:
             raise UserError(
                 f"params.yaml: generate.model: {self.model.label} was trained on {', '.join(known)}, but must "
-                f"draw {', '.join(unknown)}; train it on images of these classes (train_gen.images), or name another "
-                "model"
+                f"draw {', '.join(unknown)}; name another model, or train one on "
+                "images of these classes (train_gen.method: scratch)"
             )
         for settings in sorted({job.settings for job in jobs}):
             self._arguments(settings)

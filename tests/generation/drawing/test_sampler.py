@@ -9,10 +9,10 @@ import torch
 from PIL import Image
 from settings import jobs, modes, params, source
 
-from diffaug.diffusion.opening import Learned
 from diffaug.diffusion.schedulers import fitting
 from diffaug.generation.drawing.sampler import Sampler, open_sampler
 from diffaug.generation.plan.jobs import Job, batches
+from diffaug.hub.learned import Learned
 from diffaug.runtime.errors import UserError
 
 CPU = torch.device("cpu")

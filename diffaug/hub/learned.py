@@ -1,0 +1,37 @@
+"""What a generator that diffaug trained can draw: a file beside its weights says it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from diffaug.hub.configs import read_facts
+from diffaug.params.base import Context
+
+LEARNED_FILE = "learned.json"
+
+
+class _LearnedFacts(BaseModel):
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
+
+    classes: list[str]
+    context: Context
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What train_gen trained a model to draw, here or before it was published; other models do not state this.
+
+    context: the side of its images, as a multiple of the object's.
+    """
+
+    classes: tuple[str, ...] = ()
+    context: float = 1.0
+
+    @classmethod
+    def read(cls, folder: Path) -> "Learned":
+        """What the model in the folder states. Raises UserError if the file is damaged."""
+        if not (folder / LEARNED_FILE).exists():
+            return cls()
+        facts = read_facts(folder / LEARNED_FILE, _LearnedFacts)
+        return cls(tuple(facts.classes), facts.context)
