@@ -18,9 +18,10 @@ from diffaug.runtime import cores
 from diffaug.runtime.errors import UserError
 from diffaug.runtime.work import work_folder
 
-# Core seconds of the default run on two cores of a server (benchmarks/README.md), by unit of work.
-_TRAIN_IMAGE = 0.0094  # one image of 32 pixels in a step of the VAE or U-Net
-_DRAW_STEP = 0.0031  # one image of 32 pixels in one step with guidance
+# Core seconds on two cores of a server, by unit of work: of the default run (benchmarks/README.md); the first is of
+# presets/pretrained.yaml.
+_TRAIN_IMAGE = 0.0094  # one image of 32 pixels in a step of the VAE or U-Net of 48 channels
+_DRAW_STEP = 0.0026  # one image of 32 pixels in one step with guidance, with a U-Net of 48 channels
 _CALL = 6  # images: what a call of the network costs besides those of its batch
 _CLS_IMAGE = 0.0022  # one image of 32 pixels in a step of resnet18
 _DET_IMAGE = 0.0115  # one image of 96 pixels in a step of yolo11n

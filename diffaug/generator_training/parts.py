@@ -81,7 +81,7 @@ def build_vae(size: int, channels: Sequence[int], latent_channels: int) -> Autoe
 
 def build_unet(size: int, channels: Sequence[int], latent_channels: int, text_width: int) -> UNet2DConditionModel:
     """A U-Net over the latent; its lowest level and its middle attend to the text and to themselves: attention at full
-    size takes as much time as all else, and the pictures were no better for it."""
+    size takes as much time as all else there, and the loss was no lower for it (docs/generator.md)."""
     plain = len(channels) - 1
     return UNet2DConditionModel(
         sample_size=size // VAE_FACTOR,
