@@ -204,7 +204,8 @@ def write_params(folder: Path, generate: GenerateParams) -> None:
     raw["generate"] = generate.model_dump()
     raw["draws"], raw["train_gen"]["method"] = "shared", "none"
     raw["merge"]["ratio"] = 0.1
-    raw["download"]["cls"] = {"source": "folder", "path": "photos", "val_fraction": 0.2, "test_fraction": 0.2}
+    folders = {"source": "folder", "path": "photos", "val_fraction": 0.2, "test_fraction": 0.3}
+    raw["download"] |= {"cls": folders, "unseen_by": None}
     (folder / "params.yaml").write_text(yaml.safe_dump(raw), encoding="utf-8")
 
 
