@@ -8,6 +8,7 @@ import pytest
 import yaml
 from paths import ROOT
 
+from diffaug.commands import preset as module
 from diffaug.commands.preset import prepare
 from diffaug.commands.use import use_preset
 from diffaug.params import load_params
@@ -52,6 +53,17 @@ def test_paths_of_the_users_own_files_still_lead_to_them(root: Path) -> None:
     assert found["train_cls"]["weights"] == (root / "models/w.safetensors").as_posix()
     assert found["train_gen"]["images"] == "real/cls/train"
     assert found["generate"]["model"] == {"name": "models/generator"}
+
+
+@pytest.mark.parametrize(("stage", "last"), [(None, ["verdict"]), ("train_gen", ["repro", "train_gen"])])
+def test_a_stage_is_where_the_run_ends(
+    root: Path, monkeypatch: pytest.MonkeyPatch, stage: str | None, last: list[str]
+) -> None:
+    ran: list[list[str]] = []
+    monkeypatch.setattr(module, "run_to_its_end", lambda command, *_: ran.append(command) or 0)
+    said = module.run_preset("quick", stage)
+    assert ran[0][-1] == "check" and ran[-1][-len(last) :] == last
+    assert said.endswith("with what train_gen made") == (stage is not None)
 
 
 def test_an_edit_of_the_code_reaches_the_copy(root: Path) -> None:

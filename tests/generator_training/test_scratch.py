@@ -73,6 +73,19 @@ def test_what_is_trained_opens_in_diffusers_and_draws(tmp_path: Path) -> None:
     assert latents.std() == pytest.approx(1, abs=0.15)
 
 
+def test_huber_is_another_loss_for_the_denoiser_alone(tmp_path: Path) -> None:
+    images = torch.randint(256, (8, 3, 16, 16), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    data = Captioned(images, torch.arange(8) % 2, ("a photo of a cat", "a photo of a dog"), ("cat", "dog"))
+    unet = PARAMS.scratch.unet.model_copy(update={"loss": "huber"})
+    huber = PARAMS.model_copy(update={"scratch": PARAMS.scratch.model_copy(update={"unet": unet})})
+    losses = {
+        name: train_from_scratch(data, params, tmp_path / name, torch.device("cpu"))[1]
+        for name, params in (("mse", PARAMS), ("huber", huber))
+    }
+    assert losses["mse"]["vae"] == losses["huber"]["vae"]
+    assert losses["mse"]["unet"][0] != losses["huber"]["unet"][0] and np.isfinite(losses["huber"]["unet"]).all()
+
+
 def test_tokenizer_knows_class_names_as_words_and_anything_else_as_bytes() -> None:
     tokenizer = build_tokenizer(["a photo of a sneaker", "a photo of a 猫"])
     start, end = tokenizer.bos_token_id, tokenizer.eos_token_id
