@@ -93,6 +93,13 @@ class _StepTrainer(DetectionTrainer):
             generator=torch.Generator(),
         )
 
+    def build_optimizer(self, *arguments: Any, **named: Any) -> torch.optim.Optimizer:
+        """Ultralytics' own, with the fused kernel also on a CPU, where its AdamW costs a tenth of a step."""
+        optimizer = super().build_optimizer(*arguments, **named)
+        for group in optimizer.param_groups:
+            group["fused"] = True
+        return optimizer
+
     def resume_from_checkpoint(self) -> None:
         """Put everything into the state after the last finished epoch."""
         if not self.run.checkpoint.exists():
