@@ -73,12 +73,15 @@ def _due(trainings: Sequence[Training], params: Params) -> dict[Training, Finish
         print("note: `dvc status` fails here, so no other model is trained side by side")
         return {}
     changes = json.loads(answer.stdout or "{}")
-    due = {stage for stage, reasons in changes.items() if any(_more_than_outs(one) for one in reasons)}
+    due = {stage for stage, reasons in changes.items() if any(map(_is_due, reasons))}
     return {one: finished for one, finished in missing.items() if one.stage in due}
 
 
-def _more_than_outs(reason: Any) -> bool:
-    return not (isinstance(reason, dict) and reason.keys() == {"changed outs"})
+def _is_due(reason: Any) -> bool:
+    """Whether DVC would train a model for this reason of its status; what lies in its cache, it only puts back."""
+    if not (isinstance(reason, dict) and reason.keys() == {"changed outs"}):
+        return True
+    return "not in cache" in reason["changed outs"].values()
 
 
 def _train(wanted: Mapping[Training, Finished], params: Params, slots: int) -> None:

@@ -46,7 +46,8 @@ def test_a_finished_model_is_taken_and_not_trained_again(finished: Path, tmp_pat
 def test_only_what_dvc_would_run_is_trained_beside(
     finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A model that DVC has, but that is not here, is none; one whose parameters are edited is one."""
+    """A model that DVC has, but that is not here, is none; one whose parameters are edited is one, and so is one that
+    only dvc.lock knows, as in a fresh clone."""
     project = copy_of(finished, tmp_path / "project")
     run(project, "rm", "-rf", ".work", "models/det/real-0", "models/cls/real-0")
     monkeypatch.chdir(project)
@@ -56,6 +57,8 @@ def test_only_what_dvc_would_run_is_trained_beside(
     assert _due(both, load_params()) == {}
     change(project, {"train_det": {"learning_rate": 0.003}})
     assert list(_due(both, load_params())) == [both[1]]
+    run(project, "rm", "-rf", ".dvc/cache")
+    assert list(_due(both, load_params())) == both
     run(project, "rm", "dvc.lock")
     assert list(_due(both, load_params())) == both
 
