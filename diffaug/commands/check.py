@@ -19,6 +19,7 @@ from diffaug.params.download import Crops, FashionMnist, FewShot, Hub, Scenes
 from diffaug.params.filter import TorchvisionNetwork
 from diffaug.params.generate import ClsGeneration
 from diffaug.runtime.errors import UserError
+from diffaug.runtime.hardware import device_lines
 from diffaug.runtime.work import work_folder
 
 if TYPE_CHECKING:
@@ -43,7 +44,8 @@ def check_preset(preset: Path) -> None:
 
 def check(params: Params, name: str = "params.yaml") -> None:
     """Check the networks that the params name, read the folders as `download` would, plan the synthetic images, and
-    print what was found and what the run will need. name: of the params. Raises UserError."""
+    print the device, what was found and what the run will need. name: of the params. Raises UserError."""
+    print("\n".join(device_lines()))
     _check_files(params)
     _check_networks(params)
     data = _read_images(params)

@@ -28,6 +28,22 @@ def visible(text: str) -> str:
 Text = Annotated[str, AfterValidator(visible)]
 
 
+def with_slashes(path: str) -> str:
+    """A path as it is written on every system: with / where Windows also writes a backslash."""
+    return path.replace("\\", "/")
+
+
+def _path(text: str) -> str:
+    if "\n" in text or "\t" in text:
+        raise ValueError(
+            "has a line break or a tab, since in double quotes \\n and \\t mean these; write / in place of \\"
+        )
+    return with_slashes(text)
+
+
+LocalPath = Annotated[Text, AfterValidator(_path)]
+
+
 def _template(text: str) -> str:
     if "{class}" not in text:
         raise ValueError("must contain {class}, which stands for the class name")
@@ -49,6 +65,7 @@ def matching(pattern: str, allowed: str) -> AfterValidator:
 
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+_DRIVE = re.compile(r"[A-Za-z]:/")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 GENERATOR = "models/generator"  # the output folder of train_gen, so it is not a hub id
 LOSSES = "losses.csv"  # in that folder: network, step and mean loss of its training
@@ -68,15 +85,16 @@ class Section(BaseModel):
 class ModelName(Section):
     """A network: a hub id with its commit, a local folder, or a .safetensors file."""
 
-    name: str
+    name: LocalPath
     revision: str | None = None
     variant: str | None = None
-    config: str | None = None
+    config: LocalPath | None = None
     allow_pickle: bool | None = None
 
     @property
     def on_hub(self) -> bool:
-        """Whether the name is a hub id (owner/model); a local path begins with ~, / or ., or ends with .safetensors."""
+        """Whether the name is a hub id (owner/model); a local path begins with ~, /, . or a drive such as C:,
+        or ends with .safetensors."""
         return not (self.name == GENERATOR or is_local(self.name) or _is_file(self.name))
 
     @property
@@ -95,8 +113,8 @@ def _is_file(name: str) -> bool:
 
 
 def is_local(name: str) -> bool:
-    """Whether a name is a path: it begins with ~, / or a dot."""
-    return name.startswith(("~", "/", "."))
+    """Whether a name is a path: it begins with ~, /, a dot, or a drive of Windows such as C:/."""
+    return name.startswith(("~", "/", ".")) or bool(_DRIVE.match(name))
 
 
 def check_hub_id(name: str, revision: str | None, on_hub: bool, datasets: bool = False) -> None:
@@ -109,7 +127,7 @@ def check_hub_id(name: str, revision: str | None, on_hub: bool, datasets: bool =
         raise ValueError(f"{name!r} is read as a name on the hub, but there is a folder of this name; write './{name}'")
     if not _HUB_ID.fullmatch(name):
         allowed = "(owner/dataset), nor" if datasets else f"(owner/model), nor {GENERATOR}, nor"
-        raise ValueError(f"{name!r} is neither a hub id {allowed} a path that begins with ./ or /")
+        raise ValueError(f"{name!r} is neither a hub id {allowed} a path that begins with ./, / or C:/")
     if revision is None or not _COMMIT.fullmatch(revision):
         address = f"https://huggingface.co/{'datasets/' if datasets else ''}{name}"
         raise ValueError(

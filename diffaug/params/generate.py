@@ -8,6 +8,7 @@ from diffaug.params.base import (
     Context,
     Count,
     Fraction,
+    LocalPath,
     ModelName,
     Positive,
     Section,
@@ -53,14 +54,14 @@ _OWN = {
 class Adapter(Section):
     """LoRA weights: a folder with pytorch_lora_weights.safetensors, or a .safetensors file."""
 
-    path: str
+    path: LocalPath
     scale: Annotated[float, Field(ge=-4, le=4)]
 
 
 class Embedding(Section):
     """A textual-inversion embedding: a .safetensors file, and its token in prompts."""
 
-    path: str
+    path: LocalPath
     token: str
 
 
@@ -245,7 +246,7 @@ class GenerateParams(Section):
         Annotated[list[Text], Field(min_length=1)],
     ]
     classes: dict[str, ClassPrompts]
-    prompts_file: Annotated[str, AfterValidator(_below_prompts)] | None
+    prompts_file: Annotated[LocalPath, AfterValidator(_below_prompts)] | None
     negative_prompt: Text
     scheduler: Scheduler
     num_inference_steps: Steps

@@ -37,6 +37,26 @@ def test_local_paths(name: str, is_file: bool) -> None:
         ModelName(name=name, revision=COMMIT)
 
 
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [
+        (r"C:\models\sd15", "C:/models/sd15"),
+        ("D:/x", "D:/x"),
+        (r".\models\sd15", "./models/sd15"),
+        (r"\\server\share\sd15.safetensors", "//server/share/sd15.safetensors"),
+        (r"models\generator", "models/generator"),
+    ],
+)
+def test_paths_of_windows_are_no_hub_ids(written: str, name: str) -> None:
+    model = ModelName(name=written)
+    assert (model.name, model.on_hub) == (name, False)
+
+
+def test_a_path_that_double_quotes_have_changed_is_refused() -> None:
+    with pytest.raises(ValidationError, match="in double quotes .* mean these; write / in place of"):
+        ModelName(name="C:/models\new")
+
+
 def test_a_folder_that_is_taken_for_a_name_on_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "pretrained/clothes").mkdir(parents=True)
