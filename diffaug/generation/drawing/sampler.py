@@ -30,6 +30,7 @@ from diffaug.generation.plan.jobs import Job, Settings
 from diffaug.hub.locate import Located
 from diffaug.params.generate import GenerateParams
 from diffaug.runtime.errors import UserError
+from diffaug.runtime.shortage import lacks_memory
 
 
 @dataclass(frozen=True)
@@ -151,11 +152,9 @@ class Sampler:
                     output_type="pt",
                     **arguments,
                 ).images
-        except torch.cuda.OutOfMemoryError:
-            raise UserError(
-                f"params.yaml: generate.batch_size: {self.batch_size} images do not fit in the GPU's memory; lower it"
-            ) from None
         except Exception as error:  # whatever the library raises for a value that does not fit
+            if lacks_memory(error):
+                raise
             call = " and ".join(f"generate.call.{key}" for key in self.params.call)
             given = ", ".join(f"{key} {value}" for key, value in asdict(settings).items() if key != "negative")
             what = f"params.yaml: {call}: {type(pipeline).__name__}" if call else type(pipeline).__name__
