@@ -70,7 +70,8 @@ def wheels(words: list[str]) -> str:
     """The index of PyTorch's wheels that the words after setup name. Ends with a message if they name none."""
     if len(words) == 1 and re.fullmatch(r"cpu|cu\d{3}|rocm[\d.]+|xpu|https?://\S+", words[0]):
         return words[0] if words[0].startswith("http") else f"https://download.pytorch.org/whl/{words[0]}"
-    sys.exit(f"run.py: setup: found {' '.join(words)!r}; allowed is cpu, a CUDA such as cu130, or the address of an index")
+    allowed = "cpu, a CUDA such as cu130, or the address of an index"
+    sys.exit(f"run.py: setup: found {' '.join(words)!r}; allowed is {allowed}")
 
 
 def set_up(index: str | None = None) -> None:

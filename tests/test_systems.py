@@ -89,9 +89,7 @@ def test_another_lock_file_is_installed(run: ModuleType, monkeypatch: pytest.Mon
     assert len(steps(run, monkeypatch, "setup")) == 2
 
 
-def test_another_build_of_pytorch_is_installed_and_remembered(
-    run: ModuleType, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_another_build_of_pytorch_is_installed_and_remembered(run: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     lock = ["nvidia-cublas==13.4 ; sys_platform == 'linux'", "nvidia-ml-py==13.6", "torch==2.15.0", "torchmetrics==1.9"]
     (run.ROOT / "requirements.lock").write_text("\n".join([*lock, "torchvision==0.29.2", "triton==3.9.0"]))
     rest, torch, _ = steps(run, monkeypatch, "setup", "cpu")

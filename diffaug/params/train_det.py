@@ -9,7 +9,8 @@ from diffaug.params.base import Count, Fraction, LocalPath, Positive, Rate, Rele
 
 class TrainDetParams(Section):
     model: Annotated[
-        LocalPath, matching(r".+\.yaml", "give a YOLO's .yaml, such as yolo11n.yaml; weights are given in train_det.weights")
+        LocalPath,
+        matching(r".+\.yaml", "give a YOLO's .yaml, such as yolo11n.yaml; weights are given in train_det.weights"),
     ]
     weights: LocalPath | Release | None
     image_size: Annotated[int, Field(ge=32, le=2048, multiple_of=32)]

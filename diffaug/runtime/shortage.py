@@ -15,7 +15,7 @@ _WORDS = (
 
 
 def lacks_memory(error: BaseException) -> bool:
-    """Whether the error, or one that caused it, is a lack of memory. It needs no torch, which takes seconds to import."""
+    """Whether the error, or one that caused it, is a lack of memory; torch is not imported for it."""
     seen: BaseException | None = error
     while seen is not None:
         if isinstance(seen, MemoryError) or type(seen).__name__ == "OutOfMemoryError":
@@ -46,8 +46,8 @@ def _no_memory(name: str, params: Params, error: BaseException) -> UserError:
     advice = next((ways for stage, ways in _ways(params).items() if name.startswith(stage)), ["close other programs"])
     said = " ".join(str(error).split())[:120]
     return UserError(
-        f"the memory of the GPU, or of this machine, does not suffice ({said}); {', or '.join(advice)}; what is finished "
-        "is kept: run again to go on"
+        f"the memory of the GPU, or of this machine, does not suffice ({said}); {', or '.join(advice)}; what is "
+        "finished is kept: run again to go on"
     )
 
 
@@ -59,7 +59,7 @@ def _ways(params: Params) -> dict[str, list[str]]:
     jobs = f"set jobs: 1 (now {'as many as fit' if params.jobs is None else params.jobs})"
     half = [] if generate.dtype != "float32" else ["set generate.dtype: auto"]
     return {
-        "generate": [f"lower generate.batch_size (now {generate.batch_size})", *half, "lower generate.height and width"],
+        "generate": [f"lower generate.batch_size (now {generate.batch_size})", *half, "lower generate.height, width"],
         "train_gen": scratch
         if gen.method == "scratch"
         else [

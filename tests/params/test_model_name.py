@@ -53,7 +53,7 @@ def test_paths_of_windows_are_no_hub_ids(written: str, name: str) -> None:
 
 
 def test_a_path_that_double_quotes_have_changed_is_refused() -> None:
-    with pytest.raises(ValidationError, match="in double quotes .* mean these; write / in place of"):
+    with pytest.raises(ValidationError, match=r"in double quotes .* mean these; write / in place of"):
         ModelName(name="C:/models\new")
 
 

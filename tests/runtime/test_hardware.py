@@ -53,7 +53,8 @@ def test_a_driver_that_is_too_old_is_said(card: Path, monkeypatch: pytest.Monkey
     built(monkeypatch, CUDA)
     card.write_text(card.read_text().replace("CUDA Version: 13.2", "CUDA Version: 12.4"))
     assert "knows CUDA up to 12.4, but this torch is built for CUDA 13.2" in device_lines()[1]
-    card.write_text(card.read_text().replace("CUDA Version: 12.4", "CUDA Version: 13.0"))  # minor versions work together
+    # Minor versions work together.
+    card.write_text(card.read_text().replace("CUDA Version: 12.4", "CUDA Version: 13.0"))
     assert len(device_lines()) == 1
 
 

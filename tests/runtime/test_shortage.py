@@ -13,7 +13,7 @@ from diffaug.params import Params
 from diffaug.runtime.errors import UserError
 from diffaug.runtime.shortage import lacks_memory, memory_in_words
 
-FULL = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has 11.6 GiB of which 1.00 is free")
+FULL = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. 1 GiB is free")
 
 
 def caused(error: Exception, cause: Exception) -> Exception:
@@ -28,7 +28,7 @@ def caused(error: Exception, cause: Exception) -> Exception:
         MemoryError(),
         RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
         RuntimeError("MPS backend out of memory (MPS allocated: 5.00 GB)"),
-        RuntimeError("[enforce fail at alloc_cpu.cpp:124] err == 0. DefaultCPUAllocator: can't allocate memory: 9 bytes"),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:124] DefaultCPUAllocator: can't allocate memory: 9 bytes"),
         OSError(errno.ENOMEM, "Cannot allocate memory"),
         caused(ValueError("the step failed"), FULL),
     ],
@@ -38,7 +38,7 @@ def test_every_kind_is_known(error: Exception) -> None:
     assert lacks_memory(error)
 
 
-@pytest.mark.parametrize("error", [RuntimeError("mat1 and mat2 shapes"), ValueError("x"), OSError(errno.ENOSPC, "full")])
+@pytest.mark.parametrize("error", [RuntimeError("mat1 and mat2"), ValueError("x"), OSError(errno.ENOSPC, "full")])
 def test_other_errors_are_none(error: Exception) -> None:
     assert not lacks_memory(error)
 
@@ -47,7 +47,7 @@ def test_other_errors_are_none(error: Exception) -> None:
     ("name", "advice"),
     [
         ("generate", "lower generate.batch_size (now 20)"),
-        ("train_cls-real-0", "lower train_cls.batch_size (now 64), or lower train_cls.image_size, or set jobs: 1 (now as"),
+        ("train_cls-real-0", "lower train_cls.batch_size (now 64), or lower train_cls.image_size, or set jobs: 1"),
         ("train_det-merged-1", "lower train_det.batch_size (now 16)"),
         ("filter", "name smaller networks in filter"),
         ("evaluate", "lower train_cls.image_size or train_det.image_size"),
@@ -63,7 +63,8 @@ def test_the_line_says_what_to_change(name: str, advice: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "advice"), [("lora", "train_gen.lora.batch_size (now 1)"), ("scratch", "train_gen.scratch.vae.batch_size")]
+    ("method", "advice"),
+    [("lora", "train_gen.lora.batch_size (now 1)"), ("scratch", "train_gen.scratch.vae.batch_size")],
 )
 def test_the_training_of_the_generator_names_its_own_method(method: str, advice: str) -> None:
     given = default_params()
