@@ -21,6 +21,7 @@ from diffaug.diffusion.abilities import (
 )
 from diffaug.diffusion.compiling import compile_networks
 from diffaug.diffusion.inpainting import blend, has_inpainting
+from diffaug.diffusion.knobs import idle_guidance, refuse_idle, refuse_undriven
 from diffaug.diffusion.memo import remember_prompts
 from diffaug.diffusion.opening import Model, open_model
 from diffaug.diffusion.schedulers import make_scheduler, takes_eta
@@ -118,6 +119,11 @@ class Sampler:
             self.size(settings)  # stored here, since it is needed after the networks are released
         texts = sorted({text for job in jobs for text in (job.prompt, job.negative_prompt)})
         refuse_long_prompts(self.model.pipeline, texts, "generate.prompt")
+
+    def notes(self, jobs: Sequence[Job]) -> list[str]:
+        """What to know about settings that this model does not use, once for each."""
+        pipelines = [self._pipeline(settings) for settings in sorted({job.settings for job in jobs})]
+        return sorted({note for note in map(idle_guidance, pipelines) if note})
 
     def size(self, settings: Settings) -> tuple[int, int]:
         """(width, height) of the model's canvas in pixels."""
@@ -220,7 +226,8 @@ class Sampler:
             arguments["negative_prompt"] = None
         refuse_unknown(pipeline, arguments)
         refuse_wrong_types(pipeline, self.params.call, "generate.call")
-        make_scheduler(settings.scheduler, self._own_scheduler)
+        refuse_idle(pipeline, arguments)
+        refuse_undriven(pipeline, settings.scheduler, self._own_scheduler)
         return arguments
 
     def _inputs(self, settings: Settings, jobs: Sequence[Job], sources: Mapping[str, Record]) -> dict[str, Any]:
