@@ -72,7 +72,7 @@ def refuse_undriven(pipeline: Any, name: str, own: Any) -> None:
 def drives(pipeline: Any, scheduler: Any) -> bool:
     """Whether the scheduler takes what the pipeline gives it in place of the number of steps, noise levels or a shift:
     a copy of it is asked, with two steps."""
-    given = _given(type(pipeline))
+    given = _given(type(pipeline))  # type: ignore[arg-type]  # mypy: a class is hashable
     values = {name: value for name, value in (("sigmas", np.array([1.0, 0.5])), ("mu", 0.5)) if name in given}
     try:
         type(scheduler).from_config(scheduler.config).set_timesteps(**values or {"num_inference_steps": 2})
