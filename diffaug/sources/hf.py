@@ -1,4 +1,4 @@
-"""A data set of the Hugging Face hub, or a folder in its layout, read by the library `datasets`."""
+"""A data set of the Hugging Face hub or of ModelScope, or a folder in their layout, read by the library `datasets`."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -13,6 +13,7 @@ from diffaug.runtime.errors import UserError
 from diffaug.sources.faults import Fault, Kind
 from diffaug.sources.image_files import number
 from diffaug.sources.labelled import Item, Labelled, Object
+from diffaug.sources.modelscope_sets import fetch_config
 from diffaug.sources.real import Inputs
 
 
@@ -75,9 +76,12 @@ def _groups(params: Hub, split: str, table: Dataset) -> list[Any]:
 
 def _tables(params: Hub, cache: Path, task: str, columns: Sequence[str]) -> dict[str, Dataset]:
     """The tables by our split names, images not decoded."""
-    place = str(Path(params.name).expanduser()) if params.on_disk else params.name
-    if params.on_disk and not Path(place).is_dir():
-        raise UserError(f"download.{task}.name: the folder {params.name} does not exist; name an existing folder")
+    if params.on_disk:
+        place = str(Path(params.name).expanduser())
+        if not Path(place).is_dir():
+            raise UserError(f"download.{task}.name: the folder {params.name} does not exist; name an existing folder")
+    else:
+        place = str(fetch_config(params, f"download.{task}")) if params.hub == "modelscope" else params.name
     tables = {}
     for split in SPLITS:
         there = getattr(params.splits, split)
