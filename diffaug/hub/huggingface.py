@@ -4,12 +4,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 from diffusers import DiffusionPipeline
-from huggingface_hub import get_cached_repo_tree, hf_hub_download, snapshot_download, try_to_load_from_cache
+from huggingface_hub import (
+    HfApi,
+    RepoFile,
+    get_cached_repo_tree,
+    hf_hub_download,
+    snapshot_download,
+    try_to_load_from_cache,
+)
 from huggingface_hub.errors import CachedRepoTreeNotFoundError, HfHubHTTPError, HTTPError, OfflineModeIsEnabled
 from huggingface_hub.utils import filter_repo_objects
 
 from diffaug.hub.parts import CONFIG, INDEX, convert, is_network, missing, parts
-from diffaug.hub.variants import CARD
+from diffaug.hub.variants import CARD, Kind, needed
 from diffaug.params.base import ModelName
 from diffaug.runtime.errors import UserError
 
@@ -18,19 +25,32 @@ _FILES = ["*.json", "*.txt", "*.model", "*.safetensors"]
 UNREACHABLE = (HfHubHTTPError, OfflineModeIsEnabled, HTTPError, OSError, ValueError)
 
 
-def pipeline(model: ModelName, place: str) -> Path:
-    """The folder of a pipeline, downloaded if it is not here. Raises UserError, which begins with `place`."""
-    return _download(model, place, _pipeline_download)
+def fetch(model: ModelName, kind: Kind, place: str) -> Path:
+    """The folder of a model, downloaded if it is not here. Raises UserError, which begins with `place`."""
+    try:
+        return Path(_DOWNLOADS[kind](model))
+    except UNREACHABLE as error:
+        if type(error) in (OSError, ValueError) and error.__cause__ is None and getattr(error, "errno", None) is None:
+            # An error of diffusers: the hub was reached, but does not have these weights.
+            raise UserError(
+                f"{place}: {model.name} at {model.revision} has no such weights ({why(error)}); check the "
+                f"variant, {convert(model)}"
+            ) from None
+        return _cached(model, place, error)
 
 
-def network(model: ModelName, place: str) -> Path:
-    """The folder of a network. Raises UserError."""
-    return _download(model, place, _snapshot_download)
-
-
-def configuration(model: ModelName, place: str) -> Path:
-    """The folder of a pipeline's small files, without weights. Raises UserError."""
-    return _download(model, place, _config_download)
+def absent(model: ModelName, kind: Kind, place: str) -> int:
+    """About the bytes that `fetch` would download: the library decides by a rule of its own. Raises UserError."""
+    try:
+        sizes = {file.path: file.size for file in _tree(model)}
+        read = kind != "network" and INDEX in sizes
+        found = parts(Path(hf_hub_download(model.name, INDEX, revision=model.revision)).parent) if read else {}
+    except UNREACHABLE as error:
+        _cached(model, place, error)
+        return 0
+    names = needed(kind, list(sizes), found, model, place)
+    cached = {name: try_to_load_from_cache(model.name, name, revision=model.revision) for name in names}
+    return sum(sizes[name] for name, path in cached.items() if not isinstance(path, str))
 
 
 def card(model: ModelName) -> Path | None:
@@ -61,25 +81,26 @@ def why(error: Exception) -> str:
     return " ".join(str(error.__cause__ or error).split())[:300].rstrip(".") or type(error).__name__
 
 
-def _download(model: ModelName, place: str, fetch: Callable[[ModelName], str]) -> Path:
+def _cached(model: ModelName, place: str, error: Exception) -> Path:
+    """The folder of the model in the cache, if it is whole; otherwise raises UserError with the hub's error."""
+    found = [try_to_load_from_cache(model.name, file, revision=model.revision) for file in (INDEX, CONFIG)]
+    folder = next((Path(index).parent for index in found if isinstance(index, str)), None)
+    lacking = _absent(model, folder) if folder else ["all files"]
+    if folder and not lacking:
+        return folder
+    raise UserError(
+        f"{place}: {model.name} at {model.revision} is not complete on this machine, and the hub did "
+        f"not provide it ({why(error)}); absent: {', '.join(lacking)}; {command(model)} fetches it with a network"
+    ) from None
+
+
+def _tree(model: ModelName) -> list[RepoFile]:
+    """All files of the model, from the list in the cache or from the hub."""
     try:
-        return Path(fetch(model))
-    except UNREACHABLE as error:
-        if type(error) in (OSError, ValueError) and error.__cause__ is None and getattr(error, "errno", None) is None:
-            # An error of diffusers: the hub was reached, but does not have these weights.
-            raise UserError(
-                f"{place}: {model.name} at {model.revision} has no such weights ({why(error)}); check the "
-                f"variant, {convert(model)}"
-            ) from None
-        found = [try_to_load_from_cache(model.name, file, revision=model.revision) for file in (INDEX, CONFIG)]
-        folder = next((Path(index).parent for index in found if isinstance(index, str)), None)
-        absent = _absent(model, folder) if folder else ["all files"]
-        if folder and not absent:
-            return folder
-        raise UserError(
-            f"{place}: {model.name} at {model.revision} is not complete on this machine, and the hub did "
-            f"not provide it ({why(error)}); absent: {', '.join(absent)}; {command(model)} fetches it with a network"
-        ) from None
+        return get_cached_repo_tree(model.name, revision=model.revision)
+    except CachedRepoTreeNotFoundError:
+        entries = HfApi().list_repo_tree(model.name, revision=model.revision, recursive=True)
+        return [one for one in entries if isinstance(one, RepoFile)]
 
 
 def _pipeline_download(model: ModelName) -> str:
@@ -98,6 +119,13 @@ def _snapshot_download(model: ModelName) -> str:
 
 def _config_download(model: ModelName) -> str:
     return snapshot_download(model.name, revision=model.revision, allow_patterns=["*.json", "*.txt", "*.model"])
+
+
+_DOWNLOADS: dict[Kind, Callable[[ModelName], str]] = {
+    "pipeline": _pipeline_download,
+    "network": _snapshot_download,
+    "configuration": _config_download,
+}
 
 
 def _absent(model: ModelName, folder: Path) -> list[str]:

@@ -10,13 +10,13 @@ from diffaug.hub import huggingface, modelscope
 from diffaug.hub.configs import SMALL_FILES, check_small_files
 from diffaug.hub.licence import card_licence
 from diffaug.hub.parts import CONFIG, INDEX, check_parts, convert, missing, parts, refuse_pickles
-from diffaug.hub.variants import CARD, opened
+from diffaug.hub.variants import CARD, Kind, opened
 from diffaug.params.base import GENERATOR, ModelName
 from diffaug.runtime.errors import UserError
 from diffaug.runtime.files import file_sha256
 
-# Each has the same functions: pipeline, network, configuration, card, command.
-_HUBS = {None: huggingface, "huggingface": huggingface, "modelscope": modelscope}
+# Each has the same functions: fetch, absent, card, command.
+HUBS = {None: huggingface, "huggingface": huggingface, "modelscope": modelscope}
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ def locate_pipeline(model: ModelName, key: str) -> Located:
     """A pipeline's files, downloaded if the name is a hub id. `key`: the parameter, for the messages of UserError."""
     if model.is_file:
         return _single_file(model, key)
-    folder = _HUBS[model.hub].pipeline(model, f"params.yaml: {key}") if model.on_hub else _local_folder(model, key)
+    folder = _folder(model, "pipeline", key)
     if not (folder / INDEX).exists():
         made_by = "run `dvc repro train_gen`" if model.name == GENERATOR else "it is not in the hub's pipeline layout"
         raise UserError(f"params.yaml: {key}: {folder} has no model_index.json; {made_by}")
@@ -55,7 +55,7 @@ def locate_pipeline(model: ModelName, key: str) -> Located:
 
 def locate_network(model: ModelName, key: str) -> Located:
     """A single network's files: a ControlNet, a tiny VAE, a depth or segmentation model."""
-    folder = _HUBS[model.hub].network(model, f"params.yaml: {key}") if model.on_hub else _local_folder(model, key)
+    folder = _folder(model, "network", key)
     if not (folder / CONFIG).exists():
         raise UserError(f"params.yaml: {key}: {folder} has no config.json, so it is not a network in the hub's layout")
     check_small_files(folder)
@@ -70,22 +70,27 @@ def config_folder(model: ModelName, key: str) -> Path:
 
     `model.config` is a local folder, or a hub id with its commit, as owner/model@commit.
     """
-    text = model.config or ""
-    name, _, revision = text.partition("@")
-    if not revision:
-        folder = Path(text).expanduser()
+    pinned = config_on_hub(model, key)
+    if pinned is not None:
+        folder = HUBS[pinned.hub].fetch(pinned, "configuration", f"params.yaml: {key}.config")
+    else:
+        folder = Path(model.config or "").expanduser()
         if not (folder / INDEX).exists():
-            raise UserError(f"params.yaml: {key}.config: {text!r} is not a folder with a model_index.json")
-        check_parts(folder, parts(folder))
-        return folder
-    try:
-        pinned = ModelName(name=name, revision=revision, hub=model.hub)
-    except ValidationError as error:
-        reason = error.errors()[0]["msg"].removeprefix("Value error, ")
-        raise UserError(f"params.yaml: {key}.config: {text!r}: {reason}") from None
-    folder = _HUBS[model.hub].configuration(pinned, f"params.yaml: {key}.config")
+            raise UserError(f"params.yaml: {key}.config: {model.config!r} is not a folder with a model_index.json")
     check_parts(folder, parts(folder))
     return folder
+
+
+def config_on_hub(model: ModelName, key: str) -> ModelName | None:
+    """The hub id in `model.config`; None if it is a folder or not given. Raises UserError if it is malformed."""
+    name, _, revision = (model.config or "").partition("@")
+    if not revision:
+        return None
+    try:
+        return ModelName(name=name, revision=revision, hub=model.hub)
+    except ValidationError as error:
+        reason = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise UserError(f"params.yaml: {key}.config: {model.config!r}: {reason}") from None
 
 
 def files_sha256(folder: Path, files: list[Path]) -> str:
@@ -113,7 +118,9 @@ def _single_file(model: ModelName, key: str) -> Located:
     return Located(path.name, None, path, hashlib.sha256(content.encode()).hexdigest(), None)
 
 
-def _local_folder(model: ModelName, key: str) -> Path:
+def _folder(model: ModelName, kind: Kind, key: str) -> Path:
+    if model.on_hub:
+        return HUBS[model.hub].fetch(model, kind, f"params.yaml: {key}")
     folder = Path(model.name).expanduser()
     if not folder.is_dir():
         made_by = "run `dvc repro train_gen`" if model.name == GENERATOR else "give the path of a folder"
@@ -124,7 +131,7 @@ def _local_folder(model: ModelName, key: str) -> Path:
 def _refuse_missing(model: ModelName, key: str, folder: Path, found: dict[str, str]) -> None:
     absent = missing(folder, found)
     if absent:
-        fetch = f"; {_HUBS[model.hub].command(model)} fetches them" if model.on_hub else ""
+        fetch = f"; {HUBS[model.hub].command(model)} fetches them" if model.on_hub else ""
         raise UserError(f"params.yaml: {key}: {folder} is not complete; absent: {', '.join(absent)}{fetch}")
 
 
@@ -137,5 +144,5 @@ def _licence(model: ModelName, folder: Path) -> str | None:
     """From the model card: `license_name` if given, otherwise `license`; None if neither is given."""
     card: Path | None = folder / CARD
     if model.on_hub and not (folder / CARD).exists():
-        card = _HUBS[model.hub].card(model)
+        card = HUBS[model.hub].card(model)
     return card_licence(card) if card is not None and card.is_file() else None

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from diffaug.hub.configs import read_facts
 from diffaug.hub.parts import INDEX, parts
-from diffaug.hub.variants import CARD, config_files, network_files, pipeline_files
+from diffaug.hub.variants import CARD, Kind, needed
 from diffaug.params.base import ModelName, git_address
 from diffaug.runtime import endpoints
 from diffaug.runtime.errors import UserError
@@ -135,28 +135,24 @@ class Repository:
             ) from None
 
 
-def pipeline(model: ModelName, place: str) -> Path:
-    """The folder of a pipeline, downloaded if it is not here. Raises UserError, which begins with `place`."""
-    repository, names = _opened(model, place)
-    return repository.fetch(pipeline_files(names, _parts(repository, place), model, place), place)
+def fetch(model: ModelName, kind: Kind, place: str) -> Path:
+    """The folder of a model, downloaded if it is not here. Raises UserError, which begins with `place`."""
+    return of(model).fetch(_needed(model, kind, place), place)
 
 
-def network(model: ModelName, place: str) -> Path:
-    """The folder of a network. Raises UserError."""
-    repository, names = _opened(model, place)
-    return repository.fetch(network_files(names, model, place), place)
-
-
-def configuration(model: ModelName, place: str) -> Path:
-    """The folder of a pipeline's small files, without weights. Raises UserError."""
-    repository, names = _opened(model, place)
-    return repository.fetch(config_files(names, _parts(repository, place)), place)
+def absent(model: ModelName, kind: Kind, place: str) -> int:
+    """The bytes of the files that `fetch` would download. Raises UserError."""
+    repository = of(model)
+    files = repository.files(place)
+    return sum(files[name].size for name in repository.absent(_needed(model, kind, place), place))
 
 
 def card(model: ModelName) -> Path | None:
-    """The model's card, which was fetched with it, if it has one."""
-    path = of(model).folder / CARD
-    return path if path.exists() else None
+    """The model's card, if there is one and it can be had."""
+    try:
+        return of(model).fetch([CARD], "") / CARD if CARD in of(model).files("") else None
+    except UserError:
+        return None
 
 
 def command(model: ModelName) -> str:
@@ -169,13 +165,11 @@ def of(model: ModelName) -> Repository:
     return Repository("model", model.name, model.revision or "")
 
 
-def _opened(model: ModelName, place: str) -> tuple[Repository, list[str]]:
-    return of(model), list(of(model).files(place))
-
-
-def _parts(repository: Repository, place: str) -> dict[str, str]:
-    """The parts of a pipeline, read before anything else is fetched; none if it is no pipeline."""
-    return parts(repository.fetch([INDEX], place)) if INDEX in repository.files(place) else {}
+def _needed(model: ModelName, kind: Kind, place: str) -> list[str]:
+    """The names of the files; of a pipeline, its parts are read before anything else is fetched."""
+    names = list(of(model).files(place))
+    read = kind != "network" and INDEX in names
+    return needed(kind, names, parts(of(model).fetch([INDEX], place)) if read else {}, model, place)
 
 
 def _config() -> Any:

@@ -4,6 +4,7 @@ duplicates such as a single-file checkpoint beside the folders, pickles only whe
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
+from typing import Literal
 
 from diffaug.hub.configs import SMALL_FILES
 from diffaug.hub.parts import INDEX, PICKLES, convert, is_network
@@ -11,6 +12,7 @@ from diffaug.params.base import ModelName
 from diffaug.runtime.errors import UserError
 
 CARD = "README.md"
+Kind = Literal["pipeline", "network", "configuration"]
 _NAME = r"(?P<stem>[a-z_]+?)(-\d+-of-\d+)?(\.(?P<variant>\w+?))?(-\d+-of-\d+)?"
 _SAFE, _PICKLED = re.compile(rf"{_NAME}\.safetensors"), re.compile(rf"{_NAME}\.bin")
 _SHARDS = re.compile(r"[a-z_]+\.(?:safetensors|bin)\.index(\.(?P<variant>\w+))?\.json")
@@ -25,36 +27,28 @@ def opened(names: Iterable[str], variant: str | None) -> list[str]:
     return small + (weights or [name for name in there if name.endswith(PICKLES)])
 
 
-def pipeline_files(names: Sequence[str], found: Mapping[str, str], model: ModelName, place: str) -> list[str]:
-    """Of all files of a pipeline with these parts (folder to class name), those that a download needs.
+def needed(kind: Kind, names: Sequence[str], found: Mapping[str, str], model: ModelName, place: str) -> list[str]:
+    """Of all files of a model, those that a download needs. found: the parts of a pipeline, folder to class name.
 
     Raises UserError, which begins with `place`, if it has no weights of this variant, or pickled ones only.
     """
+    if kind == "network":
+        inside = _inside(names, ".")
+        weights = _chosen(inside, model, place)
+        _refuse_absent({_variant(name) for name in weights}, model, place)
+        return [*_with_weights(inside, weights), *(name for name in inside if name == CARD)]
     wanted, variants = [name for name in (INDEX, CARD) if name in names], set[str | None]()
-    for part, kind in found.items():
+    for part, described in found.items():
         inside = _inside(names, part)
         chosen = _small(inside)
-        if is_network(kind):
+        if is_network(described) and kind == "pipeline":
             weights = _chosen(inside, model, f"{place}: {part}")
             variants |= {_variant(name) for name in weights}
             chosen = _with_weights(inside, weights)
         wanted += [f"{part}/{name}" for name in chosen]
-    _refuse_absent(variants, model, place)
+    if kind == "pipeline":
+        _refuse_absent(variants, model, place)
     return wanted
-
-
-def network_files(names: Sequence[str], model: ModelName, place: str) -> list[str]:
-    """Of all files of a single network, those that a download needs. Raises UserError as `pipeline_files`."""
-    inside = [name for name in names if "/" not in name]
-    weights = _chosen(inside, model, place)
-    _refuse_absent({_variant(name) for name in weights}, model, place)
-    return [*_with_weights(inside, weights), *(name for name in inside if name == CARD)]
-
-
-def config_files(names: Sequence[str], found: Mapping[str, str]) -> list[str]:
-    """Of all files of a pipeline, its configuration alone."""
-    small = [f"{part}/{name}" for part in found for name in _small(_inside(names, part))]
-    return [name for name in (INDEX, CARD) if name in names] + small
 
 
 def _chosen(names: Sequence[str], model: ModelName, place: str) -> list[str]:

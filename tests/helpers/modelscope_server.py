@@ -78,7 +78,13 @@ class _Handler(BaseHTTPRequestHandler):
         if name in self.server.cut:
             self.server.cut.remove(name)
             rest, self.close_connection = rest[: len(rest) // 2], True
-        self._answer(HTTPStatus.PARTIAL_CONTENT if start else HTTPStatus.OK, rest, headers)
+        status = HTTPStatus.PARTIAL_CONTENT if start else HTTPStatus.OK
+        if name in self.server.stalled:
+            self._answer(status, rest[: len(rest) // 2], headers)
+            self.server.stalled[name].wait()
+            self.close_connection = True
+            return
+        self._answer(status, rest, headers)
 
     def _say(self, status: HTTPStatus, message: str) -> None:
         self._json(status, {"Code": 10010205001, "Message": message, "Success": False})
@@ -98,7 +104,8 @@ class ModelScopeServer(ThreadingHTTPServer):
     """Serves folders by "models/ID" or "datasets/ID", all at COMMIT.
 
     gated: ids that need an account; wrong: names of files that arrive as zeros; cut: names of files whose next answer
-    ends in the middle; said: by path, what the list says otherwise. requests, ranges: what was asked.
+    ends in the middle; stalled: names of files that stop in the middle, until the event; said: by path, what the list
+    says otherwise. requests, ranges: what was asked.
     """
 
     daemon_threads = True
@@ -109,6 +116,7 @@ class ModelScopeServer(ThreadingHTTPServer):
         self.gated: set[str] = set()
         self.wrong: set[str] = set()
         self.cut: set[str] = set()
+        self.stalled: dict[str, threading.Event] = {}
         self.said: dict[str, dict[str, Any]] = {}
         self.contents: dict[str, bytes] = {}
         self.requests: list[str] = []
