@@ -22,14 +22,18 @@ import yaml
 from default_params import raw
 from modelscope_server import COMMIT, ModelScopeServer
 from safetensors.torch import save_file
+from sets import noise
 from torchvision.models import ResNet18_Weights
 
 from diffaug.commands.fetch import fetch, in_bytes
+from diffaug.dataset.codec import encode_png
+from diffaug.dataset.records import make_record, write_set
 from diffaug.hub import modelscope
 from diffaug.params import Params, check_params
 from diffaug.params.base import ModelName
 from diffaug.runtime.errors import UserError
 from diffaug.runtime.work import work_folder
+from diffaug.sources.tasks import read_both
 
 UNET = "diffusion_pytorch_model.safetensors"
 PHOTOS = {"source": "folder", "path": "photos", "val_fraction": 0.2, "test_fraction": 0.2}
@@ -178,12 +182,44 @@ def test_sizes_are_as_sites_state_them() -> None:
     assert sizes == ["12 bytes", "1.5 kB", "2.1 MB", "5.5 GB"]
 
 
-def command(folder: Path, found: dict[str, Any], **environment: str) -> subprocess.Popen[str]:
+def labelled(root: Path) -> Path:
+    for part, split in enumerate(("train", "val", "test")):
+        images = [encode_png(noise(100 * part + number)) for number in range(6)]
+        records = [make_record(f"{number}", data, split, label=number % 2) for number, data in enumerate(images)]
+        write_set(root / split, ("cat", "dog"), records)
+    (root / "README.md").write_text("---\nlicense: cc-by-4.0\n---\n")
+    return root
+
+
+def published(hub: str | None, revision: str) -> dict[str, Any]:
+    splits = {"train": "train", "val": "validation", "test": "test"}
+    own = {"source": "hf", "hub": hub, "name": "own/set", "revision": revision, "image": "image", "label": "label"}
+    return own | {"splits": splits, "val_fraction": 0.2, "test_fraction": 0.2}
+
+
+def test_a_data_set_of_modelscope(hub: ModelScopeServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    hub.folders = {"datasets/own/set": labelled(tmp_path / "set")}
+    given = params(cls=published("modelscope", COMMIT))
+    parquet = sum(path.stat().st_size for path in (tmp_path / "set").rglob("*.parquet"))
+    fetch(given, dry=True)
+    assert capsys.readouterr().out.splitlines() == [
+        f"download.cls: modelscope:own/set at {COMMIT[:12]}: {in_bytes(parquet)}; licence: cc-by-4.0",
+        f"params.yaml: to fetch: {in_bytes(parquet)}",
+    ]
+    fetch(given, dry=False)
+    hub.shutdown()
+    hub.server_close()
+    fetch(given, dry=False)
+    assert capsys.readouterr().out.splitlines()[-1] == "params.yaml: nothing to fetch: all of this is on this disk"
+    assert len(read_both(given.download, work_folder("download"))[0].splits["train"]) == 6
+
+
+def command(folder: Path, found: dict[str, Any], *options: str, **environment: str) -> subprocess.Popen[str]:
     """`diffaug fetch` in a folder with this params.yaml."""
     (folder / "params.yaml").write_text(yaml.safe_dump(found), encoding="utf-8")
     kept = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
     return subprocess.Popen(
-        [sys.executable, "-m", "diffaug.commands.main", "fetch"],
+        [sys.executable, "-m", "diffaug.commands.main", "fetch", *options],
         cwd=folder,
         env=kept | environment,
         stdout=subprocess.PIPE,
@@ -196,14 +232,16 @@ def command(folder: Path, found: dict[str, Any], **environment: str) -> subproce
 def test_a_killed_fetch_goes_on_where_it_was(hub: ModelScopeServer, tmp_path: Path) -> None:
     hub.stalled[UNET] = threading.Event()
     process = command(tmp_path, content(model=named("own/sd")))
-    part = modelscope.of(ModelName(**named("own/sd"))).folder / "unet" / f"{UNET}.incomplete"
+    folder = modelscope.of(ModelName(**named("own/sd"))).folder
+    part = folder / "unet" / f"{UNET}.incomplete"
     until = time.monotonic() + 120
     while not (part.exists() and part.stat().st_size) and time.monotonic() < until:
         time.sleep(0.1)
     process.kill()
     process.communicate()
     kept = part.stat().st_size
-    assert kept
+    finished = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.suffix != ".incomplete"}
+    assert kept and finished
     hub.stalled.pop(UNET).set()
     asked = len(hub.requests)
     again = command(tmp_path, content(model=named("own/sd")))
@@ -211,23 +249,37 @@ def test_a_killed_fetch_goes_on_where_it_was(hub: ModelScopeServer, tmp_path: Pa
     assert again.returncode == 0, errors
     assert out.splitlines()[-1] == "params.yaml: all that it names is on this disk now"
     assert (UNET, kept) in hub.ranges
-    finished = {request.split()[2] for request in hub.requests[asked:] if request.startswith("repo ")}
-    assert finished == {f"unet/{UNET}", f"vae/{UNET}"}
+    assert not finished & {request.split()[2] for request in hub.requests[asked:] if request.startswith("repo ")}
 
 
 @pytest.mark.slow
-def test_models_of_a_mirror_of_hugging_face(saved_pipeline: Path, tmp_path: Path) -> None:
+def test_a_model_and_a_data_set_of_a_mirror_of_hugging_face(saved_pipeline: Path, tmp_path: Path) -> None:
     model = Path(shutil.copytree(saved_pipeline, tmp_path / "served"))
     (model / "README.md").write_text("---\nlicense: mit\n---\n")
     shutil.copy(model / "unet" / UNET, model / "one-file.safetensors")
-    found = content(model=named("own/sd", None, revision=hub_server.COMMIT))
-    with hub_server.serve({"own/sd": model}) as server:
-        environment = {"HF_ENDPOINT": server.endpoint, "HF_HOME": str(tmp_path / "home")}
-        for last in ("all that it names is on this disk now", "nothing to fetch: all of this is on this disk"):
-            process = command(tmp_path, found, **environment)
-            out, errors = process.communicate()
+    images = labelled(tmp_path / "set")
+    at = hub_server.COMMIT
+    found = content(cls=published(None, at), model=named("own/sd", None, revision=at))
+    home = str(tmp_path / "home")
+    with hub_server.serve({"own/sd": model, "datasets/own/set": images}) as server:
+
+        def out(*options: str, **more: str) -> list[str]:
+            process = command(tmp_path, found, *options, HF_ENDPOINT=server.endpoint, HF_HOME=home, **more)
+            printed, errors = process.communicate()
             assert process.returncode == 0, errors
-            assert out.splitlines()[-1] == f"params.yaml: {last}"
+            return printed.splitlines()
+
+        parquet = in_bytes(sum(path.stat().st_size for path in images.rglob("*.parquet")))
+        listed = out("--dry")
+        assert listed[0] == f"download.cls: own/set at {at[:12]}: {parquet}; licence: cc-by-4.0"
+        assert re.fullmatch(rf"generate\.model: own/sd at {at[:12]}: .* kB; licence: mit", listed[1])
+        assert not [request for request in server.requests if request.endswith((".parquet", ".safetensors"))]
+        assert out()[-1] == "params.yaml: all that it names is on this disk now"
         assert not [request for request in server.requests if "one-file" in request]
-    listed = command(tmp_path, found, **environment, HF_HUB_OFFLINE="1").communicate()[0].splitlines()
-    assert listed[0] == f"generate.model: own/sd at {hub_server.COMMIT[:12]}: is here; licence: mit"
+        here = [
+            f"download.cls: own/set at {at[:12]}: is here; licence: cc-by-4.0",
+            f"generate.model: own/sd at {at[:12]}: is here; licence: mit",
+            "params.yaml: nothing to fetch: all of this is on this disk",
+        ]
+        assert out() == here
+    assert out(HF_HUB_OFFLINE="1") == here
