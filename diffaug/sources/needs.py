@@ -1,5 +1,6 @@
 """What `download` would fetch: the published data set that a source names, if its files are not on this disk."""
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from huggingface_hub import HfApi, RepoFile, hf_hub_download
 
 from diffaug.hub.huggingface import UNREACHABLE
 from diffaug.hub.licence import card_licence
-from diffaug.hub.needs import Need
+from diffaug.hub.needs import Need, size_of
 from diffaug.hub.variants import CARD
 from diffaug.params.download import Bccd, FashionMnist, Hub, OxfordPetBoxes, Torchvision
 from diffaug.sources import bccd
@@ -26,11 +27,16 @@ def set_need(source: Any, task: str, work: Path) -> Need | None:
         return Need(key, "BCCD", 0 if folder.exists() else bccd.BYTES, "mit", partial(bccd.fetch, folder))
     if isinstance(source, FashionMnist | Torchvision | OxfordPetBoxes):
         name = source.name if isinstance(source, Torchvision) else source.source
-        here = (work / "torchvision" / name).exists()
-        return Need(key, name, 0 if here else None, None, partial(open_parts, SETS[name], name, work))
+        size = 0 if (work / "torchvision" / name).exists() else _of_sites(SETS[name].urls)
+        return Need(key, name, size, None, partial(open_parts, SETS[name], name, work))
     if not isinstance(source, Hub) or source.on_disk:
         return None
     return _of_modelscope(source, key) if source.hub == "modelscope" else _of_hugging_face(source, task, work)
+
+
+def _of_sites(urls: Sequence[str]) -> int | None:
+    sizes = [size_of(url) for url in urls]
+    return None if None in sizes or not sizes else sum(size or 0 for size in sizes)
 
 
 def _of_modelscope(source: Hub, key: str) -> Need:

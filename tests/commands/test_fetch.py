@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ from diffaug.params import Params, check_params
 from diffaug.params.base import ModelName
 from diffaug.runtime.errors import UserError
 from diffaug.runtime.work import work_folder
+from diffaug.sources.published import SETS
 from diffaug.sources.tasks import read_both
 
 UNET = "diffusion_pytorch_model.safetensors"
@@ -134,11 +136,26 @@ def test_what_the_params_switch_off_is_not_fetched(hub: ModelScopeServer, capsys
     assert hub.requests == []
 
 
-def test_the_default_needs_its_images_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_default_needs_its_images_alone(
+    site: tuple[Path, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     given = check_params(raw(), "params.yaml")
+    row = SETS["fashion_mnist"]
+    assert [url.rpartition("/")[2] for url in row.urls][:2] == [
+        "train-images-idx3-ubyte.gz",
+        "train-labels-idx1-ubyte.gz",
+    ]
+    for name in ("a", "b"):
+        (site[0] / name).write_bytes(bytes(1_500_000))
+    monkeypatch.setitem(SETS, "fashion_mnist", replace(row, urls=[f"{site[1]}/{name}" for name in ("a", "b")]))
     fetch(given, dry=True)
-    listed, total = capsys.readouterr().out.splitlines()
-    assert listed.startswith("download.cls: fashion_mnist: ") and total.startswith("params.yaml: to fetch: ")
+    assert capsys.readouterr().out.splitlines() == [
+        "download.cls: fashion_mnist: 3.0 MB; licence: not stated",
+        "params.yaml: to fetch: 3.0 MB",
+    ]
+    monkeypatch.setitem(SETS, "fashion_mnist", replace(row, urls=[f"{site[1]}/nowhere"]))
+    fetch(given, dry=True)
+    assert capsys.readouterr().out.splitlines()[-1] == "params.yaml: to fetch: 1 whose size is not stated"
     (work_folder("download") / "torchvision/fashion_mnist").mkdir(parents=True)
     fetch(given, dry=True)
     assert capsys.readouterr().out.splitlines()[-1] == "params.yaml: nothing to fetch: all of this is on this disk"
