@@ -25,13 +25,14 @@ def fetch(params: Params, dry: bool) -> None:
     """
     work = work_folder("download")
     with hold(work.with_name("download.lock")):  # `dvc repro` may be downloading
-        found = list(_needs(params))
-        absent = [need for need in found if need.size != 0]
-        for need in found:
-            print(f"{need.key}: {need.name}: {_said(need)}")
+        found = []
+        for need in _needs(params):
+            found.append(need)
+            print(f"{need.key}: {need.name}: {_said(need)}", flush=True)
             warning = licence_warning(need.name, need.licence)
             if warning is not None:
                 print(f"{need.key}: note: {warning}")
+        absent = [need for need in found if need.size != 0]
         if not absent:
             print(f"params.yaml: nothing to fetch: {'all of this' if found else 'what it names'} is on this disk")
             return

@@ -174,6 +174,7 @@ def _needed(model: ModelName, kind: Kind, place: str) -> list[str]:
 
 def _config() -> Any:
     os.environ.setdefault("MODELSCOPE_LOG_LEVEL", "CRITICAL")  # it logs to the terminal what the errors say again
+    os.environ.setdefault("MODELSCOPE_DOWNLOAD_TOTAL_TIMEOUT", "604800")  # its hour is short for a large file
     from modelscope_hub.config import HubConfig
 
     return HubConfig(endpoint=endpoints.modelscope())

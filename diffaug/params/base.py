@@ -137,8 +137,9 @@ def check_hub_id(name: str, revision: str | None, hub: HubName | None, datasets:
 
 def git_address(name: str, hub: HubName | None, datasets: bool = False) -> str:
     """The address of a hub id as a Git repository, on the hub or the mirror that the environment names."""
-    path = f"{'datasets/' if datasets else ''}{name}"
-    return f"{endpoints.modelscope()}/{path}.git" if hub == "modelscope" else f"{endpoints.hugging_face()}/{path}"
+    if hub == "modelscope":
+        return f"{endpoints.modelscope()}/{'datasets' if datasets else 'models'}/{name}.git"
+    return f"{endpoints.hugging_face()}/{'datasets/' if datasets else ''}{name}"
 
 
 class Release(Section):

@@ -299,4 +299,16 @@ def test_a_model_and_a_data_set_of_a_mirror_of_hugging_face(saved_pipeline: Path
             "params.yaml: nothing to fetch: all of this is on this disk",
         ]
         assert out() == here
-    assert out(HF_HUB_OFFLINE="1") == here
+    # On another machine, without a network:
+    home = str(shutil.move(home, tmp_path / "carried-home"))
+    work = str(shutil.move(tmp_path / "work", tmp_path / "carried-work"))
+    assert out(HF_HUB_OFFLINE="1", DIFFAUG_WORK=work) == here
+    reads = (
+        "import pathlib, sys; from diffaug.params import load_params; from diffaug.sources.tasks import read_both; "
+        "print(len(read_both(load_params().download, pathlib.Path(sys.argv[1]))[0].splits['test']))"
+    )
+    offline = os.environ | {"HF_ENDPOINT": server.endpoint, "HF_HOME": home, "HF_HUB_OFFLINE": "1"}
+    read = subprocess.run(
+        [sys.executable, "-c", reads, f"{work}/download"], env=offline, capture_output=True, text=True, cwd=tmp_path
+    )
+    assert read.stdout.splitlines()[-1:] == ["6"], read.stderr

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from diffusers import DiffusionPipeline
 from modelscope_server import COMMIT, ModelScopeServer, serve
 from safetensors.torch import load_file, save_file
 
@@ -72,6 +74,20 @@ def test_a_pipeline_is_fetched_without_what_is_not_read(
     weights = {f"{UNET}{end}", f"vae/diffusion_pytorch_model{end}", f"text_encoder/model{end}"}
     lists = {f"{UNET}.safetensors.index.fp16.json"} if variant else set()
     assert hub.files() == READ | weights | lists
+
+
+@pytest.mark.parametrize("variant", [None, "fp16"])
+def test_what_is_fetched_is_enough_to_open(
+    variant: str | None, hub: ModelScopeServer, model: Path, tmp_path: Path
+) -> None:
+    whole = shutil.copytree(model, tmp_path / "whole", ignore=shutil.ignore_patterns("*.index.*"))
+    hub.folders = {"models/own/whole": Path(whole)}
+    path = locate_pipeline(named(variant=variant), "generate.model").path
+    assert (path / f"{UNET}.safetensors").exists() is (variant is None)
+    pipeline = DiffusionPipeline.from_pretrained(path, variant=variant, use_safetensors=True, local_files_only=True)
+    kept = load_file(model / f"{UNET}{f'.{variant}' if variant else ''}.safetensors")
+    name, weight = next(iter(kept.items()))
+    assert torch.equal(pipeline.unet.state_dict()[name], weight.float())
 
 
 def test_what_was_fetched_needs_no_hub(hub: ModelScopeServer) -> None:

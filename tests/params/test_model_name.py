@@ -76,7 +76,9 @@ def test_another_hub_is_named() -> None:
     model = ModelName.model_validate({"hub": "modelscope", "name": "owner/model", "revision": COMMIT})
     assert (model.on_hub, model.label) == (True, "modelscope:owner/model")
     assert ModelName(name="owner/model", revision=COMMIT).label == "owner/model"
-    with pytest.raises(ValidationError, match=r"git ls-remote https://modelscope\.cn/owner/model\.git v1` prints"):
+    with pytest.raises(
+        ValidationError, match=r"git ls-remote https://modelscope\.cn/models/owner/model\.git v1` prints"
+    ):
         ModelName(hub="modelscope", name="owner/model", revision="v1")
     with pytest.raises(ValidationError, match=r"'\./model' is a local path, which cannot have a hub; remove the hub"):
         ModelName(hub="modelscope", name="./model")

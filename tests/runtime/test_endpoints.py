@@ -73,6 +73,7 @@ def test_modelscope_is_where_its_variables_say(
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     assert endpoints.modelscope() == address
+    assert git_address("a/b", "modelscope") == f"{address}/models/a/b.git"
     assert git_address("a/b", "modelscope", datasets=True) == f"{address}/datasets/a/b.git"
 
 
