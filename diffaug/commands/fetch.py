@@ -63,12 +63,11 @@ def in_bytes(size: int) -> str:
 
 
 def _needs(params: Params) -> Iterator[Need]:
-    """What the stages would download, in their order; each file once."""
-    seen: set[tuple[str, str]] = set()
+    """What the stages would download; what two parameters name, once."""
+    seen: set[str] = set()
     for need in _all(params):
-        kind = "set" if need.key.startswith("download.") else "model"
-        if (kind, need.name) not in seen:
-            seen.add((kind, need.name))
+        if need.name not in seen:
+            seen.add(need.name)
             yield need
 
 

@@ -20,8 +20,9 @@ _TIMEOUT = 10  # seconds without an answer to the question for a size
 
 @dataclass(frozen=True)
 class Need:
-    """key: the parameter that names it; size: about the bytes that are not on this disk, 0 if it is here, None if
-    nobody states them; licence: as its card states it; get: downloads it, and goes on where it was if it can."""
+    """key: the parameter that names it; name: the same for the same files; size: about the bytes that are not on this
+    disk, 0 if it is here, None if nobody states them; licence: as its card states it; get: downloads it, and goes on
+    where it was if it can."""
 
     key: str
     name: str
@@ -38,10 +39,16 @@ def model_need(model: ModelName, key: str, kind: Kind) -> Need | None:
         named, kind, locate = config_on_hub(model, key), "configuration", config_folder
     if named is None:
         return None
-    name, get = f"{named.label} at {(named.revision or '')[:12]}", partial(locate, model, key)
     size = HUBS[named.hub].absent(named, kind, f"params.yaml: {key}")
     card = HUBS[named.hub].card(named)
-    return Need(key, name, size, card_licence(card) if card is not None else None, get)
+    licence = card_licence(card) if card is not None else None
+    return Need(key, _name(named, kind), size, licence, partial(locate, model, key))
+
+
+def _name(model: ModelName, kind: Kind) -> str:
+    """What is downloaded of a model: the same name is the same files."""
+    part = ", its configuration" if kind == "configuration" else f", variant {model.variant}" if model.variant else ""
+    return f"{model.label} at {(model.revision or '')[:12]}{part}"
 
 
 def release_need(release: Release, key: str) -> Need:

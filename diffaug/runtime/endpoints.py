@@ -22,12 +22,15 @@ def prepare() -> None:
 
 def hugging_face() -> str:
     """The address of the Hugging Face hub, or of the mirror in HF_ENDPOINT, without a slash at the end."""
-    return _named("HF_ENDPOINT") or _HUGGING_FACE
+    return _with_scheme(_named("HF_ENDPOINT") or _HUGGING_FACE)
 
 
 def modelscope() -> str:
-    """The address of ModelScope: MODELSCOPE_ENDPOINT, or its older name MODELSCOPE_DOMAIN, which may lack https://."""
-    address = _named("MODELSCOPE_ENDPOINT") or _named("MODELSCOPE_DOMAIN") or _MODELSCOPE
+    """The address of ModelScope: MODELSCOPE_ENDPOINT, or its older name MODELSCOPE_DOMAIN."""
+    return _with_scheme(_named("MODELSCOPE_ENDPOINT") or _named("MODELSCOPE_DOMAIN") or _MODELSCOPE)
+
+
+def _with_scheme(address: str) -> str:
     return address if "://" in address else f"https://{address}"
 
 

@@ -44,7 +44,7 @@ def _of_modelscope(source: Hub, key: str) -> Need:
     files = there.files(key)
     card = there.fetch([CARD], key) / CARD if CARD in files else None
     size = sum(files[name].size for name in there.absent(names, key))
-    return Need(key, f"modelscope:{_label(source)}", size, _licence(card), partial(fetch_config, source, key))
+    return Need(key, f"modelscope {_label(source)}", size, _licence(card), partial(fetch_config, source, key))
 
 
 def _of_hugging_face(source: Hub, task: str, work: Path) -> Need:
@@ -55,7 +55,8 @@ def _of_hugging_face(source: Hub, task: str, work: Path) -> Need:
 
 
 def _label(source: Hub) -> str:
-    return f"{source.name} at {(source.revision or '')[:12]}"
+    config = f", config {source.config}" if source.config else ""
+    return f"data set {source.name} at {(source.revision or '')[:12]}{config}"
 
 
 def _licence(card: Path | None) -> str | None:

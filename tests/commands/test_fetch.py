@@ -127,6 +127,32 @@ def test_the_size_is_that_of_what_is_absent(hub: ModelScopeServer, capsys: pytes
     assert capsys.readouterr().out.splitlines()[-1] == f"params.yaml: to fetch: {in_bytes(gone)}"
 
 
+def test_what_two_parameters_name_is_listed_once(
+    hub: ModelScopeServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    both = {
+        f"models/own/{name}": Path(shutil.copytree(tmp_path / "served/vae", tmp_path / name)) for name in ("a", "b")
+    }
+    shutil.copy(tmp_path / "b" / UNET, tmp_path / "b" / UNET.replace(".", ".fp16."))
+    hub.folders = both
+    checks = {"own/a": named("own/a"), "own/b": named("own/b"), "own/b in fp16": named("own/b", variant="fp16")}
+    found = content(tiny_vae=checks["own/a"])
+    near = {"min_train": 0.0, "min_heldout": 0.0, "min_generated": 0.0}
+    filters = found["filter"]["cls"]
+    filters["embedding"] = {"network": {"hub": checks["own/a"]}} | near
+    filters["quality"] = {"network": {"hub": checks["own/b"]}, "nearest": 5}
+    filters["text"] = {"model": checks["own/b in fp16"], "prompt": "{class}", "min_similarity": 0.0}
+    filters["text"]["min_probability"] = 0.0
+    fetch(check_params(found, "params.yaml"), dry=True)
+    lines = [line.rpartition(": ")[0] for line in capsys.readouterr().out.splitlines()[:-1]]
+    at = f"at {COMMIT[:12]}"
+    assert [line.partition(" kB")[0].rpartition(": ")[0] for line in lines] == [
+        f"generate.tiny_vae: modelscope:own/a {at}",
+        f"filter.cls.text.model: modelscope:own/b {at}, variant fp16",
+        f"filter.cls.quality.network.hub: modelscope:own/b {at}",
+    ]
+
+
 def test_what_the_params_switch_off_is_not_fetched(hub: ModelScopeServer, capsys: pytest.CaptureFixture[str]) -> None:
     found = content()
     found["train_gen"]["lora"]["model"] = named("own/nowhere")  # method is none
@@ -220,7 +246,7 @@ def test_a_data_set_of_modelscope(hub: ModelScopeServer, tmp_path: Path, capsys:
     parquet = sum(path.stat().st_size for path in (tmp_path / "set").rglob("*.parquet"))
     fetch(given, dry=True)
     assert capsys.readouterr().out.splitlines() == [
-        f"download.cls: modelscope:own/set at {COMMIT[:12]}: {in_bytes(parquet)}; licence: cc-by-4.0",
+        f"download.cls: modelscope data set own/set at {COMMIT[:12]}: {in_bytes(parquet)}; licence: cc-by-4.0",
         f"params.yaml: to fetch: {in_bytes(parquet)}",
     ]
     fetch(given, dry=False)
@@ -288,13 +314,13 @@ def test_a_model_and_a_data_set_of_a_mirror_of_hugging_face(saved_pipeline: Path
 
         parquet = in_bytes(sum(path.stat().st_size for path in images.rglob("*.parquet")))
         listed = out("--dry")
-        assert listed[0] == f"download.cls: own/set at {at[:12]}: {parquet}; licence: cc-by-4.0"
+        assert listed[0] == f"download.cls: data set own/set at {at[:12]}: {parquet}; licence: cc-by-4.0"
         assert re.fullmatch(rf"generate\.model: own/sd at {at[:12]}: .* kB; licence: mit", listed[1])
         assert not [request for request in server.requests if request.endswith((".parquet", ".safetensors"))]
         assert out()[-1] == "params.yaml: all that it names is on this disk now"
         assert not [request for request in server.requests if "one-file" in request]
         here = [
-            f"download.cls: own/set at {at[:12]}: is here; licence: cc-by-4.0",
+            f"download.cls: data set own/set at {at[:12]}: is here; licence: cc-by-4.0",
             f"generate.model: own/sd at {at[:12]}: is here; licence: mit",
             "params.yaml: nothing to fetch: all of this is on this disk",
         ]

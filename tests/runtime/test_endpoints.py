@@ -37,6 +37,7 @@ def constants(**environment: str) -> list[object]:
         ({"HF_ENDPOINT": ""}, [HUB, False]),
         ({"HF_ENDPOINT": f"{HUB}/"}, [HUB, False]),
         ({"HF_ENDPOINT": f"{MIRROR}/"}, [MIRROR, True]),
+        ({"HF_ENDPOINT": "mirror.example"}, [MIRROR, True]),
         ({"HF_ENDPOINT": MIRROR, "HF_HUB_DISABLE_XET": "0"}, [MIRROR, False]),
         ({"HF_HUB_DISABLE_XET": "1"}, [HUB, True]),
     ],
