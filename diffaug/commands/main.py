@@ -12,6 +12,7 @@ from diffaug.runtime.start import STOPPED, begin, interruptible
 _EXAMPLES = """examples:
   diffaug start ~/photos                         look at your images, write presets/own.yaml for them
   diffaug check                                  check params.yaml, and the folders it names
+  diffaug fetch --dry                            what params.yaml needs from hubs and sites, with sizes and licences
   diffaug preset quick                           run presets/quick.yaml in a folder of its own
   diffaug use presets/bccd.yaml seeds=[0]        put a preset, and your own values, into params.yaml
   diffaug sheet strength=0.3,0.6,0.9 guidance_scale=1,3 --mode img2img
@@ -61,6 +62,10 @@ def _run(arguments: argparse.Namespace) -> None:
                 check(load_params())
             else:
                 check_preset(find_preset(arguments.preset))
+        case "fetch":
+            from diffaug.commands.fetch import fetch
+
+            fetch(load_params(), arguments.dry)
         case "start":
             from diffaug.commands.start import start
 
@@ -136,6 +141,13 @@ def _parser() -> argparse.ArgumentParser:
         "estimates time, disk and memory. Writes nothing outside .work.",
     )
     check.add_argument("preset", nargs="?", help="check params.yaml with this preset: a name in presets/, or a path")
+    fetch = commands.add_parser(
+        "fetch",
+        help="download the models and data sets that params.yaml names, before a run",
+        description="Prints what params.yaml names on hubs and sites, with sizes and licences, and downloads what is "
+        "not on this disk. If it is stopped, run it again: finished files are kept. See docs/hubs.md.",
+    )
+    fetch.add_argument("--dry", action="store_true", help="print only the list with the sizes")
     preset = commands.add_parser(
         "preset", help="run the pipeline with a preset, apart from params.yaml and its results"
     )

@@ -60,11 +60,26 @@ def given_weights(model: str, weights: str, key: str) -> dict[str, Tensor]:
     if weights.endswith(".safetensors"):
         return read_weights(weights, key)
     try:
-        return named_weights(model, weights, key).get_state_dict(progress=False, check_hash=True)
+        return named_weights(model, weights, key).get_state_dict(progress=True, check_hash=True)
     except OSError as error:
         raise UserError(
             f"params.yaml: {key}: {weights} cannot be downloaded ({error}); give a .safetensors path"
         ) from None
+
+
+def release_path(sha256: str, url: str) -> Path:
+    """Where the file of a release lies once it is downloaded."""
+    return work_folder("weights") / f"{sha256[:16]}{Path(url).suffix}"
+
+
+def download_release(url: str, sha256: str, key: str) -> Path:
+    """A released file, downloaded once and kept only if its SHA-256 (64 hex digits) matches. Raises UserError."""
+    path = release_path(sha256, url)
+    if not path.exists():
+        download(url, path, f"params.yaml: {key}", "give the path of a file", sha256)
+    if file_sha256(path) != sha256:
+        raise UserError(f"{path}: is no longer the file of {key} (its sha256 differs); remove it and run again")
+    return path
 
 
 def fetch_release(url: str, sha256: str, key: str) -> dict[str, Tensor]:
@@ -73,11 +88,7 @@ def fetch_release(url: str, sha256: str, key: str) -> dict[str, Tensor]:
     A .pt file of Ultralytics is a pickle, which can run code, so the hash is needed. Of a .pth file only tensors are
     read, which runs no code. Raises UserError with the parameter `key`.
     """
-    path = work_folder("weights") / f"{sha256[:16]}{Path(url).suffix}"
-    if not path.exists():
-        download(url, path, f"params.yaml: {key}", "give the path of a file", sha256)
-    if file_sha256(path) != sha256:
-        raise UserError(f"{path}: is no longer the file of {key} (its sha256 differs); remove it and run again")
+    path = download_release(url, sha256, key)
     if path.suffix == ".safetensors":
         return read_weights(str(path), key)
     try:

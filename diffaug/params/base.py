@@ -2,10 +2,11 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from diffaug.runtime import endpoints
 from diffaug.runtime.text import unseen
 
 _MANY = 10_000_000  # of images, steps or anything else; more is a slip of the keyboard
@@ -82,10 +83,15 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
+HubName = Literal["huggingface", "modelscope"]
+
+
 class ModelName(Section):
-    """A network: a hub id with its commit, a local folder, or a .safetensors file."""
+    """A network: a hub id with its commit, a local folder, or a .safetensors file. hub: of the id, or of that in
+    `config`; without it, the Hugging Face hub."""
 
     name: LocalPath
+    hub: HubName | None = None
     revision: str | None = None
     variant: str | None = None
     config: LocalPath | None = None
@@ -102,9 +108,17 @@ class ModelName(Section):
         """Whether the name is a single checkpoint file."""
         return _is_file(self.name)
 
+    @property
+    def label(self) -> str:
+        """The name in tables and reports: the same id can be another model on another hub."""
+        return f"modelscope:{self.name}" if self.hub == "modelscope" and self.on_hub else self.name
+
     @model_validator(mode="after")
     def _pinned(self) -> Self:
-        check_hub_id(self.name, self.revision, on_hub=self.on_hub)
+        if self.on_hub:
+            check_hub_id(self.name, self.revision, self.hub)
+        else:
+            check_local(self.name, self.revision, None if "@" in (self.config or "") else self.hub)
         return self
 
 
@@ -117,23 +131,33 @@ def is_local(name: str) -> bool:
     return name.startswith(("~", "/", ".")) or bool(_DRIVE.match(name))
 
 
-def check_hub_id(name: str, revision: str | None, on_hub: bool, datasets: bool = False) -> None:
-    """Raises ValueError if a hub id is malformed or has no commit, or if a local path has a commit."""
-    if not on_hub:
-        if revision is not None:
-            raise ValueError(f"{name!r} is a local path, which cannot have a revision; remove the revision")
-        return
+def check_local(name: str, revision: str | None, hub: HubName | None) -> None:
+    """Raises ValueError if a local path has a commit or a hub."""
+    for key, value in (("revision", revision), ("hub", hub)):
+        if value is not None:
+            raise ValueError(f"{name!r} is a local path, which cannot have a {key}; remove the {key}")
+
+
+def check_hub_id(name: str, revision: str | None, hub: HubName | None, datasets: bool = False) -> None:
+    """Raises ValueError if a hub id is malformed, or has no commit."""
     if name and Path(name).is_dir():
         raise ValueError(f"{name!r} is read as a name on the hub, but there is a folder of this name; write './{name}'")
     if not _HUB_ID.fullmatch(name):
         allowed = "(owner/dataset), nor" if datasets else f"(owner/model), nor {GENERATOR}, nor"
         raise ValueError(f"{name!r} is neither a hub id {allowed} a path that begins with ./, / or C:/")
     if revision is None or not _COMMIT.fullmatch(revision):
-        address = f"https://huggingface.co/{'datasets/' if datasets else ''}{name}"
         raise ValueError(
             f"revision of {name} is {revision!r}, but must be a commit of 40 hexadecimal digits, since a "
-            f"branch can change; `git ls-remote {address} {revision or 'HEAD'}` prints the commit"
+            f"branch can change; `git ls-remote {git_address(name, hub, datasets)} {revision or 'HEAD'}` prints the "
+            "commit"
         )
+
+
+def git_address(name: str, hub: HubName | None, datasets: bool = False) -> str:
+    """The address of a hub id as a Git repository, on the hub or the mirror that the environment names."""
+    if hub == "modelscope":
+        return f"{endpoints.modelscope()}/{'datasets' if datasets else 'models'}/{name}.git"
+    return f"{endpoints.hugging_face()}/{'datasets/' if datasets else ''}{name}"
 
 
 class Release(Section):

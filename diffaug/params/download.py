@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self, get_args
 
 from pydantic import AfterValidator, Field, model_validator
 
-from diffaug.params.base import Count, LocalPath, Positive, Section, Seed, check_hub_id, is_local
+from diffaug.params.base import Count, HubName, LocalPath, Positive, Section, Seed, check_hub_id, check_local, is_local
 
 HeldOut = Annotated[float, Field(gt=0, lt=0.9)]
 
@@ -141,12 +141,13 @@ class HubSplits(Section):
 
 
 class Hub(Fractions):
-    """A data set of the Hugging Face hub, or a folder in its layout.
+    """A data set of the Hugging Face hub or of ModelScope, or a folder in their layout.
 
     image: the column of images; group: a column, whose values stay in one split.
     """
 
     source: Literal["hf"]
+    hub: HubName | None = None
     name: LocalPath
     revision: str | None = None
     config: str | None = None
@@ -161,7 +162,10 @@ class Hub(Fractions):
 
     @model_validator(mode="after")
     def _pinned(self) -> Self:
-        check_hub_id(self.name, self.revision, on_hub=not self.on_disk, datasets=True)
+        if self.on_disk:
+            check_local(self.name, self.revision, self.hub)
+        else:
+            check_hub_id(self.name, self.revision, self.hub, datasets=True)
         return self
 
 

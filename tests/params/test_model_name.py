@@ -90,3 +90,22 @@ def test_a_hub_id_without_its_commit_is_refused_with_the_command_that_prints_it(
 def test_an_unknown_key_or_a_wrong_type_is_refused(extra: dict[str, object]) -> None:
     with pytest.raises(ValidationError, match=next(iter(extra))):
         ModelName.model_validate({"name": "./a", **extra})
+
+
+def test_another_hub_is_named() -> None:
+    model = ModelName.model_validate({"hub": "modelscope", "name": "owner/model", "revision": COMMIT})
+    assert (model.on_hub, model.label) == (True, "modelscope:owner/model")
+    assert ModelName(name="owner/model", revision=COMMIT).label == "owner/model"
+    with pytest.raises(
+        ValidationError, match=r"git ls-remote https://modelscope\.cn/models/owner/model\.git v1` prints"
+    ):
+        ModelName(hub="modelscope", name="owner/model", revision="v1")
+    with pytest.raises(ValidationError, match=r"'\./model' is a local path, which cannot have a hub; remove the hub"):
+        ModelName(hub="modelscope", name="./model")
+    with pytest.raises(ValidationError, match=r"hub\n.*'huggingface' or 'modelscope'"):
+        ModelName.model_validate({"hub": "modelscop", "name": "owner/model", "revision": COMMIT})
+
+
+def test_the_hub_of_a_single_file_is_that_of_its_config() -> None:
+    model = ModelName(hub="modelscope", name="./sd15.safetensors", config=f"owner/model@{COMMIT}")
+    assert (model.on_hub, model.label) == (False, "./sd15.safetensors")
