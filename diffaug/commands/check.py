@@ -179,8 +179,10 @@ def _check_files(params: Params) -> None:
     for key, path in paths:
         if path != GENERATOR and not Path(path).expanduser().exists():
             raise UserError(f"params.yaml: {key}: {path} does not exist; name an existing file or folder")
-    if generate.model.is_file and generate.model.config is None:
-        raise UserError("params.yaml: generate.model: a single file needs config; see the comments in params.yaml")
+    if generate.model.name.endswith(".safetensors") and generate.model.config is None:
+        from diffaug.hub.checkpoints import recognise  # the libraries take seconds to import
+
+        recognise(Path(generate.model.name).expanduser(), "generate.model")
 
 
 def _local_names(values: Any, key: str) -> list[tuple[str, str]]:

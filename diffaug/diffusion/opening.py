@@ -1,6 +1,7 @@
 """Opening a model: pipeline folder, hub id or single file, with LoRA, embeddings and a tiny VAE, without watermark."""
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,17 +9,18 @@ from typing import Any
 
 import torch
 from diffusers import DiffusionPipeline
+from diffusers.loaders.single_file_utils import SingleFileComponentError
 
 from diffaug.diffusion.additions import load_embeddings, load_loras
 from diffaug.hub.configs import read_facts
 from diffaug.hub.learned import Learned
 from diffaug.hub.locate import Located, locate_network, locate_pipeline
-from diffaug.hub.locate import config_folder as single_file_config
 from diffaug.hub.opening import fitting
 from diffaug.hub.parts import CONFIG, INDEX, empty_parts, network_class, pipeline_class
 from diffaug.hub.weights import refuse_not_finite
 from diffaug.params.base import GENERATOR, ModelName
 from diffaug.params.generate import Adapter, GenerateParams
+from diffaug.runtime.errors import UserError
 from diffaug.runtime.quiet import silence_libraries
 from diffaug.runtime.seals import check_seal
 
@@ -85,33 +87,40 @@ def open_model(params: GenerateParams, device: torch.device) -> Model:
         device=device,
         learned=learned,
         safety=safety,
-        notes=tuple(one.note for one in additions),
+        notes=(*([located.note] if located.note else []), *(one.note for one in additions)),
     )
 
 
 def open_pipeline(model: ModelName, located: Located, key: str, dtype: torch.dtype) -> Any:
     """The pipeline of located files, on the CPU. Raises UserError if the library cannot open them."""
     with fitting(key, located.path, "what its configuration says"):
-        pipeline = _pipeline(model, located.path, key, dtype)
+        pipeline = _pipeline(model, located, key, dtype)
         for name, part in pipeline.components.items():
             if isinstance(part, torch.nn.Module):
                 refuse_not_finite(part.state_dict(), f"params.yaml: {key}: {located.path}: {name}")
     return pipeline
 
 
-def _pipeline(model: ModelName, path: Path, key: str, dtype: torch.dtype) -> Any:
-    if not model.is_file:
-        return DiffusionPipeline.from_pretrained(
-            path,
-            **dict.fromkeys(empty_parts(path / INDEX)),
-            dtype=dtype,
-            variant=model.variant,
-            use_safetensors=None if model.allow_pickle else True,
-            local_files_only=True,
-        )
-    config = single_file_config(model, key)
-    kind = pipeline_class(config / INDEX)
-    return kind.from_single_file(str(path), config=str(config), dtype=dtype, local_files_only=True)
+def _pipeline(model: ModelName, located: Located, key: str, dtype: torch.dtype) -> Any:
+    path, config = located.path, located.config
+    if config is not None:
+        kind = pipeline_class(config / INDEX)
+        try:
+            return kind.from_single_file(str(path), config=str(config), dtype=dtype, local_files_only=True)
+        except SingleFileComponentError as error:
+            named = re.match(r"Failed to load (\w+)", str(error))
+            raise UserError(
+                f"params.yaml: {key}: {path} has no weights for {named[1] if named else 'a part of the model'}; take a "
+                "checkpoint of the whole model"
+            ) from None
+    return DiffusionPipeline.from_pretrained(
+        path,
+        **dict.fromkeys(empty_parts(path / INDEX)),
+        dtype=dtype,
+        variant=model.variant,
+        use_safetensors=None if model.allow_pickle else True,
+        local_files_only=True,
+    )
 
 
 def open_network(model: ModelName, key: str, dtype: torch.dtype) -> tuple[Any, Located]:

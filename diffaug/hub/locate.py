@@ -12,6 +12,7 @@ from huggingface_hub.errors import CachedRepoTreeNotFoundError, HfHubHTTPError, 
 from huggingface_hub.utils import filter_repo_objects
 from pydantic import ValidationError
 
+from diffaug.hub.checkpoints import CARRIED, Checkpoint, carried_folder, recognise
 from diffaug.hub.configs import SMALL_FILES, check_small_files
 from diffaug.hub.licence import card_licence
 from diffaug.hub.parts import CONFIG, INDEX, PICKLES, check_parts, convert, is_network, missing, parts, refuse_pickles
@@ -27,13 +28,16 @@ _UNREACHABLE = (HfHubHTTPError, OfflineModeIsEnabled, HTTPError, OSError, ValueE
 
 @dataclass(frozen=True)
 class Located:
-    """A model's files. `path`: a folder in the hub's layout, or a single checkpoint file; `sha256`: of its weights."""
+    """A model's files. `path`: a folder in the hub's layout, or a single checkpoint file; `sha256`: of its weights and
+    configuration; `config`: the folder of a single file's configuration; `note`: what was assumed about it."""
 
     name: str
     revision: str | None
     path: Path
     sha256: str
     licence: str | None
+    config: Path | None = None
+    note: str | None = None
 
 
 def locate_pipeline(model: ModelName, key: str) -> Located:
@@ -71,25 +75,28 @@ def locate_network(model: ModelName, key: str) -> Located:
     return Located(model.name, model.revision, folder, files_sha256(folder, files), _licence(model, folder))
 
 
-def config_folder(model: ModelName, key: str) -> Path:
+def config_folder(config: str, key: str) -> Path:
     """The folder of configurations with which a single checkpoint file is read (no weights).
 
-    `model.config` is a local folder, or a hub id with its commit, as owner/model@commit.
+    config: the name of a carried configuration, a local folder, or a hub id with its commit, as owner/model@commit.
     """
-    text = model.config or ""
-    name, _, revision = text.partition("@")
+    if config in CARRIED:
+        return carried_folder(config)
+    name, _, revision = config.partition("@")
     if not revision:
-        folder = Path(text).expanduser()
+        folder = Path(config).expanduser()
         if not (folder / INDEX).exists():
-            raise UserError(f"params.yaml: {key}.config: {text!r} is not a folder with a model_index.json")
-        check_parts(folder, parts(folder))
-        return folder
-    try:
-        pinned = ModelName(name=name, revision=revision)
-    except ValidationError as error:
-        reason = error.errors()[0]["msg"].removeprefix("Value error, ")
-        raise UserError(f"params.yaml: {key}.config: {text!r}: {reason}") from None
-    folder = _download(pinned, f"{key}.config", _config_download)
+            raise UserError(
+                f"params.yaml: {key}.config: {config!r} is not a folder with a model_index.json, nor one of "
+                f"{', '.join(CARRIED)}"
+            )
+    else:
+        try:
+            pinned = ModelName(name=name, revision=revision)
+        except ValidationError as error:
+            reason = error.errors()[0]["msg"].removeprefix("Value error, ")
+            raise UserError(f"params.yaml: {key}.config: {config!r}: {reason}") from None
+        folder = _download(pinned, f"{key}.config", _config_download)
     check_parts(folder, parts(folder))
     return folder
 
@@ -108,15 +115,14 @@ def _single_file(model: ModelName, key: str) -> Located:
         raise UserError(f"params.yaml: {key}: {path} is not a file; give the path of a checkpoint")
     if path.suffix != ".safetensors" and not model.allow_pickle:
         raise UserError(f"params.yaml: {key}: {path} is pickled, and opening it can run any code; {convert(model)}")
-    if model.config is None:
-        raise UserError(
-            f"params.yaml: {key}: {path} has only weights; add config: a folder or owner/model@commit of the same "
-            "architecture, such as stable-diffusion-v1-5/stable-diffusion-v1-5@COMMIT"
-        )
-    config = config_folder(model, key)  # it sets the noise schedule and the scales, so it belongs to the model
+    if model.config is None and path.suffix != ".safetensors":
+        raise UserError(f"params.yaml: {key}: {path} is not a .safetensors file, so it needs config; {convert(model)}")
+    found = recognise(path, key) if model.config is None else Checkpoint(model.config)
+    config = config_folder(found.kind, key)  # it sets the noise schedule and the scales, so it belongs to the model
     small = [item for item in config.rglob("*") if item.is_file() and item.suffix in SMALL_FILES]
     content = f"{file_sha256(path)} {files_sha256(config, small)}"
-    return Located(path.name, None, path, hashlib.sha256(content.encode()).hexdigest(), None)
+    sha256 = hashlib.sha256(content.encode()).hexdigest()
+    return Located(path.name, None, path, sha256, None, config, found.note)
 
 
 def _local_folder(model: ModelName, key: str) -> Path:
