@@ -11,13 +11,14 @@ import torch
 from diffusers import DiffusionPipeline
 from diffusers.loaders.single_file_utils import SingleFileComponentError
 
-from diffaug.diffusion.additions import load_embeddings, load_loras
+from diffaug.diffusion.additions import load_embeddings
+from diffaug.diffusion.loras import load_loras
 from diffaug.hub.configs import read_facts
 from diffaug.hub.learned import Learned
 from diffaug.hub.locate import Located, locate_network, locate_pipeline
 from diffaug.hub.opening import fitting
 from diffaug.hub.parts import CONFIG, INDEX, empty_parts, network_class, pipeline_class
-from diffaug.hub.weights import refuse_not_finite
+from diffaug.hub.weights import refuse_not_finite, stored_dtype
 from diffaug.params.base import GENERATOR, ModelName
 from diffaug.params.generate import Adapter, GenerateParams
 from diffaug.runtime.errors import UserError
@@ -68,8 +69,12 @@ def open_model(params: GenerateParams, device: torch.device) -> Model:
         adapters = [Adapter(path=GENERATOR, scale=1.0), *adapters]
     located = locate_pipeline(name, "generate.model")
     learned = Learned.read(Path(GENERATOR) if trained_here else located.path)
-    pipeline = open_pipeline(name, located, "generate.model", dtype)
-    additions = [*load_embeddings(pipeline, params.embeddings), *load_loras(pipeline, adapters)]
+    # A LoRA changes a weight by less than the steps of a narrow data type, so it is added before the rounding to it.
+    wide = stored_dtype(located.weights) if adapters and dtype is not torch.float32 else dtype
+    pipeline = open_pipeline(name, located, "generate.model", wide)
+    additions = [*load_embeddings(pipeline, params.embeddings), *load_loras(pipeline, adapters, dtype)]
+    if wide is not dtype:
+        _round(pipeline, dtype)
     parts = [located.sha256, *(one.sha256 for one in additions)]
     if params.tiny_vae is not None:
         tiny = locate_network(params.tiny_vae, "generate.tiny_vae")
@@ -160,6 +165,15 @@ def take_safety_checker(pipeline: Any) -> Any | None:
         pipeline.register_modules(safety_checker=None)
         pipeline.register_to_config(requires_safety_checker=False)
     return (checker, pipeline.feature_extractor) if checker is not None else None
+
+
+def _round(pipeline: Any, dtype: torch.dtype) -> None:
+    """Round the weights to this data type, except those that a network keeps in float32."""
+    for part in (one for one in pipeline.components.values() if isinstance(one, torch.nn.Module)):
+        kept = set(getattr(part, "_keep_in_fp32_modules", None) or ())
+        for name, value in part.state_dict(keep_vars=True).items():
+            if value.is_floating_point() and not kept & set(name.split(".")):
+                value.data = value.data.to(dtype)
 
 
 def _network(folder: Path, key: str, dtype: torch.dtype, variant: str | None) -> Any:

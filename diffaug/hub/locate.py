@@ -29,13 +29,15 @@ _UNREACHABLE = (HfHubHTTPError, OfflineModeIsEnabled, HTTPError, OSError, ValueE
 @dataclass(frozen=True)
 class Located:
     """A model's files. `path`: a folder in the hub's layout, or a single checkpoint file; `sha256`: of its weights and
-    configuration; `config`: the folder of a single file's configuration; `note`: what was assumed about it."""
+    configuration; `weights`: the .safetensors files of a pipeline; `config`: the folder of a single file's
+    configuration; `note`: what was assumed about it."""
 
     name: str
     revision: str | None
     path: Path
     sha256: str
     licence: str | None
+    weights: tuple[Path, ...] = ()
     config: Path | None = None
     note: str | None = None
 
@@ -60,6 +62,7 @@ def locate_pipeline(model: ModelName, key: str) -> Located:
         path=folder,
         sha256=files_sha256(folder, [folder / INDEX, *files]),
         licence=_licence(model, folder),
+        weights=tuple(path for path in files if path.suffix == ".safetensors"),
     )
 
 
@@ -122,7 +125,8 @@ def _single_file(model: ModelName, key: str) -> Located:
     small = [item for item in config.rglob("*") if item.is_file() and item.suffix in SMALL_FILES]
     content = f"{file_sha256(path)} {files_sha256(config, small)}"
     sha256 = hashlib.sha256(content.encode()).hexdigest()
-    return Located(path.name, None, path, sha256, None, config, found.note)
+    weights = (path,) if path.suffix == ".safetensors" else ()
+    return Located(path.name, None, path, sha256, None, weights, config, found.note)
 
 
 def _local_folder(model: ModelName, key: str) -> Path:

@@ -194,7 +194,7 @@ def test_a_checkpoint_of_full_size_opens(tmp_path: Path, kind: str, pipeline: st
     """Every tensor of the networks comes from the file; its weights are all zero and take no disk."""
     file = sparse_file(tmp_path / "x.safetensors", full(kind))
     found = recognise(file, "generate.model")
-    located = Located(file.name, None, file, "", None, carried_folder(found.kind))
+    located = Located(file.name, None, file, "", None, (file,), carried_folder(found.kind))
     opened = open_pipeline(ModelName(name=str(file)), located, "generate.model", torch.float16)
     assert (type(opened).__name__, native_size(opened)) == (pipeline, (size, size))
     assert opened.scheduler.config.prediction_type == "epsilon"
