@@ -166,6 +166,7 @@ def _check_files(params: Params) -> None:
     generate, controlnet = params.generate, params.generate.cls.modes.controlnet
     models = {
         "generate.model": generate.model,
+        "generate.vae": generate.vae,
         "generate.tiny_vae": generate.tiny_vae,
         "generate.cls.modes.controlnet.model": controlnet.model if controlnet else None,
         "generate.cls.modes.controlnet.condition_model": controlnet.condition_model if controlnet else None,

@@ -7,12 +7,15 @@ from typing import Any
 
 import torch
 from safetensors.torch import load_file
+from transformers import CLIPPreTrainedModel
 
 from diffaug.hub.opening import fitting
 from diffaug.hub.weights import refuse_not_finite
 from diffaug.params.generate import Embedding
 from diffaug.runtime.errors import UserError
 from diffaug.runtime.files import file_sha256
+
+_OLD_END = 2
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,8 @@ def load_embeddings(pipeline: Any, embeddings: Sequence[Embedding]) -> list[Addi
     if embeddings and not hasattr(pipeline, "load_textual_inversion"):
         raise UserError(f"params.yaml: generate.embeddings: {kind} does not support them; remove them")
     readers = [part for name, part in pipeline.components.items() if name.startswith("tokenizer") and part is not None]
+    if embeddings:
+        _end_of_text(pipeline)
     found = []
     for embedding in embeddings:
         file = given_file(embedding.path, "learned_embeds.safetensors", "generate.embeddings")
@@ -52,6 +57,16 @@ def how_much_fits(what: str, parts: str, fit: int, all: int, kind: str) -> str:
     if 2 * fit < all:
         raise UserError(f"params.yaml: {said}, which is less than half: it was made for another model; remove it")
     return said
+
+
+def _end_of_text(pipeline: Any) -> None:
+    """Let CLIP's text encoders look for the token that ends a text. Published configurations state an old number, 2, by
+    which the largest token is taken for the end: a learned word, if there is one."""
+    for number in ("", "_2"):
+        encoder, tokenizer = (getattr(pipeline, f"{part}{number}", None) for part in ("text_encoder", "tokenizer"))
+        for module in encoder.modules() if isinstance(encoder, CLIPPreTrainedModel) else ():
+            if getattr(module, "eos_token_id", None) == _OLD_END and tokenizer is not None:
+                module.eos_token_id = tokenizer.eos_token_id
 
 
 def _teach(pipeline: Any, state: dict[str, torch.Tensor], token: str) -> None:
