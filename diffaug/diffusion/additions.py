@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from transformers import CLIPPreTrainedModel
 
 from diffaug.hub.opening import fitting
+from diffaug.hub.pickled import convert_file
 from diffaug.hub.weights import refuse_not_finite
 from diffaug.params.generate import Embedding
 from diffaug.runtime.errors import UserError
@@ -88,6 +89,7 @@ def given_file(path: str, default: str, key: str) -> Path:
         )
     if file.suffix != ".safetensors":
         raise UserError(
-            f"params.yaml: {key}: {file} is not a .safetensors file; other formats can run code when opened"
+            f"params.yaml: {key}: {file} is not a .safetensors file, and opening it can run any code; "
+            f"{convert_file(file)}"
         )
     return file

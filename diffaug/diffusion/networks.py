@@ -9,6 +9,7 @@ from diffaug.hub.configs import read_mapping
 from diffaug.hub.locate import Located, locate_network
 from diffaug.hub.opening import fitting
 from diffaug.hub.parts import CONFIG, network_class
+from diffaug.hub.pickled import convert_file
 from diffaug.hub.weights import refuse_not_finite
 from diffaug.params.base import ModelName
 from diffaug.runtime.errors import UserError
@@ -62,8 +63,7 @@ def open_vae(name: ModelName, model: Located, dtype: torch.dtype) -> tuple[Any, 
 def _vae_file(path: Path, folder: Path, kind: Any, dtype: torch.dtype) -> tuple[Any, str]:
     if path.suffix != ".safetensors":
         raise UserError(
-            f"params.yaml: {_VAE}: {path} is pickled, and opening it can run any code; "
-            f"`diffaug convert {path} {path.with_suffix('.safetensors')}` makes a file that cannot"
+            f"params.yaml: {_VAE}: {path} is pickled, and opening it can run any code; {convert_file(path)}"
         )
     if not path.is_file():
         raise UserError(f"params.yaml: {_VAE}: {path} is not a file; give the path of a VAE")

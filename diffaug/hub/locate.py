@@ -16,6 +16,7 @@ from diffaug.hub.checkpoints import CARRIED, Checkpoint, carried_folder, recogni
 from diffaug.hub.configs import SMALL_FILES, check_small_files
 from diffaug.hub.licence import card_licence
 from diffaug.hub.parts import CONFIG, INDEX, PICKLES, check_parts, convert, is_network, missing, parts, refuse_pickles
+from diffaug.hub.pickled import convert_file
 from diffaug.params.base import GENERATOR, ModelName
 from diffaug.runtime.errors import UserError
 from diffaug.runtime.files import file_sha256
@@ -116,10 +117,13 @@ def _single_file(model: ModelName, key: str) -> Located:
     path = Path(model.name).expanduser()
     if not path.is_file():
         raise UserError(f"params.yaml: {key}: {path} is not a file; give the path of a checkpoint")
-    if path.suffix != ".safetensors" and not model.allow_pickle:
-        raise UserError(f"params.yaml: {key}: {path} is pickled, and opening it can run any code; {convert(model)}")
-    if model.config is None and path.suffix != ".safetensors":
-        raise UserError(f"params.yaml: {key}: {path} is not a .safetensors file, so it needs config; {convert(model)}")
+    pickled = path.suffix != ".safetensors"
+    if pickled and not model.allow_pickle:
+        raise UserError(f"params.yaml: {key}: {path} is pickled, and opening it can run any code; {convert_file(path)}")
+    if pickled and model.config is None:
+        raise UserError(
+            f"params.yaml: {key}: {path} is not a .safetensors file, so it needs config; {convert_file(path)}"
+        )
     found = recognise(path, key) if model.config is None else Checkpoint(model.config)
     config = config_folder(found.kind, key)  # it sets the noise schedule and the scales, so it belongs to the model
     small = [item for item in config.rglob("*") if item.is_file() and item.suffix in SMALL_FILES]

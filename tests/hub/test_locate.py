@@ -142,7 +142,7 @@ def test_pickled_weights_need_to_be_allowed(pipeline: Path) -> None:
         ("./empty", r"empty has no model_index\.json; it is not in the hub's pipeline layout"),
         ("./damaged", r"model_index\.json: not readable \(.*\); fetch the model again"),
         ("./none.safetensors", r"none\.safetensors is not a file; give the path of a checkpoint"),
-        ("./some.ckpt", r"some\.ckpt is pickled, .*allow_pickle: true"),
+        ("./some.ckpt", r"some\.ckpt is pickled, .*`diffaug convert some\.ckpt some\.safetensors`"),
         ("./some.safetensors", r"some\.safetensors is damaged, or not a \.safetensors file \(.*\); fetch it again"),
     ],
 )
