@@ -168,6 +168,7 @@ def _check_files(params: Params) -> None:
     generate, controlnet = params.generate, params.generate.cls.modes.controlnet
     models = {
         "generate.model": generate.model,
+        "generate.vae": generate.vae,
         "generate.tiny_vae": generate.tiny_vae,
         "generate.cls.modes.controlnet.model": controlnet.model if controlnet else None,
         "generate.cls.modes.controlnet.condition_model": controlnet.condition_model if controlnet else None,
@@ -181,8 +182,10 @@ def _check_files(params: Params) -> None:
     for key, path in paths:
         if path != GENERATOR and not Path(path).expanduser().exists():
             raise UserError(f"params.yaml: {key}: {path} does not exist; name an existing file or folder")
-    if generate.model.is_file and generate.model.config is None:
-        raise UserError("params.yaml: generate.model: a single file needs config; see the comments in params.yaml")
+    if generate.model.name.endswith(".safetensors") and generate.model.config is None:
+        from diffaug.hub.checkpoints import recognise  # the libraries take seconds to import
+
+        recognise(Path(generate.model.name).expanduser(), "generate.model")
 
 
 def _local_names(values: Any, key: str) -> list[tuple[str, str]]:

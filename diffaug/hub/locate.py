@@ -7,9 +7,11 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from diffaug.hub import huggingface, modelscope
+from diffaug.hub.checkpoints import CARRIED, carried_folder, recognise
 from diffaug.hub.configs import SMALL_FILES, check_small_files
 from diffaug.hub.licence import card_licence
-from diffaug.hub.parts import CONFIG, INDEX, check_parts, convert, missing, parts, refuse_pickles
+from diffaug.hub.parts import CONFIG, INDEX, check_parts, missing, parts, refuse_pickles
+from diffaug.hub.pickled import convert_file
 from diffaug.hub.variants import CARD, Kind, opened
 from diffaug.params.base import GENERATOR, ModelName
 from diffaug.runtime.errors import UserError
@@ -21,13 +23,18 @@ HUBS = {None: huggingface, "huggingface": huggingface, "modelscope": modelscope}
 
 @dataclass(frozen=True)
 class Located:
-    """A model's files. `path`: a folder in the hub's layout, or a single checkpoint file; `sha256`: of its weights."""
+    """A model's files. `path`: a folder in the hub's layout, or a single checkpoint file; `sha256`: of its weights and
+    configuration; `weights`: the .safetensors files of a pipeline; `config`: the folder of a single file's
+    configuration; `note`: what was assumed about it."""
 
     name: str
     revision: str | None
     path: Path
     sha256: str
     licence: str | None
+    weights: tuple[Path, ...] = ()
+    config: Path | None = None
+    note: str | None = None
 
 
 def locate_pipeline(model: ModelName, key: str) -> Located:
@@ -50,6 +57,7 @@ def locate_pipeline(model: ModelName, key: str) -> Located:
         path=folder,
         sha256=files_sha256(folder, [folder / INDEX, *files]),
         licence=_licence(model, folder),
+        weights=tuple(path for path in files if path.suffix == ".safetensors"),
     )
 
 
@@ -68,15 +76,22 @@ def locate_network(model: ModelName, key: str) -> Located:
 def config_folder(model: ModelName, key: str) -> Path:
     """The folder of configurations with which a single checkpoint file is read (no weights).
 
-    `model.config` is a local folder, or a hub id with its commit, as owner/model@commit.
+    `model.config` is the name of a carried configuration, a local folder, or a hub id with its commit, as
+    owner/model@commit.
     """
+    config = model.config or ""
+    if config in CARRIED:
+        return carried_folder(config)
     pinned = config_on_hub(model, key)
     if pinned is not None:
         folder = HUBS[pinned.hub].fetch(pinned, "configuration", f"params.yaml: {key}.config")
     else:
-        folder = Path(model.config or "").expanduser()
+        folder = Path(config).expanduser()
         if not (folder / INDEX).exists():
-            raise UserError(f"params.yaml: {key}.config: {model.config!r} is not a folder with a model_index.json")
+            raise UserError(
+                f"params.yaml: {key}.config: {config!r} is not a folder with a model_index.json, nor one of "
+                f"{', '.join(CARRIED)}"
+            )
     check_parts(folder, parts(folder))
     return folder
 
@@ -105,17 +120,21 @@ def _single_file(model: ModelName, key: str) -> Located:
     path = Path(model.name).expanduser()
     if not path.is_file():
         raise UserError(f"params.yaml: {key}: {path} is not a file; give the path of a checkpoint")
-    if path.suffix != ".safetensors" and not model.allow_pickle:
-        raise UserError(f"params.yaml: {key}: {path} is pickled, and opening it can run any code; {convert(model)}")
-    if model.config is None:
+    pickled = path.suffix != ".safetensors"
+    if pickled and not model.allow_pickle:
+        raise UserError(f"params.yaml: {key}: {path} is pickled, and opening it can run any code; {convert_file(path)}")
+    if pickled and model.config is None:
         raise UserError(
-            f"params.yaml: {key}: {path} has only weights; add config: a folder or owner/model@commit of the same "
-            "architecture, such as stable-diffusion-v1-5/stable-diffusion-v1-5@COMMIT"
+            f"params.yaml: {key}: {path} is not a .safetensors file, so it needs config; {convert_file(path)}"
         )
-    config = config_folder(model, key)  # it sets the noise schedule and the scales, so it belongs to the model
+    found = recognise(path, key) if model.config is None else None
+    # It sets the noise schedule and the scales, so it belongs to the model.
+    config = carried_folder(found.kind) if found else config_folder(model, key)
     small = [item for item in config.rglob("*") if item.is_file() and item.suffix in SMALL_FILES]
     content = f"{file_sha256(path)} {files_sha256(config, small)}"
-    return Located(path.name, None, path, hashlib.sha256(content.encode()).hexdigest(), None)
+    sha256 = hashlib.sha256(content.encode()).hexdigest()
+    weights = (path,) if path.suffix == ".safetensors" else ()
+    return Located(path.name, None, path, sha256, None, weights, config, found.note if found else None)
 
 
 def _folder(model: ModelName, kind: Kind, key: str) -> Path:

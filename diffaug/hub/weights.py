@@ -1,17 +1,18 @@
 """Initial weights from a file or a release, loaded by name and shape, and the check that weights are numbers."""
 
 import pickle
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import torch
 import torchvision
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torchvision.models import WeightsEnum
 
 from diffaug.hub.downloads import download
+from diffaug.hub.pickled import convert_file
 from diffaug.runtime.errors import UserError
 from diffaug.runtime.files import file_sha256
 from diffaug.runtime.work import work_folder
@@ -21,8 +22,8 @@ def read_weights(path: str, key: str) -> dict[str, Tensor]:
     """The tensors of a .safetensors file. Raises UserError with the parameter `key` if there is none."""
     if not path.endswith(".safetensors"):
         raise UserError(
-            f"params.yaml: {key}: {path} is not a .safetensors file, and pickled weights are not loaded: save the "
-            "model's state_dict() with safetensors.torch.save_file and name that file"
+            f"params.yaml: {key}: {path} is not a .safetensors file, and opening it can run any code; "
+            f"{convert_file(Path(path))}"
         )
     try:
         return load_file(path)
@@ -41,6 +42,15 @@ def refuse_not_finite(weights: Mapping[str, Tensor], source: str) -> None:
             wide = value if value.element_size() > 1 else value.float()  # no arithmetic in 8 bits
             if not torch.stack(wide.detach().aminmax()).isfinite().all():
                 raise UserError(f"{source}: {name} has weights that are not finite numbers; take other weights")
+
+
+def stored_dtype(files: Iterable[Path]) -> torch.dtype:
+    """The data type of all numbers in these .safetensors files: float16, bfloat16, or float32 if it is another."""
+    found = set()
+    for path in files:
+        with safe_open(path, framework="pt") as file:
+            found |= {file.get_slice(name).get_dtype() for name in file.keys()}  # noqa: SIM118
+    return {("F16",): torch.float16, ("BF16",): torch.bfloat16}.get(tuple(found), torch.float32)
 
 
 def named_weights(model: str, weights: str, key: str) -> WeightsEnum:

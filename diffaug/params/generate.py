@@ -234,6 +234,7 @@ class GenerateParams(Section):
     model: ModelName
     loras: list[Adapter]
     embeddings: list[Embedding]
+    vae: ModelName | None
     tiny_vae: ModelName | None
     dtype: Literal["auto", "float32", "bfloat16", "float16"]
     compile: bool
@@ -269,6 +270,8 @@ class GenerateParams(Section):
     def _consistent(self) -> Self:
         if clash := sorted(_OWN & set(self.call)):
             raise ValueError(f"call.{clash[0]}: this is not allowed in call; set it in generate or in a mode")
+        if self.vae and self.tiny_vae:
+            raise ValueError("vae: the tiny_vae takes its place; give one of the two")
         if "class" in self.attributes:
             raise ValueError("attributes.class: {class} is the class name; choose another word")
         for task, modes in (("cls", self.cls.modes), ("det", self.det.modes)):

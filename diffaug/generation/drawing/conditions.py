@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from diffaug.diffusion.opening import open_network
+from diffaug.diffusion.networks import open_network
 from diffaug.generation.drawing.palette import ADE20K
 from diffaug.hub.locate import Located, locate_network
 from diffaug.hub.opening import opening

@@ -96,6 +96,7 @@ class Sampler:
             "dtype": str(self.model.dtype).removeprefix("torch."),
             "loras": [adapter.model_dump() for adapter in params.loras],
             "embeddings": [embedding.model_dump() for embedding in params.embeddings],
+            "vae": params.vae.model_dump(exclude_none=True) if params.vae else None,
             "tiny_vae": params.tiny_vae.model_dump(exclude_none=True) if params.tiny_vae else None,
             "call": dict(params.call),
             "controlnet": modes.controlnet.model_dump(exclude_none=True) if guided and modes.controlnet else None,
@@ -174,7 +175,7 @@ class Sampler:
             dtype = str(self.model.dtype).removeprefix("torch.")
             ways.append(f"set generate.dtype: float32 (now {dtype}, in which many a VAE overflows)")
         ways += [f"leave out generate.{key}" for key in ("loras", "embeddings") if getattr(params, key)]
-        ways.append("set another generate.tiny_vae" if params.tiny_vae else "take a generate.model with another VAE")
+        ways.append("set another generate.tiny_vae" if params.tiny_vae else "set another generate.vae")
         return ", or ".join(ways)
 
     def flag(self, drawn: Drawn) -> list[bool | None]:
