@@ -14,6 +14,7 @@ from diffusers.loaders.single_file_utils import SingleFileComponentError
 from diffaug.diffusion.additions import load_embeddings
 from diffaug.diffusion.loras import load_loras
 from diffaug.diffusion.networks import open_network, open_vae
+from diffaug.diffusion.small_memory import place, quantize
 from diffaug.hub.configs import read_facts
 from diffaug.hub.learned import Learned
 from diffaug.hub.locate import Located, locate_pipeline
@@ -83,11 +84,12 @@ def open_model(params: GenerateParams, device: torch.device) -> Model:
         pipeline.register_modules(vae=tiny)
         parts.append(found.sha256)
     name_text_models(pipeline)
+    quantize(pipeline, params.memory.quantize)
     safety = take_safety_checker(pipeline)
     if safety is not None:
         safety[0].to(device)
     return Model(
-        pipeline=pipeline.to(device),
+        pipeline=place(pipeline, params.memory, device),
         located=located,
         sha256=parts[0] if len(parts) == 1 else _digest(parts),
         dtype=dtype,

@@ -18,6 +18,7 @@ from diffaug.params.base import (
     listed,
     matching,
 )
+from diffaug.params.memory import MemoryParams
 from diffaug.params.sampling import Guidance, Sampling, Scheduler, Side, Steps, Strength, check_steps
 
 Weight = Annotated[float, Field(gt=0, le=1000)]
@@ -237,6 +238,7 @@ class GenerateParams(Section):
     vae: ModelName | None
     tiny_vae: ModelName | None
     dtype: Literal["auto", "float32", "bfloat16", "float16"]
+    memory: MemoryParams
     compile: bool
     launch: Launch
     batch_size: Positive

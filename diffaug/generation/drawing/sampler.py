@@ -25,6 +25,7 @@ from diffaug.diffusion.knobs import idle_guidance, refuse_idle, refuse_undriven
 from diffaug.diffusion.memo import remember_prompts
 from diffaug.diffusion.opening import Model, open_model
 from diffaug.diffusion.schedulers import make_scheduler, takes_eta
+from diffaug.diffusion.small_memory import place, slice_vae
 from diffaug.generation.drawing.conditions import open_control
 from diffaug.generation.drawing.views import Views
 from diffaug.generation.plan.jobs import Job, Settings
@@ -97,6 +98,7 @@ class Sampler:
             "loras": [adapter.model_dump() for adapter in params.loras],
             "embeddings": [embedding.model_dump() for embedding in params.embeddings],
             "vae": params.vae.model_dump(exclude_none=True) if params.vae else None,
+            "memory": params.memory.model_dump(exclude={"offload"}),
             "tiny_vae": params.tiny_vae.model_dump(exclude_none=True) if params.tiny_vae else None,
             "call": dict(params.call),
             "controlnet": modes.controlnet.model_dump(exclude_none=True) if guided and modes.controlnet else None,
@@ -146,6 +148,8 @@ class Sampler:
         if "negative_prompt" in arguments:
             arguments["negative_prompt"] = [job.negative_prompt for job in padded]
         pipeline = self._pipeline(settings)
+        width, height = self.size(settings)
+        slice_vae(pipeline, self.params.memory, width * height * self.batch_size)
         generators = initial_generators(padded)
         pipeline.scheduler = make_scheduler(settings.scheduler, self._own_scheduler)
         if "generator" in inspect.signature(pipeline.scheduler.step).parameters:
@@ -198,6 +202,8 @@ class Sampler:
         if (mode, guided) not in self._pipelines:
             network = self.control.network if guided and self.control else None
             pipeline = pipeline_for(mode, self.model.pipeline, network)
+            if pipeline is not self.model.pipeline and self.params.memory.offload != "none":
+                place(pipeline, self.params.memory, self.model.device)
             remember_prompts(pipeline)
             self._pipelines[mode, guided] = pipeline
         return self._pipelines[mode, guided]
