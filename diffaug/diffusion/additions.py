@@ -14,7 +14,7 @@ from diffaug.hub.pickled import convert_file
 from diffaug.hub.weights import refuse_not_finite
 from diffaug.params.generate import Embedding
 from diffaug.runtime.errors import UserError
-from diffaug.runtime.files import file_sha256
+from diffaug.runtime.hashes import weights_sha256
 
 _OLD_END = 2
 
@@ -47,7 +47,7 @@ def load_embeddings(pipeline: Any, embeddings: Sequence[Embedding]) -> list[Addi
             _teach(pipeline, state, embedding.token)
         know = sum(embedding.token in reader.get_vocab() for reader in readers)
         note = how_much_fits(f"generate.embeddings: {file}", "text encoders", know, len(readers), kind)
-        found.append(Addition(f"{file_sha256(file)} {embedding.token}", note))
+        found.append(Addition(f"{weights_sha256(file)} {embedding.token}", note))
     return found
 
 

@@ -16,7 +16,7 @@ from diffaug.hub.opening import fitting
 from diffaug.hub.weights import refuse_not_finite
 from diffaug.params.generate import Adapter
 from diffaug.runtime.errors import UserError
-from diffaug.runtime.files import file_sha256
+from diffaug.runtime.hashes import weights_sha256
 
 LORA_FILE = "pytorch_lora_weights.safetensors"
 # What a file calls the two matrices of a module: A (or down), then B (or up).
@@ -58,7 +58,7 @@ def load_loras(pipeline: Any, adapters: Sequence[Adapter], dtype: torch.dtype) -
             layer.merge(adapter_names=[name for name in names if name in layer.scaling])
             layer.get_base_layer().to(dtype)
         pipeline.unload_lora_weights()
-    hashes = [f"{file_sha256(file)} {adapter.scale!r}" for file, adapter in zip(files, adapters)]
+    hashes = [f"{weights_sha256(file)} {adapter.scale!r}" for file, adapter in zip(files, adapters)]
     return [Addition(*one) for one in zip(hashes, notes)]
 
 

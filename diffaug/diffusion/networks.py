@@ -13,7 +13,7 @@ from diffaug.hub.pickled import convert_file
 from diffaug.hub.weights import refuse_not_finite
 from diffaug.params.base import ModelName
 from diffaug.runtime.errors import UserError
-from diffaug.runtime.files import file_sha256
+from diffaug.runtime.hashes import weights_sha256
 
 _VAE = "generate.vae"
 
@@ -70,4 +70,4 @@ def _vae_file(path: Path, folder: Path, kind: Any, dtype: torch.dtype) -> tuple[
     with fitting(_VAE, path, f"the {kind.__name__} of the model"):
         vae = kind.from_single_file(str(path), config=str(folder), subfolder="vae", dtype=dtype, local_files_only=True)
         refuse_not_finite(vae.state_dict(), f"params.yaml: {_VAE}: {path}")
-    return vae, file_sha256(path)
+    return vae, weights_sha256(path)

@@ -15,7 +15,7 @@ from diffaug.hub.pickled import convert_file
 from diffaug.hub.variants import CARD, Kind, opened
 from diffaug.params.base import GENERATOR, ModelName
 from diffaug.runtime.errors import UserError
-from diffaug.runtime.files import file_sha256
+from diffaug.runtime.hashes import weights_sha256
 
 # Each has the same functions: fetch, absent, card, command.
 HUBS = {None: huggingface, "huggingface": huggingface, "modelscope": modelscope}
@@ -112,7 +112,7 @@ def files_sha256(folder: Path, files: list[Path]) -> str:
     """A hash of the names (relative to `folder`) and bytes of these files."""
     digest = hashlib.sha256()
     for path in sorted(files):
-        digest.update(f"{path.relative_to(folder).as_posix()}\0{file_sha256(path)}\n".encode())
+        digest.update(f"{path.relative_to(folder).as_posix()}\0{weights_sha256(path)}\n".encode())
     return digest.hexdigest()
 
 
@@ -131,7 +131,7 @@ def _single_file(model: ModelName, key: str) -> Located:
     # It sets the noise schedule and the scales, so it belongs to the model.
     config = carried_folder(found.kind) if found else config_folder(model, key)
     small = [item for item in config.rglob("*") if item.is_file() and item.suffix in SMALL_FILES]
-    content = f"{file_sha256(path)} {files_sha256(config, small)}"
+    content = f"{weights_sha256(path)} {files_sha256(config, small)}"
     sha256 = hashlib.sha256(content.encode()).hexdigest()
     weights = (path,) if path.suffix == ".safetensors" else ()
     return Located(path.name, None, path, sha256, None, weights, config, found.note if found else None)
