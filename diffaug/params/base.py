@@ -130,16 +130,9 @@ def check_hub_id(name: str, revision: str | None, hub: HubName | None, datasets:
     if revision is None or not _COMMIT.fullmatch(revision):
         raise ValueError(
             f"revision of {name} is {revision!r}, but must be a commit of 40 hexadecimal digits, since a "
-            f"branch can change; `git ls-remote {git_address(name, hub, datasets)} {revision or 'HEAD'}` prints the "
+            f"branch can change; `git ls-remote {endpoints.git_address(name, hub, datasets)} {revision or 'HEAD'}` prints the "
             "commit"
         )
-
-
-def git_address(name: str, hub: HubName | None, datasets: bool = False) -> str:
-    """The address of a hub id as a Git repository, on the hub or the mirror that the environment names."""
-    if hub == "modelscope":
-        return f"{endpoints.modelscope()}/{'datasets' if datasets else 'models'}/{name}.git"
-    return f"{endpoints.hugging_face()}/{'datasets/' if datasets else ''}{name}"
 
 
 class Release(Section):
