@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from diffaug.hub.configs import read_facts
 from diffaug.hub.parts import INDEX, parts
 from diffaug.hub.variants import CARD, Kind, needed
-from diffaug.params.base import ModelName, git_address
+from diffaug.params.base import ModelName
 from diffaug.runtime import endpoints
 from diffaug.runtime.errors import UserError
 from diffaug.runtime.files import atomic_path
@@ -124,7 +124,7 @@ class Repository:
                     "MODELSCOPE_API_TOKEN"
                 ) from None
             if isinstance(cause, errors.NotExistError):
-                git = git_address(self.name, "modelscope", self.kind == "dataset")
+                git = endpoints.git_address(self.name, "modelscope", self.kind == "dataset")
                 raise UserError(
                     f"{what} is not on {address} ({said}); check name and revision: `git ls-remote {git}` prints the "
                     "commits"

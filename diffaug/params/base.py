@@ -146,18 +146,11 @@ def check_hub_id(name: str, revision: str | None, hub: HubName | None, datasets:
         allowed = "(owner/dataset), nor" if datasets else f"(owner/model), nor {GENERATOR}, nor"
         raise ValueError(f"{name!r} is neither a hub id {allowed} a path that begins with ./, / or C:/")
     if revision is None or not _COMMIT.fullmatch(revision):
+        command = f"git ls-remote {endpoints.git_address(name, hub, datasets)} {revision or 'HEAD'}"
         raise ValueError(
             f"revision of {name} is {revision!r}, but must be a commit of 40 hexadecimal digits, since a "
-            f"branch can change; `git ls-remote {git_address(name, hub, datasets)} {revision or 'HEAD'}` prints the "
-            "commit"
+            f"branch can change; `{command}` prints the commit"
         )
-
-
-def git_address(name: str, hub: HubName | None, datasets: bool = False) -> str:
-    """The address of a hub id as a Git repository, on the hub or the mirror that the environment names."""
-    if hub == "modelscope":
-        return f"{endpoints.modelscope()}/{'datasets' if datasets else 'models'}/{name}.git"
-    return f"{endpoints.hugging_face()}/{'datasets/' if datasets else ''}{name}"
 
 
 class Release(Section):

@@ -30,6 +30,13 @@ def modelscope() -> str:
     return _with_scheme(_named("MODELSCOPE_ENDPOINT") or _named("MODELSCOPE_DOMAIN") or _MODELSCOPE)
 
 
+def git_address(name: str, hub: str | None, datasets: bool = False) -> str:
+    """The address of a hub id as a Git repository. hub: modelscope, or else Hugging Face."""
+    if hub == "modelscope":
+        return f"{modelscope()}/{'datasets' if datasets else 'models'}/{name}.git"
+    return f"{hugging_face()}/{'datasets/' if datasets else ''}{name}"
+
+
 def _with_scheme(address: str) -> str:
     return address if "://" in address else f"https://{address}"
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from paths import ROOT
 
-from diffaug.params.base import git_address
 from diffaug.runtime import endpoints
+from diffaug.runtime.endpoints import git_address
 
 ASK = "import diffaug, json; from huggingface_hub import constants as c; print(json.dumps([c.ENDPOINT, c.{}]))"
 HUB, MIRROR = "https://huggingface.co", "https://mirror.example"
