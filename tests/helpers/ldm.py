@@ -81,6 +81,24 @@ def unet_tensors(unet: Any) -> dict[str, Tensor]:
     return {f"model.diffusion_model.{_unet(key, layers, drawn)}": value for key, value in weights.items()}
 
 
+def controlnet_tensors(network: Any) -> dict[str, Tensor]:
+    """A ControlNet's weights by their names in WebUI's files."""
+    layers, tensors = network.config.layers_per_block + 1, {}
+    for key, value in network.state_dict().items():
+        if match := re.match(r"controlnet_down_blocks\.(\d+)\.(.*)", key):
+            name = f"zero_convs.{match[1]}.0.{match[2]}"
+        elif key.startswith("controlnet_mid_block."):
+            name = key.replace("controlnet_mid_block", "middle_block_out.0")
+        elif match := re.match(r"controlnet_cond_embedding\.(conv_in|conv_out|blocks)\.(.*)", key):
+            number, _, end = match[2].rpartition(".")
+            place = {"conv_in": 0, "conv_out": 14}.get(match[1], 2 * int(number or 0) + 2)
+            name = f"input_hint_block.{place}.{end}"
+        else:
+            name = _unet(key, layers, set())
+        tensors[f"control_model.{name}"] = value
+    return tensors
+
+
 def vae_tensors(vae: Any) -> dict[str, Tensor]:
     """A VAE's weights, named as in a file of a VAE alone."""
     levels, tensors = len(vae.config.block_out_channels), {}

@@ -61,7 +61,7 @@ class Sampler:
     def __init__(self, model: Model, params: GenerateParams) -> None:
         self.model = model
         self.params = params
-        self.control = open_control(params.cls.modes.controlnet, model.dtype, model.device)
+        self.control = open_control(params.cls.modes.controlnet, model)
         self._pipelines: dict[tuple[str, bool], Any] = {}
         self._own_scheduler = model.pipeline.scheduler
         self.views = Views(params)

@@ -1,19 +1,22 @@
-"""A VAE of one's own: from a folder or a single file it takes the place of the model's."""
+"""A VAE of one's own and a ControlNet, from folders and from the single files of WebUI."""
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from damage import refused
-from diffusers import AutoencoderKL
-from ldm import checkpoint_tensors, save_checkpoint, vae_tensors
+from diffusers import AutoencoderKL, ControlNetModel
+from ldm import checkpoint_tensors, controlnet_tensors, save_checkpoint, vae_tensors
 from safetensors.torch import save_file
 from settings import params
 
+from diffaug.diffusion.networks import open_controlnet
 from diffaug.diffusion.opening import Model, open_model
+from diffaug.params.base import ModelName
 
 CPU = torch.device("cpu")
 
@@ -97,3 +100,38 @@ def test_a_model_without_a_vae_has_none_to_replace(pipeline: Path, other: Path) 
     shutil.rmtree(pipeline / "vae")
     edit(pipeline / "model_index.json", vae=[None, None])
     assert "has no VAE that could be replaced; remove it" in refused(lambda: opened(pipeline, other))
+
+
+def controlled(model: Model, path: Path) -> tuple[Any, str]:
+    network, located = open_controlnet(ModelName(name=str(path)), model.pipeline, "controlnet.model", torch.float32)
+    return network, located.sha256
+
+
+@pytest.mark.parametrize(
+    ("name", "layout"), [("stable_diffusion", "webui"), ("stable_diffusion", "diffusers"), ("sdxl", "diffusers")]
+)
+def test_a_controlnet_of_webui(model_folder: Callable[[str], Path], tmp_path: Path, name: str, layout: str) -> None:
+    model = opened(model_folder(name), None)
+    torch.manual_seed(0)
+    own = ControlNetModel.from_unet(model.pipeline.unet)
+    for value in own.parameters():
+        torch.nn.init.normal_(value)
+    tensors = controlnet_tensors(own) if layout == "webui" else own.state_dict()
+    save_file({key: value.contiguous() for key, value in tensors.items()}, tmp_path / "canny.safetensors")
+    found, sha256 = controlled(model, tmp_path / "canny.safetensors")
+    assert found.config.conditioning_channels == 3 and len(sha256) == 64
+    assert found.state_dict().keys() == own.state_dict().keys()
+    assert all(torch.equal(value, own.state_dict()[key]) for key, value in found.state_dict().items())
+
+
+def test_a_controlnet_of_another_kind_or_none_is_refused(model_folder: Callable[[str], Path], tmp_path: Path) -> None:
+    other = ControlNetModel.from_unet(opened(model_folder("sdxl"), None).pipeline.unet)
+    save_file(controlnet_tensors(other), tmp_path / "other.safetensors")
+    save_file({"x": torch.zeros(1)}, tmp_path / "odd.safetensors")
+    model = opened(model_folder("stable_diffusion"), None)
+    for name in ("other", "odd"):
+        message = refused(lambda name=name: controlled(model, tmp_path / f"{name}.safetensors"))
+        assert message.startswith("params.yaml: controlnet.model: ") and "\n" not in message
+    transformer = opened(model_folder("sd3"), None)
+    message = refused(lambda: controlled(transformer, tmp_path / "odd.safetensors"))
+    assert "is a single file, which is read only for models with a U-Net, and StableDiffusion3Pipeline has" in message
