@@ -82,7 +82,7 @@ def open_controlnet(model: ModelName, pipeline: Any, key: str, dtype: torch.dtyp
             ControlNetModel.from_unet(unet, load_weights_from_unet=False).save_config(folder)
         network = ControlNetModel.from_single_file(str(path), config=folder, dtype=dtype, local_files_only=True)
         refuse_not_finite(network.state_dict(), f"params.yaml: {key}: {path}")
-    return network, Located(path.name, None, path, file_sha256(path), None)
+    return network, Located(path.name, None, path, weights_sha256(path), None)
 
 
 def _vae_file(name: ModelName, folder: Path, kind: Any, dtype: torch.dtype) -> tuple[Any, str]:
