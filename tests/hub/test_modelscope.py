@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from diffusers import DiffusionPipeline
-from modelscope_server import COMMIT, ModelScopeServer, serve
+from modelscope_server import COMMIT, TOKEN, ModelScopeServer, serve
 from safetensors.torch import load_file, save_file
 
 from diffaug.hub import modelscope
@@ -174,6 +174,11 @@ def test_what_the_hub_does_not_give_is_one_line(
     message = str(caught.value)
     assert message.startswith("params.yaml: generate.model: ") and "\n" not in message and len(message) < 600
     assert [word for word in words if word not in message] == []
+
+
+def test_a_token_opens_what_needs_one(hub: ModelScopeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODELSCOPE_API_TOKEN", TOKEN)
+    assert locate_pipeline(named("own/gated"), "generate.model").name == "modelscope:own/gated"
 
 
 def test_pickles_are_fetched_only_if_allowed(hub: ModelScopeServer, model: Path, tmp_path: Path) -> None:
