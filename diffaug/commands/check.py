@@ -182,10 +182,11 @@ def _check_files(params: Params) -> None:
     for key, path in paths:
         if path != GENERATOR and not Path(path).expanduser().exists():
             raise UserError(f"params.yaml: {key}: {path} does not exist; name an existing file or folder")
-    if generate.model.name.endswith(".safetensors") and generate.model.config is None:
-        from diffaug.hub.checkpoints import recognise  # the libraries take seconds to import
+    for key in ("generate.model", "train_gen.lora.model"):
+        if (model := models[key]) and model.name.endswith(".safetensors") and model.config is None:
+            from diffaug.hub.checkpoints import recognise  # the libraries take seconds to import
 
-        recognise(Path(generate.model.name).expanduser(), "generate.model")
+            recognise(Path(model.name).expanduser(), key)
 
 
 def _local_names(values: Any, key: str) -> list[tuple[str, str]]:

@@ -18,8 +18,11 @@ from diffaug.diffusion.opening import Model, open_model
 Folder = Callable[[str], Path]
 CPU = torch.device("cpu")
 PARTS = ("unet", "transformer", "text_encoder", "text_encoder_2")
-KINDS = ("to_q", "to_k", "to_v", "to_out.0", "ff.net.0.proj", "ff.net.2", "proj_in", "q_proj", "v_proj", "fc1")
-CONVOLUTIONS = ("conv1", "conv_shortcut", "downsamplers.0.conv", "time_emb_proj")
+KINDS = (
+    *("to_q", "to_k", "to_v", "to_out.0", "ff.net.0.proj", "ff.net.2", "proj_in", "proj_out"),
+    *("q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2"),
+)
+CONVOLUTIONS = ("conv1", "conv2", "conv_shortcut", "downsamplers.0.conv", "upsamplers.0.conv", "time_emb_proj")
 
 
 def layers(pipeline: Any, *kinds: str) -> Iterator[tuple[str, str, nn.Module]]:
@@ -162,6 +165,20 @@ def test_two_loras_are_rounded_once(model_folder: Folder, tmp_path: Path) -> Non
     model = open_model(params(folder, loras=loras, dtype="bfloat16"), CPU)
     found = one_layer(model.pipeline)[1].weight
     assert (found != sum_.bfloat16()).sum() <= 1  # where float32 and float64 round to two sides
+
+
+def test_a_lora_for_another_model_is_refused(model_folder: Folder, tmp_path: Path) -> None:
+    """One for SDXL: the first text encoder is of the same kind, the U-Net is not."""
+    pipeline = open_model(params(model_folder("sdxl")), CPU).pipeline
+    tensors = {}
+    for part, name, module in layers(pipeline, *KINDS):
+        down, up = matrices(module, 2)
+        key = kohya_sdxl(part, name, pipeline)
+        tensors |= {f"{key}.lora_down.weight": down, f"{key}.lora_up.weight": up, f"{key}.alpha": torch.tensor(1.0)}
+    save_file(tensors, tmp_path / "sdxl.safetensors")
+    given = {"loras": [{"path": str(tmp_path / "sdxl.safetensors"), "scale": 1.0}]}
+    message = refused(lambda: open_model(params(model_folder("stable_diffusion"), **given), CPU))
+    assert message.startswith(f"params.yaml: generate.loras: {tmp_path / 'sdxl.safetensors'}") and "fit" in message
 
 
 def test_a_dora_is_refused(model_folder: Folder, tmp_path: Path) -> None:
