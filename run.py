@@ -7,10 +7,13 @@ python3 run.py test-quick       the tests that train nothing
 python3 run.py study            every recipe of params.yaml, as DVC experiments
 python3 run.py lint             ruff and mypy
 python3 run.py setup            make .venv with the packages of requirements.lock (every command does it first)
+python3 run.py setup cpu        with PyTorch's build for the CPU (2 GB in place of 8); cu126, cu130, ...: for that CUDA;
+                                or the address of an index of wheels. It is remembered (see docs/install.md)
 """
 
 import hashlib
 import os
+import re
 import subprocess
 import sys
 import venv
@@ -53,6 +56,9 @@ def main() -> None:
         return
     if name not in COMMANDS:
         sys.exit(f"run.py: found {name!r}; allowed are {', '.join(COMMANDS)}\n\n{__doc__}")
+    if name == "setup" and more:
+        set_up(wheels(more))
+        return
     if more and len(COMMANDS[name]) != 1:
         sys.exit(f"run.py: {name} takes no further words, found {' '.join(more)!r}; run dvc or diffaug with them")
     set_up()
@@ -60,11 +66,23 @@ def main() -> None:
         run(str(PYTHON), "-m", *step, *more)
 
 
-def set_up() -> None:
-    """Make the virtual environment, unless it is that of the present lock file and project file."""
+def wheels(words: list[str]) -> str:
+    """The index of PyTorch's wheels that the words after setup name. Ends with a message if they name none."""
+    if len(words) == 1 and re.fullmatch(r"cpu|cu\d{3}|rocm[\d.]+|xpu|https?://\S+", words[0]):
+        return words[0] if words[0].startswith("http") else f"https://download.pytorch.org/whl/{words[0]}"
+    allowed = "cpu, a CUDA such as cu130, or the address of an index"
+    sys.exit(f"run.py: setup: found {' '.join(words)!r}; allowed is {allowed}")
+
+
+def set_up(index: str | None = None) -> None:
+    """Make the virtual environment, unless it is that of the present lock file and project file. index: of PyTorch's
+    wheels, in place of the lock file's; without it, the one that was chosen before."""
     wanted = hashlib.sha256((ROOT / "requirements.lock").read_bytes() + (ROOT / "pyproject.toml").read_bytes())
-    marker = VENV / "installed"
-    if marker.exists() and marker.read_text() == wanted.hexdigest():
+    marker, chosen = VENV / "installed", VENV / "wheels"
+    if index is None and chosen.exists():
+        index = chosen.read_text(encoding="utf-8")
+    mark = f"{wanted.hexdigest()} {index or ''}".strip()
+    if marker.exists() and marker.read_text(encoding="utf-8") == mark:
         return
     try:
         venv.create(VENV, symlinks=os.name != "nt", with_pip=True)  # also completes one that was not finished
@@ -72,11 +90,27 @@ def set_up() -> None:
         sys.exit(f"run.py: {VENV} cannot be made ({error}); on Debian and Ubuntu first run: apt install python3-venv")
     except KeyboardInterrupt:
         sys.exit("run.py: stopped; start it again to go on")
-    print("Installing the packages of requirements.lock: about 8 GB, some minutes", flush=True)
-    pip = [str(PYTHON), "-m", "pip", "install", "--quiet", "--quiet", "--no-deps"]
-    run(*pip, "-r", "requirements.lock")
-    run(*pip, "--no-build-isolation", "-e", ".")
-    marker.write_text(wanted.hexdigest())
+    marker.unlink(missing_ok=True)
+    pip = [str(PYTHON), "-m", "pip", "install", "--quiet", "--quiet"]
+    if index is None:
+        print("Installing the packages of requirements.lock: about 8 GB, some minutes", flush=True)
+        run(*pip, "--no-deps", "-r", "requirements.lock")
+    else:
+        print(f"Installing the packages of requirements.lock, PyTorch from {index}: some minutes", flush=True)
+        chosen.write_text(index, encoding="utf-8")
+        torch, rest = _apart((ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines())
+        (VENV / "requirements.txt").write_text("\n".join(rest) + "\n", encoding="utf-8")
+        run(*pip, "--no-deps", "-r", str(VENV / "requirements.txt"))
+        run(*pip, "--index-url", index, *torch)
+    run(*pip, "--no-deps", "--no-build-isolation", "-e", ".")
+    marker.write_text(mark, encoding="utf-8")
+
+
+def _apart(lines: list[str]) -> tuple[list[str], list[str]]:
+    """PyTorch's own packages, and the others without the CUDA libraries that belong to the lock file's build."""
+    torch = [line.split()[0] for line in lines if re.match(r"torch(vision)?==", line)]
+    libraries = re.compile(r"(nvidia-(?!ml-py)[\w-]+|cuda-\w+|triton|torch|torchvision)==")
+    return torch, [line for line in lines if not libraries.match(line)]
 
 
 def run(*command: str) -> None:

@@ -10,6 +10,7 @@ from diffaug.params import Params, load_params
 from diffaug.runtime.errors import UserError, in_words, not_utf8
 from diffaug.runtime.files import atomic_path, sweep
 from diffaug.runtime.memory import PeakMemory
+from diffaug.runtime.shortage import memory_in_words
 from diffaug.runtime.start import STOPPED, interruptible
 from diffaug.runtime.work import hold, work_folder
 
@@ -33,7 +34,7 @@ def run_stage(name: str, stage: Callable[[Params, Path], Mapping[str, float]]) -
             for folder in (work, work_folder("checked"), *_OUTPUTS):
                 sweep(folder)
             start = time.perf_counter()
-            with PeakMemory() as memory:
+            with PeakMemory() as memory, memory_in_words(name, params):
                 counts = stage(params, work)
             _write_speed(name, time.perf_counter() - start, memory.mebibytes, counts)
     except UserError as error:

@@ -44,7 +44,7 @@ def _say(drawing: Drawing) -> None:
     """Print notes before the long work starts."""
     if not drawing.plan.drawn:
         return
-    for note in drawing.sampler.model.notes:
+    for note in (*drawing.sampler.model.notes, *drawing.sampler.notes(drawing.plan.drawn)):
         print(f"generate: {note.removeprefix('generate.')}")
     for network in drawing.sampler.networks:
         warning = licence_warning(network.name, network.licence)

@@ -49,6 +49,8 @@ def train_gen(params: Params, work: Path) -> Mapping[str, float]:
         base = settings.lora.model
         located = locate_pipeline(base, "train_gen.lora.model")
         run = work / _key(data, settings, device.type, located.sha256)
+        if located.note:
+            print(located.note)
         pipeline = open_pipeline(base, located, "train_gen.lora.model", training_dtype(device))
         weights, losses = train_lora(pipeline, data, settings, run, device)
         save_lora(weights, losses, base, settings.context, MODEL)

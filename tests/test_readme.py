@@ -8,6 +8,7 @@ import yaml
 
 ROOT = Path(__file__).parents[1]
 ENGLISH, CHINESE = "README.md", "README.zh-CN.md"
+BOTH = [(ENGLISH, CHINESE), ("docs/hubs.md", "docs/hubs.zh-CN.md")]
 PAGES = sorted(path.relative_to(ROOT).as_posix() for path in [*ROOT.glob("README*.md"), *ROOT.glob("docs/*.md")])
 
 
@@ -38,14 +39,26 @@ def test_readme_is_short():
     assert len((ROOT / ENGLISH).read_bytes()) <= 8192
 
 
-def test_both_languages_have_the_same_commands():
-    assert commands(read(ENGLISH)) == commands(read(CHINESE)) != []
+@pytest.mark.parametrize(("english", "chinese"), BOTH)
+def test_both_languages_have_the_same_commands(english, chinese):
+    assert commands(read(english)) == commands(read(chinese)) != []
 
 
-def test_both_languages_have_the_same_links():
-    assert links(read(ENGLISH))[0] == CHINESE
-    assert links(read(CHINESE))[0] == ENGLISH
-    assert links(read(ENGLISH))[1:] == links(read(CHINESE))[1:] != []
+@pytest.mark.parametrize(("english", "chinese"), BOTH)
+def test_both_languages_have_the_same_links(english, chinese):
+    there, back = links(read(english)), links(read(chinese))
+    assert (there[0], back[0]) == (Path(chinese).name, Path(english).name)
+    assert there[1:] == back[1:]
+
+
+def test_the_readmes_have_links():
+    assert len(links(read(ENGLISH))) > 5
+
+
+@pytest.mark.parametrize(("english", "chinese"), BOTH)
+def test_both_languages_show_the_same_settings(english, chinese):
+    there, back = (re.findall(r"^```yaml\n.*?^```", read(name), re.M | re.S) for name in (english, chinese))
+    assert there == back
 
 
 def test_both_languages_show_the_same_verdict():

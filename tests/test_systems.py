@@ -89,6 +89,20 @@ def test_another_lock_file_is_installed(run: ModuleType, monkeypatch: pytest.Mon
     assert len(steps(run, monkeypatch, "setup")) == 2
 
 
+def test_another_build_of_pytorch_is_installed_and_remembered(run: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    lock = ["nvidia-cublas==13.4 ; sys_platform == 'linux'", "nvidia-ml-py==13.6", "torch==2.15.0", "torchmetrics==1.9"]
+    (run.ROOT / "requirements.lock").write_text("\n".join([*lock, "torchvision==0.29.2", "triton==3.9.0"]))
+    rest, torch, _ = steps(run, monkeypatch, "setup", "cpu")
+    assert Path(rest[-1]).read_text().split() == ["nvidia-ml-py==13.6", "torchmetrics==1.9"]
+    assert torch[-4:] == ("--index-url", "https://download.pytorch.org/whl/cpu", "torch==2.15.0", "torchvision==0.29.2")
+    assert steps(run, monkeypatch, "setup") == []
+    (run.ROOT / "pyproject.toml").write_text("other")
+    assert steps(run, monkeypatch, "setup")[1] == torch
+    assert "https://mirror/whl/cpu" in steps(run, monkeypatch, "setup", "https://mirror/whl/cpu")[1]
+    with pytest.raises(SystemExit, match=r"setup: found 'gpu'; allowed is cpu, a CUDA such as cu130, or the address"):
+        steps(run, monkeypatch, "setup", "gpu")
+
+
 def test_more_words_go_to_a_command_of_one_step(run: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     assert steps(run, monkeypatch, "test", "-k", "boxes")[-1] == (
         *("-m", "pytest", "-m", "not long", "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"),

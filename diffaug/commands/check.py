@@ -19,6 +19,7 @@ from diffaug.params.download import Crops, FashionMnist, FewShot, Hub, Scenes
 from diffaug.params.filter import TorchvisionNetwork
 from diffaug.params.generate import ClsGeneration
 from diffaug.runtime.errors import UserError
+from diffaug.runtime.hardware import device_lines
 from diffaug.runtime.work import work_folder
 
 if TYPE_CHECKING:
@@ -43,7 +44,8 @@ def check_preset(preset: Path) -> None:
 
 def check(params: Params, name: str = "params.yaml") -> None:
     """Check the networks that the params name, read the folders as `download` would, plan the synthetic images, and
-    print what was found and what the run will need. name: of the params. Raises UserError."""
+    print the device, what was found and what the run will need. name: of the params. Raises UserError."""
+    print("\n".join(device_lines()))
     _check_files(params)
     _check_networks(params)
     data = _read_images(params)
@@ -166,6 +168,7 @@ def _check_files(params: Params) -> None:
     generate, controlnet = params.generate, params.generate.cls.modes.controlnet
     models = {
         "generate.model": generate.model,
+        "generate.vae": generate.vae,
         "generate.tiny_vae": generate.tiny_vae,
         "generate.cls.modes.controlnet.model": controlnet.model if controlnet else None,
         "generate.cls.modes.controlnet.condition_model": controlnet.condition_model if controlnet else None,
@@ -179,8 +182,11 @@ def _check_files(params: Params) -> None:
     for key, path in paths:
         if path != GENERATOR and not Path(path).expanduser().exists():
             raise UserError(f"params.yaml: {key}: {path} does not exist; name an existing file or folder")
-    if generate.model.is_file and generate.model.config is None:
-        raise UserError("params.yaml: generate.model: a single file needs config; see the comments in params.yaml")
+    for key in ("generate.model", "train_gen.lora.model"):
+        if (model := models[key]) and model.name.endswith(".safetensors") and model.config is None:
+            from diffaug.hub.checkpoints import recognise  # the libraries take seconds to import
+
+            recognise(Path(model.name).expanduser(), key)
 
 
 def _local_names(values: Any, key: str) -> list[tuple[str, str]]:

@@ -12,12 +12,14 @@ from diffaug.runtime.start import STOPPED, begin, interruptible
 _EXAMPLES = """examples:
   diffaug start ~/photos                         look at your images, write presets/own.yaml for them
   diffaug check                                  check params.yaml, and the folders it names
+  diffaug fetch --dry                            what params.yaml needs from hubs and sites, with sizes and licences
   diffaug preset quick                           run presets/quick.yaml in a folder of its own
   diffaug use presets/bccd.yaml seeds=[0]        put a preset, and your own values, into params.yaml
   diffaug sheet strength=0.3,0.6,0.9 guidance_scale=1,3 --mode img2img
   diffaug regenerate s0-img2img-000012           make a single image again
   diffaug export data/merged/0/cls look          write a set as plain files, to look at it
   diffaug export models/det/merged-0 best.pt     write a detector for `yolo predict model=best.pt`
+  diffaug convert model.ckpt model.safetensors   make a checkpoint that cannot run code
   diffaug verdict                                print the table again
   diffaug compare a.json b.json --truth gt.json  compare the predictions of any two detectors or classifiers
   diffaug study                                  run every entry of params.yaml's study, as DVC experiments
@@ -61,6 +63,10 @@ def _run(arguments: argparse.Namespace) -> None:
                 check(load_params())
             else:
                 check_preset(find_preset(arguments.preset))
+        case "fetch":
+            from diffaug.commands.fetch import fetch
+
+            fetch(load_params(), arguments.dry)
         case "start":
             from diffaug.commands.start import start
 
@@ -84,6 +90,10 @@ def _run(arguments: argparse.Namespace) -> None:
             from diffaug.commands.export import export
 
             export(arguments.source, arguments.target, arguments.format)
+        case "convert":
+            from diffaug.commands.convert import convert
+
+            print(convert(arguments.source, arguments.target, arguments.half))
         case "use":
             from diffaug.commands.use import use_preset
 
@@ -136,6 +146,13 @@ def _parser() -> argparse.ArgumentParser:
         "estimates time, disk and memory. Writes nothing outside .work.",
     )
     check.add_argument("preset", nargs="?", help="check params.yaml with this preset: a name in presets/, or a path")
+    fetch = commands.add_parser(
+        "fetch",
+        help="download the models and data sets that params.yaml names, before a run",
+        description="Prints what params.yaml names on hubs and sites, with sizes and licences, and downloads what is "
+        "not on this disk. If it is stopped, run it again: finished files are kept. See docs/hubs.md.",
+    )
+    fetch.add_argument("--dry", action="store_true", help="print only the list with the sizes")
     preset = commands.add_parser(
         "preset", help="run the pipeline with a preset, apart from params.yaml and its results"
     )
@@ -148,6 +165,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_tune(commands)
     _add_doctor(commands)
     _add_export(commands)
+    _add_convert(commands)
     _add_sheet(commands)
     again = commands.add_parser("regenerate", help="make a single generated image again, and compare it")
     again.add_argument("id", help="such as s0-img2img-000012, from the id column of data/generated")
@@ -171,6 +189,15 @@ def _add_start(commands: argparse._SubParsersAction) -> None:
         "--minutes", type=_minutes, help="train fewer steps, so that a CPU needs about this time: for a first try"
     )
     start.add_argument("--gpu", action="store_true", help="choose as for a GPU with 12 GB, which this machine lacks")
+
+
+def _add_convert(commands: argparse._SubParsersAction) -> None:
+    convert = commands.add_parser(
+        "convert", help="write the tensors of a pickled checkpoint (.ckpt, .pt) as .safetensors, running nothing in it"
+    )
+    convert.add_argument("source", type=Path, help="such as model.ckpt")
+    convert.add_argument("target", type=Path, help="such as model.safetensors")
+    convert.add_argument("--half", action="store_true", help="write float32 as float16, which halves the size")
 
 
 def _minutes(text: str) -> float:

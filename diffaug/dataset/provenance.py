@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from diffaug.params.base import ModelName
+
 _PASTED, _PARTS, _CONTROLNET = "pasted", "parts", "controlnet"
 
 
@@ -109,5 +111,6 @@ def models_of(model: str | None, licence: str | None, settings: str | None) -> s
     content = json.loads(settings or "{}")
     found = {(model, licence)} if model else set()
     if content.get(_CONTROLNET):
-        found.add((content[_CONTROLNET]["model"]["name"], content["controlnet_licence"]))
+        controlnet = ModelName.model_construct(**content[_CONTROLNET]["model"])  # checked when the params were read
+        found.add((controlnet.label, content["controlnet_licence"]))
     return found

@@ -1,24 +1,22 @@
-"""What is added to a pipeline: LoRAs and learned words (textual inversion). What does not fit is said, or refused."""
+"""What is added to a pipeline: learned words (textual inversion). What does not fit is said, or refused."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from peft.tuners.tuners_utils import BaseTunerLayer
 from safetensors.torch import load_file
+from transformers import CLIPPreTrainedModel
 
 from diffaug.hub.opening import fitting
+from diffaug.hub.pickled import convert_file
 from diffaug.hub.weights import refuse_not_finite
-from diffaug.params.generate import Adapter, Embedding
+from diffaug.params.generate import Embedding
 from diffaug.runtime.errors import UserError
-from diffaug.runtime.files import file_sha256
+from diffaug.runtime.hashes import weights_sha256
 
-LORA_FILE = "pytorch_lora_weights.safetensors"
-# What the usual formats write behind the name of a module.
-_TENSOR = re.compile(r"(\.lora_[A-Za-z_]+|[._]lora\.(down|up)|\.alpha|\.dora_scale)\b.*$")
+_OLD_END = 2
 
 
 @dataclass(frozen=True)
@@ -27,37 +25,6 @@ class Addition:
 
     sha256: str
     note: str
-
-
-def load_loras(pipeline: Any, adapters: Sequence[Adapter]) -> list[Addition]:
-    """Add the LoRAs, times their scales, to the weights (Hu et al. 2021, arXiv:2106.09685).
-
-    Raises UserError if one is damaged, or less than half of it fits.
-    """
-    if not adapters:
-        return []
-    kind = type(pipeline).__name__
-    if not hasattr(pipeline, "load_lora_weights"):
-        raise UserError(f"params.yaml: generate.loras: {kind} does not support LoRA; remove it")
-    files = [_weights_file(adapter.path, LORA_FILE, "generate.loras") for adapter in adapters]
-    names = [f"lora{number}" for number in range(len(adapters))]
-    notes = []
-    with fitting("generate.loras", " and ".join(map(str, files)), kind):
-        for name, file in zip(names, files):
-            weights = load_file(file)
-            refuse_not_finite(weights, f"params.yaml: generate.loras: {file}")
-            pipeline.load_lora_weights(
-                str(file.parent), weight_name=file.name, adapter_name=name, local_files_only=True
-            )
-            modules = {_TENSOR.sub("", key) for key in weights}
-            # A module of the file can become several of the pipeline, so there can be more of these.
-            notes.append(_note(f"generate.loras: {file}", "modules", _adapted(pipeline, name), len(modules), kind))
-        # If no weight fits, the library raises no error, and the adapter does not exist.
-        pipeline.set_adapters(names, adapter_weights=[adapter.scale for adapter in adapters])
-        pipeline.fuse_lora(adapter_names=names)
-        pipeline.unload_lora_weights()
-    hashes = [f"{file_sha256(file)} {adapter.scale!r}" for file, adapter in zip(files, adapters)]
-    return [Addition(*one) for one in zip(hashes, notes)]
 
 
 def load_embeddings(pipeline: Any, embeddings: Sequence[Embedding]) -> list[Addition]:
@@ -69,32 +36,38 @@ def load_embeddings(pipeline: Any, embeddings: Sequence[Embedding]) -> list[Addi
     if embeddings and not hasattr(pipeline, "load_textual_inversion"):
         raise UserError(f"params.yaml: generate.embeddings: {kind} does not support them; remove them")
     readers = [part for name, part in pipeline.components.items() if name.startswith("tokenizer") and part is not None]
+    if embeddings:
+        _end_of_text(pipeline)
     found = []
     for embedding in embeddings:
-        file = _weights_file(embedding.path, "learned_embeds.safetensors", "generate.embeddings")
+        file = given_file(embedding.path, "learned_embeds.safetensors", "generate.embeddings")
         with fitting("generate.embeddings", str(file), kind):
             state = load_file(file)
             refuse_not_finite(state, f"params.yaml: generate.embeddings: {file}")
             _teach(pipeline, state, embedding.token)
         know = sum(embedding.token in reader.get_vocab() for reader in readers)
-        note = _note(f"generate.embeddings: {file}", "text encoders", know, len(readers), kind)
-        found.append(Addition(f"{file_sha256(file)} {embedding.token}", note))
+        note = how_much_fits(f"generate.embeddings: {file}", "text encoders", know, len(readers), kind)
+        found.append(Addition(f"{weights_sha256(file)} {embedding.token}", note))
     return found
 
 
-def _adapted(pipeline: Any, name: str) -> int:
-    """The number of the pipeline's modules that the adapter changes."""
-    parts = [part for part in pipeline.components.values() if isinstance(part, torch.nn.Module)]
-    layers = [one for part in parts for one in part.modules() if isinstance(one, BaseTunerLayer)]
-    return sum(name in layer.lora_A or name in layer.lora_embedding_A for layer in layers)  # type: ignore[operator]
-
-
-def _note(what: str, parts: str, fit: int, all: int, kind: str) -> str:
+def how_much_fits(what: str, parts: str, fit: int, all: int, kind: str) -> str:
+    """A line that says how many parts of a file fit this kind of pipeline. Raises UserError if less than half do."""
     fit = min(fit, all)
     said = f"{what}: {fit} of {all} {parts} fit {kind}"
     if 2 * fit < all:
         raise UserError(f"params.yaml: {said}, which is less than half: it was made for another model; remove it")
     return said
+
+
+def _end_of_text(pipeline: Any) -> None:
+    """Let CLIP's text encoders look for the token that ends a text. Published configurations state an old number, 2, by
+    which the largest token is taken for the end: a learned word, if there is one."""
+    for number in ("", "_2"):
+        encoder, tokenizer = (getattr(pipeline, f"{part}{number}", None) for part in ("text_encoder", "tokenizer"))
+        for module in encoder.modules() if isinstance(encoder, CLIPPreTrainedModel) else ():
+            if getattr(module, "eos_token_id", None) == _OLD_END and tokenizer is not None:
+                module.eos_token_id = tokenizer.eos_token_id
 
 
 def _teach(pipeline: Any, state: dict[str, torch.Tensor], token: str) -> None:
@@ -106,7 +79,8 @@ def _teach(pipeline: Any, state: dict[str, torch.Tensor], token: str) -> None:
         pipeline.load_textual_inversion(state[part], token=token, text_encoder=encoder, tokenizer=tokenizer)
 
 
-def _weights_file(path: str, default: str, key: str) -> Path:
+def given_file(path: str, default: str, key: str) -> Path:
+    """The .safetensors file that the params name, or the `default` in the folder that they name. Raises UserError."""
     file = Path(path).expanduser()
     file = file / default if file.is_dir() else file
     if not file.is_file():
@@ -115,6 +89,7 @@ def _weights_file(path: str, default: str, key: str) -> Path:
         )
     if file.suffix != ".safetensors":
         raise UserError(
-            f"params.yaml: {key}: {file} is not a .safetensors file; other formats can run code when opened"
+            f"params.yaml: {key}: {file} is not a .safetensors file, and opening it can run any code; "
+            f"{convert_file(file)}"
         )
     return file

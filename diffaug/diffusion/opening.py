@@ -1,6 +1,7 @@
 """Opening a model: pipeline folder, hub id or single file, with LoRA, embeddings and a tiny VAE, without watermark."""
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,17 +9,21 @@ from typing import Any
 
 import torch
 from diffusers import DiffusionPipeline
+from diffusers.loaders.single_file_utils import SingleFileComponentError
 
-from diffaug.diffusion.additions import load_embeddings, load_loras
+from diffaug.diffusion.additions import load_embeddings
+from diffaug.diffusion.loras import load_loras
+from diffaug.diffusion.networks import open_network, open_vae
+from diffaug.diffusion.small_memory import place, quantize
 from diffaug.hub.configs import read_facts
 from diffaug.hub.learned import Learned
-from diffaug.hub.locate import Located, locate_network, locate_pipeline
-from diffaug.hub.locate import config_folder as single_file_config
+from diffaug.hub.locate import Located, locate_pipeline
 from diffaug.hub.opening import fitting
-from diffaug.hub.parts import CONFIG, INDEX, empty_parts, network_class, pipeline_class
-from diffaug.hub.weights import refuse_not_finite
+from diffaug.hub.parts import INDEX, empty_parts, pipeline_class
+from diffaug.hub.weights import refuse_not_finite, stored_dtype
 from diffaug.params.base import GENERATOR, ModelName
 from diffaug.params.generate import Adapter, GenerateParams
+from diffaug.runtime.errors import UserError
 from diffaug.runtime.quiet import silence_libraries
 from diffaug.runtime.seals import check_seal
 
@@ -66,58 +71,73 @@ def open_model(params: GenerateParams, device: torch.device) -> Model:
         adapters = [Adapter(path=GENERATOR, scale=1.0), *adapters]
     located = locate_pipeline(name, "generate.model")
     learned = Learned.read(Path(GENERATOR) if trained_here else located.path)
-    pipeline = open_pipeline(name, located, "generate.model", dtype)
-    additions = [*load_embeddings(pipeline, params.embeddings), *load_loras(pipeline, adapters)]
-    parts = [located.sha256, *(one.sha256 for one in additions)]
+    # A LoRA changes a weight by less than the steps of a narrow data type, so it is added before the rounding to it.
+    wide = stored_dtype(located.weights) if adapters and dtype is not torch.float32 else dtype
+    vae = open_vae(params.vae, located, wide) if params.vae is not None else None
+    pipeline = open_pipeline(name, located, "generate.model", wide, vae[0] if vae else None)
+    additions = [*load_embeddings(pipeline, params.embeddings), *load_loras(pipeline, adapters, dtype)]
+    if wide is not dtype:
+        _round(pipeline, dtype)
+    parts = [located.sha256, *(one.sha256 for one in additions), *([f"vae {vae[1]}"] if vae else [])]
     if params.tiny_vae is not None:
-        tiny = locate_network(params.tiny_vae, "generate.tiny_vae")
-        pipeline.register_modules(vae=_network(tiny.path, "generate.tiny_vae", dtype, params.tiny_vae.variant))
-        parts.append(tiny.sha256)
+        tiny, found = open_network(params.tiny_vae, "generate.tiny_vae", dtype)
+        pipeline.register_modules(vae=tiny)
+        parts.append(found.sha256)
     name_text_models(pipeline)
+    quantize(pipeline, params.memory.quantize)
     safety = take_safety_checker(pipeline)
     if safety is not None:
         safety[0].to(device)
     return Model(
-        pipeline=pipeline.to(device),
+        pipeline=place(pipeline, params.memory, device),
         located=located,
         sha256=parts[0] if len(parts) == 1 else _digest(parts),
         dtype=dtype,
         device=device,
         learned=learned,
         safety=safety,
-        notes=tuple(one.note for one in additions),
+        notes=(*([located.note] if located.note else []), *(one.note for one in additions)),
     )
 
 
-def open_pipeline(model: ModelName, located: Located, key: str, dtype: torch.dtype) -> Any:
-    """The pipeline of located files, on the CPU. Raises UserError if the library cannot open them."""
+def open_pipeline(
+    model: ModelName, located: Located, key: str, dtype: torch.dtype, vae: torch.nn.Module | None = None
+) -> Any:
+    """The pipeline of located files, on the CPU, with this VAE in place of its own if one is given.
+
+    Raises UserError if the library cannot open the files.
+    """
+    given = {} if vae is None else {"vae": vae}
     with fitting(key, located.path, "what its configuration says"):
-        pipeline = _pipeline(model, located.path, key, dtype)
+        pipeline = _pipeline(model, located, key, dtype, given)
         for name, part in pipeline.components.items():
             if isinstance(part, torch.nn.Module):
                 refuse_not_finite(part.state_dict(), f"params.yaml: {key}: {located.path}: {name}")
     return pipeline
 
 
-def _pipeline(model: ModelName, path: Path, key: str, dtype: torch.dtype) -> Any:
-    if not model.is_file:
-        return DiffusionPipeline.from_pretrained(
-            path,
-            **dict.fromkeys(empty_parts(path / INDEX)),
-            dtype=dtype,
-            variant=model.variant,
-            use_safetensors=None if model.allow_pickle else True,
-            local_files_only=True,
-        )
-    config = single_file_config(model, key)
-    kind = pipeline_class(config / INDEX)
-    return kind.from_single_file(str(path), config=str(config), dtype=dtype, local_files_only=True)
-
-
-def open_network(model: ModelName, key: str, dtype: torch.dtype) -> tuple[Any, Located]:
-    """A network of diffusers, such as a ControlNet, on the CPU; its config.json names the class."""
-    located = locate_network(model, key)
-    return _network(located.path, key, dtype, model.variant), located
+def _pipeline(model: ModelName, located: Located, key: str, dtype: torch.dtype, given: dict[str, Any]) -> Any:
+    path, config = located.path, located.config
+    if config is not None:
+        kind = pipeline_class(config / INDEX)
+        try:
+            return kind.from_single_file(str(path), config=str(config), dtype=dtype, local_files_only=True, **given)
+        except SingleFileComponentError as error:
+            named = re.match(r"Failed to load (\w+)", str(error))
+            part = named[1] if named else "a part of the model"
+            ways = ", or name a VAE in generate.vae" if part.startswith("Autoencoder") else ""
+            raise UserError(
+                f"params.yaml: {key}: {path} has no weights for {part}; take a checkpoint of the whole model{ways}"
+            ) from None
+    return DiffusionPipeline.from_pretrained(
+        path,
+        **dict.fromkeys(empty_parts(path / INDEX)),
+        dtype=dtype,
+        variant=model.variant,
+        use_safetensors=None if model.allow_pickle else True,
+        local_files_only=True,
+        **given,
+    )
 
 
 def resolve_dtype(name: str, device: torch.device) -> torch.dtype:
@@ -153,21 +173,13 @@ def take_safety_checker(pipeline: Any) -> Any | None:
     return (checker, pipeline.feature_extractor) if checker is not None else None
 
 
-def _network(folder: Path, key: str, dtype: torch.dtype, variant: str | None) -> Any:
-    kind = network_class(folder / CONFIG)
-    with fitting(key, folder, kind.__name__):
-        network, report = kind.from_pretrained(
-            folder,
-            dtype=dtype,
-            variant=variant,
-            use_safetensors=True,
-            local_files_only=True,
-            output_loading_info=True,
-        )
-        if report["missing_keys"]:
-            raise ValueError(f"it has no weights for {report['missing_keys'][0]}")  # the library made them at random
-        refuse_not_finite(network.state_dict(), f"params.yaml: {key}: {folder}")
-    return network
+def _round(pipeline: Any, dtype: torch.dtype) -> None:
+    """Round the weights to this data type, except those that a network keeps in float32."""
+    for part in (one for one in pipeline.components.values() if isinstance(one, torch.nn.Module)):
+        kept = set(getattr(part, "_keep_in_fp32_modules", None) or ())
+        for name, value in part.state_dict(keep_vars=True).items():
+            if value.is_floating_point() and not kept & set(name.split(".")):
+                value.data = value.data.to(dtype)
 
 
 def _digest(parts: Sequence[str]) -> str:

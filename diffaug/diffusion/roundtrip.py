@@ -39,7 +39,7 @@ def through_vae(records: Sequence[Record], model: Model) -> list[bytes]:
             dtype = str(model.dtype).removeprefix("torch.")
             raise UserError(
                 f"merge.recipe vae_roundtrip: {record.id}: the VAE of {model.label} gives pixels that are not finite "
-                f"numbers in {dtype}; set generate.dtype: float32, or take another generate.tiny_vae or generate.model"
+                f"numbers in {dtype}; set generate.dtype: float32, or another generate.vae or generate.tiny_vae"
             )
         picture: Image.Image = processor.postprocess(decoded, output_type="pil")[0]
         made.append(encode_png(canvas.leave(picture, source).convert(source.mode)))

@@ -8,6 +8,7 @@ import torch
 from diffusers import AutoencoderKL
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+from tqdm import tqdm
 
 from diffaug.runtime.errors import UserError
 from diffaug.runtime.files import atomic_path
@@ -32,7 +33,8 @@ class Latents:
 def encode_all(vae: AutoencoderKL, images: Tensor, batch_size: int = 256) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of every image's latent, unscaled, (N, C, h, w) each. Raises UserError if one is
     not a finite number."""
-    parts = [vae.encode(to_model(batch.to(vae.device)).to(vae.dtype)).latent_dist for batch in images.split(batch_size)]
+    batches = tqdm(images.split(batch_size), desc="train_gen: encoding", unit="batch", mininterval=1.0, leave=False)
+    parts = [vae.encode(to_model(batch.to(vae.device)).to(vae.dtype)).latent_dist for batch in batches]
     mean, std = torch.cat([part.mean for part in parts]), torch.cat([part.std for part in parts])
     if not (mean.isfinite().all() and std.isfinite().all()):
         raise UserError("train_gen: the VAE gives latents that are not finite numbers; take another model")

@@ -27,6 +27,8 @@ from diffaug.runtime.errors import UserError
 from diffaug.runtime.files import atomic_path
 
 _ATTENTION = ["to_k", "to_q", "to_v", "to_out.0"]  # as in diffusers' own training examples
+_PIXELS_AT_ONCE = 512**2  # of the images that the VAE encodes together
+_CAPTIONS_AT_ONCE = 32
 _TEXT_ATTENTION = ["q_proj", "k_proj", "v_proj", "out_proj"]
 
 
@@ -46,16 +48,16 @@ def train_lora(
         )
     refuse_long_prompts(pipeline, data.captions, "train_gen.caption")
     take_safety_checker(pipeline)
-    pipeline.to(device)
     parts = [(1.0, 0, encode_latents(pipeline, data, device, work / "latents.safetensors"))]
     captions = [*data.captions]
     if lora.prior is not None:
-        prior = draw_prior(pipeline, data, params, work / "prior")
+        prior = draw_prior(pipeline.to(device), data, params, work / "prior")
+        pipeline.to("cpu")
         latents = encode_latents(pipeline, prior, device, work / "prior.safetensors")
         parts.append((lora.prior.weight, len(captions), latents))
         captions += prior.captions
-    pipeline.vae.to("cpu")  # it is no longer needed
     adapted = add_adapters(pipeline, lora, params.seed)
+    pipeline.unet.to(device)
     trained = nn.ParameterList([p for network in adapted.values() for p in network.parameters() if p.requires_grad])
     curve = fit(
         trained,
@@ -98,12 +100,19 @@ def add_adapters(pipeline: Any, lora: LoraParams, seed: int) -> dict[str, nn.Mod
 
 
 def encode_latents(pipeline: Any, data: Captioned, device: torch.device, file: Path) -> Latents:
-    """The images' posteriors, scaled as the U-Net expects them, float32; kept in the file for a later start."""
+    """The images' posteriors, scaled as the U-Net expects them, float32; kept in the file for a later start.
+
+    Only the VAE is on the device meanwhile, with as many images at once as make one of 512 x 512 pixels.
+    """
     vae = pipeline.vae
-    own = vae.dtype
-    vae.to(torch.float32)  # SDXL's VAE overflows in half precision
-    mean, std = (one.to(device) for one in kept(file, lambda: encode_all(vae, data.images, batch_size=8)))
-    vae.to(own)
+    own, batch_size = vae.dtype, max(1, _PIXELS_AT_ONCE // data.images.shape[-1] ** 2)
+
+    def encode() -> tuple[Tensor, Tensor]:
+        vae.to(device, torch.float32)  # SDXL's VAE overflows in half precision
+        return encode_all(vae, data.images, batch_size)
+
+    mean, std = (one.to(device) for one in kept(file, encode))
+    vae.to("cpu", own)
     shift, scale = getattr(vae.config, "shift_factor", None) or 0.0, vae.config.scaling_factor
     return Latents(((mean - shift) * scale).float(), (std * scale).float(), data.labels.to(device))
 
@@ -158,8 +167,13 @@ def _loss(
     caption, and images, of the own and the prior images; the last caption is the empty one."""
     lora, device = params.lora, pipeline.unet.device
     scheduler = DDPMScheduler.from_config(pipeline.scheduler.config)
-    with torch.no_grad():
-        fixed = None if lora.text_encoder else condition(pipeline, captions, lora.size)
+    encoders = [part for name, part in pipeline.components.items() if name.startswith("text_encoder") and part]
+    for encoder in encoders:
+        encoder.to(device)
+    fixed = None if lora.text_encoder else fixed_conditions(pipeline, captions, lora.size)
+    if fixed:
+        for encoder in encoders:
+            encoder.to("cpu")  # it is no longer needed
     autocast = torch.autocast(device.type, dtype=torch.bfloat16, enabled=pipeline.unet.dtype is torch.bfloat16)
 
     def one(latents: Latents, offset: int, generator: torch.Generator) -> Tensor:
@@ -184,6 +198,22 @@ def _loss(
         return torch.stack(values).sum()
 
     return loss
+
+
+@torch.no_grad()
+def fixed_conditions(pipeline: Any, captions: list[str], size: int) -> dict[str, Any]:
+    """The U-Net's conditions for all captions, encoded some at a time."""
+    parts = [
+        condition(pipeline, captions[start : start + _CAPTIONS_AT_ONCE], size)
+        for start in range(0, len(captions), _CAPTIONS_AT_ONCE)
+    ]
+    return _joined(parts)
+
+
+def _joined(parts: list[Any]) -> Any:
+    if isinstance(parts[0], dict):
+        return {key: _joined([part[key] for part in parts]) for key in parts[0]}
+    return torch.cat(parts)
 
 
 def condition(pipeline: Any, captions: list[str], size: int) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor
 
-from diffaug.diffusion.additions import LORA_FILE
+from diffaug.diffusion.loras import LORA_FILE
 from diffaug.diffusion.opening import BASE_FILE
 from diffaug.hub.learned import LEARNED_FILE
 from diffaug.hub.seen import write_seen

@@ -36,20 +36,26 @@ _HEAD = re.compile(r"\s*---[ \t]*\r?\n(.*?)\r?\n---[ \t]*(\r?\n|$)", re.DOTALL)
 _LINE = re.compile(r"^(license|license_name):[ \t]*['\"]?([\w.-]+)", re.MULTILINE)
 
 
-def card_licence(card: Path) -> str | None:
-    """From a model card: `license_name` if given, otherwise `license`; None if neither is given."""
+def card_head(card: Path) -> str | None:
+    """The head of a model's or data set's card, which is YAML; None if it has none."""
     with card.open("rb") as handle:
         content = handle.read(_MAX_BYTES)
     wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     text = content.decode("utf-16" if wide else "utf-8-sig", errors="replace")
     head = _HEAD.match(text)
+    return None if head is None else head[1]
+
+
+def card_licence(card: Path) -> str | None:
+    """From a model card: `license_name` if given, otherwise `license`; None if neither is given."""
+    head = card_head(card)
     if head is None:
         return None
     try:
-        data = parse_yaml(head[1][:_MAX_HEAD])
+        data = parse_yaml(head[:_MAX_HEAD])
         named = data.get("license_name") or data.get("license")
     except (yaml.YAMLError, ValueError, AttributeError):  # not YAML, or not a mapping: the licence is not lost by it
-        found = dict(_LINE.findall(head[1]))
+        found = dict(_LINE.findall(head))
         named = found.get("license_name") or found.get("license")
     several = named if isinstance(named, list) else list(named.values()) if isinstance(named, dict) else [named]
     return ", ".join(str(one).strip() for one in several if isinstance(one, str | int | float)) or None

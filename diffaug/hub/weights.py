@@ -1,17 +1,18 @@
 """Initial weights from a file or a release, loaded by name and shape, and the check that weights are numbers."""
 
 import pickle
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import torch
 import torchvision
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torchvision.models import WeightsEnum
 
 from diffaug.hub.downloads import download
+from diffaug.hub.pickled import convert_file
 from diffaug.runtime.errors import UserError
 from diffaug.runtime.files import file_sha256
 from diffaug.runtime.work import work_folder
@@ -21,8 +22,8 @@ def read_weights(path: str, key: str) -> dict[str, Tensor]:
     """The tensors of a .safetensors file. Raises UserError with the parameter `key` if there is none."""
     if not path.endswith(".safetensors"):
         raise UserError(
-            f"params.yaml: {key}: {path} is not a .safetensors file, and pickled weights are not loaded: save the "
-            "model's state_dict() with safetensors.torch.save_file and name that file"
+            f"params.yaml: {key}: {path} is not a .safetensors file, and opening it can run any code; "
+            f"{convert_file(Path(path))}"
         )
     try:
         return load_file(path)
@@ -43,6 +44,15 @@ def refuse_not_finite(weights: Mapping[str, Tensor], source: str) -> None:
                 raise UserError(f"{source}: {name} has weights that are not finite numbers; take other weights")
 
 
+def stored_dtype(files: Iterable[Path]) -> torch.dtype:
+    """The data type of all numbers in these .safetensors files: float16, bfloat16, or float32 if it is another."""
+    found = set()
+    for path in files:
+        with safe_open(path, framework="pt") as file:
+            found |= {file.get_slice(name).get_dtype() for name in file.keys()}  # noqa: SIM118
+    return {("F16",): torch.float16, ("BF16",): torch.bfloat16}.get(tuple(found), torch.float32)
+
+
 def named_weights(model: str, weights: str, key: str) -> WeightsEnum:
     """Torchvision's own weights of this name, not yet downloaded. Raises UserError if there are none."""
     choices = torchvision.models.get_model_weights(model)
@@ -60,11 +70,26 @@ def given_weights(model: str, weights: str, key: str) -> dict[str, Tensor]:
     if weights.endswith(".safetensors"):
         return read_weights(weights, key)
     try:
-        return named_weights(model, weights, key).get_state_dict(progress=False, check_hash=True)
+        return named_weights(model, weights, key).get_state_dict(progress=True, check_hash=True)
     except OSError as error:
         raise UserError(
             f"params.yaml: {key}: {weights} cannot be downloaded ({error}); give a .safetensors path"
         ) from None
+
+
+def release_path(sha256: str, url: str) -> Path:
+    """Where the file of a release lies once it is downloaded."""
+    return work_folder("weights") / f"{sha256[:16]}{Path(url).suffix}"
+
+
+def download_release(url: str, sha256: str, key: str) -> Path:
+    """A released file, downloaded once and kept only if its SHA-256 (64 hex digits) matches. Raises UserError."""
+    path = release_path(sha256, url)
+    if not path.exists():
+        download(url, path, f"params.yaml: {key}", "give the path of a file", sha256)
+    if file_sha256(path) != sha256:
+        raise UserError(f"{path}: is no longer the file of {key} (its sha256 differs); remove it and run again")
+    return path
 
 
 def fetch_release(url: str, sha256: str, key: str) -> dict[str, Tensor]:
@@ -73,11 +98,7 @@ def fetch_release(url: str, sha256: str, key: str) -> dict[str, Tensor]:
     A .pt file of Ultralytics is a pickle, which can run code, so the hash is needed. Of a .pth file only tensors are
     read, which runs no code. Raises UserError with the parameter `key`.
     """
-    path = work_folder("weights") / f"{sha256[:16]}{Path(url).suffix}"
-    if not path.exists():
-        download(url, path, f"params.yaml: {key}", "give the path of a file", sha256)
-    if file_sha256(path) != sha256:
-        raise UserError(f"{path}: is no longer the file of {key} (its sha256 differs); remove it and run again")
+    path = download_release(url, sha256, key)
     if path.suffix == ".safetensors":
         return read_weights(str(path), key)
     try:

@@ -2,10 +2,11 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from diffaug.runtime import endpoints
 from diffaug.runtime.text import unseen
 
 _MANY = 10_000_000  # of images, steps or anything else; more is a slip of the keyboard
@@ -26,6 +27,22 @@ def visible(text: str) -> str:
 
 
 Text = Annotated[str, AfterValidator(visible)]
+
+
+def with_slashes(path: str) -> str:
+    """A path as it is written on every system: with / where Windows also writes a backslash."""
+    return path.replace("\\", "/")
+
+
+def _path(text: str) -> str:
+    if "\n" in text or "\t" in text:
+        raise ValueError(
+            "has a line break or a tab, since in double quotes \\n and \\t mean these; write / in place of \\"
+        )
+    return with_slashes(text)
+
+
+LocalPath = Annotated[Text, AfterValidator(_path)]
 
 
 def _template(text: str) -> str:
@@ -49,6 +66,7 @@ def matching(pattern: str, allowed: str) -> AfterValidator:
 
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+_DRIVE = re.compile(r"[A-Za-z]:/")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 GENERATOR = "models/generator"  # the output folder of train_gen, so it is not a hub id
 LOSSES = "losses.csv"  # in that folder: network, step and mean loss of its training
@@ -65,18 +83,24 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
-class ModelName(Section):
-    """A network: a hub id with its commit, a local folder, or a .safetensors file."""
+HubName = Literal["huggingface", "modelscope"]
 
-    name: str
+
+class ModelName(Section):
+    """A network: a hub id with its commit, a local folder, or a .safetensors file. hub: of the id, or of that in
+    `config`; without it, the Hugging Face hub."""
+
+    name: LocalPath
+    hub: HubName | None = None
     revision: str | None = None
     variant: str | None = None
-    config: str | None = None
+    config: LocalPath | None = None
     allow_pickle: bool | None = None
 
     @property
     def on_hub(self) -> bool:
-        """Whether the name is a hub id (owner/model); a local path begins with ~, / or ., or ends with .safetensors."""
+        """Whether the name is a hub id (owner/model); a local path begins with ~, /, . or a drive such as C:,
+        or ends with .safetensors."""
         return not (self.name == GENERATOR or is_local(self.name) or _is_file(self.name))
 
     @property
@@ -84,9 +108,17 @@ class ModelName(Section):
         """Whether the name is a single checkpoint file."""
         return _is_file(self.name)
 
+    @property
+    def label(self) -> str:
+        """The name in tables and reports: the same id can be another model on another hub."""
+        return f"modelscope:{self.name}" if self.hub == "modelscope" and self.on_hub else self.name
+
     @model_validator(mode="after")
     def _pinned(self) -> Self:
-        check_hub_id(self.name, self.revision, on_hub=self.on_hub)
+        if self.on_hub:
+            check_hub_id(self.name, self.revision, self.hub)
+        else:
+            check_local(self.name, self.revision, None if "@" in (self.config or "") else self.hub)
         return self
 
 
@@ -95,26 +127,29 @@ def _is_file(name: str) -> bool:
 
 
 def is_local(name: str) -> bool:
-    """Whether a name is a path: it begins with ~, / or a dot."""
-    return name.startswith(("~", "/", "."))
+    """Whether a name is a path: it begins with ~, /, a dot, or a drive of Windows such as C:/."""
+    return name.startswith(("~", "/", ".")) or bool(_DRIVE.match(name))
 
 
-def check_hub_id(name: str, revision: str | None, on_hub: bool, datasets: bool = False) -> None:
-    """Raises ValueError if a hub id is malformed or has no commit, or if a local path has a commit."""
-    if not on_hub:
-        if revision is not None:
-            raise ValueError(f"{name!r} is a local path, which cannot have a revision; remove the revision")
-        return
+def check_local(name: str, revision: str | None, hub: HubName | None) -> None:
+    """Raises ValueError if a local path has a commit or a hub."""
+    for key, value in (("revision", revision), ("hub", hub)):
+        if value is not None:
+            raise ValueError(f"{name!r} is a local path, which cannot have a {key}; remove the {key}")
+
+
+def check_hub_id(name: str, revision: str | None, hub: HubName | None, datasets: bool = False) -> None:
+    """Raises ValueError if a hub id is malformed, or has no commit."""
     if name and Path(name).is_dir():
         raise ValueError(f"{name!r} is read as a name on the hub, but there is a folder of this name; write './{name}'")
     if not _HUB_ID.fullmatch(name):
         allowed = "(owner/dataset), nor" if datasets else f"(owner/model), nor {GENERATOR}, nor"
-        raise ValueError(f"{name!r} is neither a hub id {allowed} a path that begins with ./ or /")
+        raise ValueError(f"{name!r} is neither a hub id {allowed} a path that begins with ./, / or C:/")
     if revision is None or not _COMMIT.fullmatch(revision):
-        address = f"https://huggingface.co/{'datasets/' if datasets else ''}{name}"
+        command = f"git ls-remote {endpoints.git_address(name, hub, datasets)} {revision or 'HEAD'}"
         raise ValueError(
             f"revision of {name} is {revision!r}, but must be a commit of 40 hexadecimal digits, since a "
-            f"branch can change; `git ls-remote {address} {revision or 'HEAD'}` prints the commit"
+            f"branch can change; `{command}` prints the commit"
         )
 
 

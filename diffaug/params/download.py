@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self, get_args
 
 from pydantic import AfterValidator, Field, model_validator
 
-from diffaug.params.base import Count, Positive, Section, Seed, check_hub_id, is_local
+from diffaug.params.base import Count, HubName, LocalPath, Positive, Section, Seed, check_hub_id, check_local, is_local
 
 HeldOut = Annotated[float, Field(gt=0, lt=0.9)]
 
@@ -85,7 +85,7 @@ class Folder(Fractions):
     """
 
     source: Literal["folder"]
-    path: str
+    path: LocalPath
     limit_per_class: Annotated[int, Field(ge=3, le=1_000_000)] | None = None  # one for each split
     group: Annotated[str, AfterValidator(_fields)] | None = None
 
@@ -103,8 +103,8 @@ class BoxFolder(Folder):
 
     format: Literal["yolo", "coco", "voc"] | None = None
     classes: Annotated[list[str], Field(min_length=1)] | None = None
-    images: str | None = None
-    labels: str | None = None
+    images: LocalPath | None = None
+    labels: LocalPath | None = None
 
     @model_validator(mode="after")
     def _classes_fit(self) -> Self:
@@ -141,13 +141,14 @@ class HubSplits(Section):
 
 
 class Hub(Fractions):
-    """A data set of the Hugging Face hub, or a folder in its layout.
+    """A data set of the Hugging Face hub or of ModelScope, or a folder in their layout.
 
     image: the column of images; group: a column, whose values stay in one split.
     """
 
     source: Literal["hf"]
-    name: str
+    hub: HubName | None = None
+    name: LocalPath
     revision: str | None = None
     config: str | None = None
     image: str
@@ -156,12 +157,15 @@ class Hub(Fractions):
 
     @property
     def on_disk(self) -> bool:
-        """Whether the name is a folder: it begins with ~, / or a dot. Otherwise it is a hub id."""
+        """Whether the name is a folder and not a hub id."""
         return is_local(self.name)
 
     @model_validator(mode="after")
     def _pinned(self) -> Self:
-        check_hub_id(self.name, self.revision, on_hub=not self.on_disk, datasets=True)
+        if self.on_disk:
+            check_local(self.name, self.revision, self.hub)
+        else:
+            check_hub_id(self.name, self.revision, self.hub, datasets=True)
         return self
 
 
@@ -195,7 +199,7 @@ class DownloadParams(Section):
 
     seed: Seed
     strict: bool
-    unseen_by: Annotated[str, AfterValidator(_folder)] | None = None
+    unseen_by: Annotated[LocalPath, AfterValidator(_folder)] | None = None
     cls: Annotated[ClsSource, Field(discriminator="source")] | None
     det: Annotated[DetSource, Field(discriminator="source")] | None
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from diffaug.params.base import Fraction, ModelName, Positive, Release, Section, Template
+from diffaug.params.base import Fraction, LocalPath, ModelName, Positive, Release, Section, Template
 
 Distance = Annotated[float, Field(ge=0)]
 Against = Literal["val_and_test", "val"]
@@ -25,7 +25,7 @@ class TorchvisionNetwork(Section):
     """A classifier of torchvision without its last layer; weights: a .safetensors path, or torchvision's name."""
 
     torchvision: str
-    weights: str
+    weights: LocalPath
 
 
 class HubNetwork(Section):
@@ -87,7 +87,7 @@ class Aesthetic(Section):
     """LAION's predictor on CLIP ViT-L/14, about 1 to 10."""
 
     model: ModelName
-    head: str | Release
+    head: LocalPath | Release
     min: float
 
 

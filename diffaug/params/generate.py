@@ -8,6 +8,7 @@ from diffaug.params.base import (
     Context,
     Count,
     Fraction,
+    LocalPath,
     ModelName,
     Positive,
     Section,
@@ -17,6 +18,7 @@ from diffaug.params.base import (
     listed,
     matching,
 )
+from diffaug.params.memory import MemoryParams
 from diffaug.params.sampling import Guidance, Sampling, Scheduler, Side, Steps, Strength, check_steps
 
 Weight = Annotated[float, Field(gt=0, le=1000)]
@@ -53,14 +55,14 @@ _OWN = {
 class Adapter(Section):
     """LoRA weights: a folder with pytorch_lora_weights.safetensors, or a .safetensors file."""
 
-    path: str
+    path: LocalPath
     scale: Annotated[float, Field(ge=-4, le=4)]
 
 
 class Embedding(Section):
     """A textual-inversion embedding: a .safetensors file, and its token in prompts."""
 
-    path: str
+    path: LocalPath
     token: str
 
 
@@ -233,8 +235,10 @@ class GenerateParams(Section):
     model: ModelName
     loras: list[Adapter]
     embeddings: list[Embedding]
+    vae: ModelName | None
     tiny_vae: ModelName | None
     dtype: Literal["auto", "float32", "bfloat16", "float16"]
+    memory: MemoryParams
     compile: bool
     launch: Launch
     batch_size: Positive
@@ -245,7 +249,7 @@ class GenerateParams(Section):
         Annotated[list[Text], Field(min_length=1)],
     ]
     classes: dict[str, ClassPrompts]
-    prompts_file: Annotated[str, AfterValidator(_below_prompts)] | None
+    prompts_file: Annotated[LocalPath, AfterValidator(_below_prompts)] | None
     negative_prompt: Text
     scheduler: Scheduler
     num_inference_steps: Steps
@@ -268,6 +272,8 @@ class GenerateParams(Section):
     def _consistent(self) -> Self:
         if clash := sorted(_OWN & set(self.call)):
             raise ValueError(f"call.{clash[0]}: this is not allowed in call; set it in generate or in a mode")
+        if self.vae and self.tiny_vae:
+            raise ValueError("vae: the tiny_vae takes its place; give one of the two")
         if "class" in self.attributes:
             raise ValueError("attributes.class: {class} is the class name; choose another word")
         for task, modes in (("cls", self.cls.modes), ("det", self.det.modes)):

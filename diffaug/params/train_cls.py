@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from diffaug.params.base import Fraction, Positive, Rate, Section, matching
+from diffaug.params.base import Fraction, LocalPath, Positive, Rate, Section, matching
 
 
 class TrainClsParams(Section):
@@ -15,7 +15,7 @@ class TrainClsParams(Section):
             "allowed are torchvision's ResNets, such as resnet18, resnext50_32x4d or wide_resnet50_2",
         ),
     ]
-    weights: str | None
+    weights: LocalPath | None
     image_size: Annotated[int, Field(ge=16, le=1024)]
     steps: Positive
     batch_size: Annotated[int, Field(ge=2, le=100_000)]

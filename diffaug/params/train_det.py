@@ -4,14 +4,15 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from diffaug.params.base import Count, Fraction, Positive, Rate, Release, Section, matching
+from diffaug.params.base import Count, Fraction, LocalPath, Positive, Rate, Release, Section, matching
 
 
 class TrainDetParams(Section):
     model: Annotated[
-        str, matching(r".+\.yaml", "give a YOLO's .yaml, such as yolo11n.yaml; weights are given in train_det.weights")
+        LocalPath,
+        matching(r".+\.yaml", "give a YOLO's .yaml, such as yolo11n.yaml; weights are given in train_det.weights"),
     ]
-    weights: str | Release | None
+    weights: LocalPath | Release | None
     image_size: Annotated[int, Field(ge=32, le=2048, multiple_of=32)]
     steps: Positive
     batch_size: Positive

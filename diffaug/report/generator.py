@@ -63,7 +63,7 @@ def what_it_saw(origin: Origin) -> str:
         count = len(read_seen(GENERATOR).trained)
         return f"It was trained here from random weights, on {count:,} images of {sets}; none is in val or test."
     tuned = f" It was fine-tuned here on images of {sets}." if origin.training.method == "lora" else ""
-    base = origin.training.lora.model.name if tuned else origin.model.name
+    base = origin.training.lora.model.label if tuned else origin.model.label
     if origin.unseen_by is None:
         return f"{base} does not say on which images it was trained; images of val and test may be among them.{tuned}"
     count = len(read_seen(origin.unseen_by).trained)

@@ -10,6 +10,7 @@ ROOT = Path(__file__).parents[2]
 _PLUMBING = (
     "code",
     "cores",
+    "endpoints",
     "errors",
     "files",
     "memory",

@@ -102,4 +102,6 @@ def _spell(node: yaml.Node, section: str | None) -> None:
 
 def _in_words(error: Exception) -> str:
     text = " ".join(str(error).split()).replace(' in "<unicode string>",', " in")
+    if "unknown escape character" in text:
+        return f"{text}; in double quotes a backslash begins an escape: write / in its place, or use single quotes"
     return f"{text}; indent with spaces, not with tabs" if "'\\t'" in text else text

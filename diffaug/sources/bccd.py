@@ -17,6 +17,7 @@ from diffaug.sources.voc import read_voc
 URL = "https://github.com/Shenggan/BCCD_Dataset/archive/d272fb14cdff6e473fafeeeba32aba5f560e9e43.tar.gz"
 # Hash of the sorted lines "path NUL sha256 LF" of the folder's files.
 TREE_SHA256 = "8cc74636cd78884c0a446b82b11af676615302777d52ae4955c3bf9aa972bb98"
+BYTES = 8_000_000  # of the archive, about; GitHub does not state it
 _PARTS = ("Annotations", "ImageSets", "JPEGImages", "LICENSE")
 _EMPTY_BOXES = ("BloodImage_00338.xml", "BloodImage_00343.xml")
 _MAX_BYTES = 200 * 2**20  # of the unpacked archive

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
+from diffaug.params.base import with_slashes
 from diffaug.sources.coco_files import CocoFile
 from diffaug.sources.contents import Contents
 from diffaug.sources.faults import Fault, Kind
@@ -14,7 +15,7 @@ _INSTANCES = re.compile(r"instances_(.+)\.json")
 def find_image(name: str, file: CocoFile, found: Contents, where: str) -> Path | Fault:
     """The image of that name: in one of the folders where COCO and Roboflow have it, or anywhere, if only one fits and
     it is in no folder of another split. Otherwise a fault, also if the name leads out of its folder."""
-    name = name.replace("\\", "/")
+    name = with_slashes(name)
     if ".." in PurePosixPath(name).parts or PurePosixPath(name).is_absolute() or PureWindowsPath(name).anchor:
         text = f"{where}: the file_name {name!r} leads out of its folder; give a path below the folder of the images"
         return Fault(Kind.BAD_ENTRY, text)

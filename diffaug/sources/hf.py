@@ -1,11 +1,12 @@
-"""A data set of the Hugging Face hub, or a folder in its layout, read by the library `datasets`."""
+"""A data set of the Hugging Face hub or of ModelScope, or a folder in their layout, read by the library `datasets`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from datasets import ClassLabel, Dataset, Image, List, Value, load_dataset
+from datasets import ClassLabel, Dataset, DatasetBuilder, Image, List, Value, load_dataset, load_dataset_builder
 
 from diffaug.dataset.records import SPLITS
 from diffaug.params.download import Hub, HubBoxes, HubLabels
@@ -13,6 +14,7 @@ from diffaug.runtime.errors import UserError
 from diffaug.sources.faults import Fault, Kind
 from diffaug.sources.image_files import number
 from diffaug.sources.labelled import Item, Labelled, Object
+from diffaug.sources.modelscope_sets import fetch_config
 from diffaug.sources.real import Inputs
 
 
@@ -75,9 +77,12 @@ def _groups(params: Hub, split: str, table: Dataset) -> list[Any]:
 
 def _tables(params: Hub, cache: Path, task: str, columns: Sequence[str]) -> dict[str, Dataset]:
     """The tables by our split names, images not decoded."""
-    place = str(Path(params.name).expanduser()) if params.on_disk else params.name
-    if params.on_disk and not Path(place).is_dir():
-        raise UserError(f"download.{task}.name: the folder {params.name} does not exist; name an existing folder")
+    if params.on_disk:
+        place = str(Path(params.name).expanduser())
+        if not Path(place).is_dir():
+            raise UserError(f"download.{task}.name: the folder {params.name} does not exist; name an existing folder")
+    else:
+        place = str(fetch_config(params, f"download.{task}")) if params.hub == "modelscope" else params.name
     tables = {}
     for split in SPLITS:
         there = getattr(params.splits, split)
@@ -88,22 +93,45 @@ def _tables(params: Hub, cache: Path, task: str, columns: Sequence[str]) -> dict
     return {split: table.cast_column(params.image, Image(decode=False)) for split, table in tables.items()}
 
 
+def open_builder(params: Hub, place: str, work: Path, task: str) -> DatasetBuilder:
+    """What `datasets` makes the tables of the set with, its files not yet downloaded. Raises UserError."""
+    with _loading(params, task):
+        return load_dataset_builder(place, params.config, revision=_revision(params), cache_dir=str(work / "hf"))
+
+
+def prepare(params: Hub, builder: DatasetBuilder, task: str) -> None:
+    """Download the files of the set, and make its tables, if they are not here. Raises UserError."""
+    with _loading(params, task):
+        builder.download_and_prepare()
+
+
 def _load(params: Hub, place: str, there: str, cache: Path, task: str) -> Dataset:
-    try:
+    with _loading(params, task, f", split {there!r},"):
         return load_dataset(
             place,
             params.config,
-            revision=params.revision,
+            revision=_revision(params),
             split=there,
             streaming=False,
             cache_dir=str(cache / "hf"),
         )
+
+
+@contextmanager
+def _loading(params: Hub, task: str, what: str = "") -> Iterator[None]:
+    try:
+        yield
     except Exception as error:  # `datasets` passes on all errors of its builders, pyarrow and the hub
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(
-            f"download.{task}: {params.name}, split {there!r}, cannot be loaded ({reason[:300]}); correct name, config "
+            f"download.{task}: {params.name}{what} cannot be loaded ({reason[:300]}); correct name, config "
             "or splits, or connect to the internet"
         ) from None
+
+
+def _revision(params: Hub) -> str | None:
+    """The commit on the Hugging Face hub; a set of ModelScope is by now a folder."""
+    return None if params.hub == "modelscope" else params.revision
 
 
 def _check_columns(params: Hub, table: Dataset, task: str, columns: Sequence[str]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from diffaug.dataset.records import SPLITS
+from diffaug.params.base import with_slashes
 from diffaug.runtime.errors import UserError
 from diffaug.sources.image_files import text_lines
 from diffaug.sources.pairs import Pair
@@ -61,7 +62,7 @@ def _split(path: Path) -> str | None:
 
 
 def _names_one(path: Path, names: set[str]) -> bool:
-    first = next(iter(_entries(path)), "").replace("\\", "/").rpartition("/")[2]
+    first = with_slashes(next(iter(_entries(path)), "")).rpartition("/")[2]
     return any(name in names or Path(name).stem in names for name in (first, _PRESENCE.sub("", first)))
 
 
@@ -103,7 +104,8 @@ def split_by_lists(pairs: Sequence[Pair], lists: Lists, root: Path) -> list[Pair
 
 def _named(name: str, by_name: dict[str, list[Pair]], where: str) -> Pair:
     """The pair of an entry: a path, a file name, or a name without suffix."""
-    last = name.replace("\\", "/").rpartition("/")[2]
+    name = with_slashes(name)
+    last = name.rpartition("/")[2]
     fitting = by_name.get(last) or by_name.get(Path(last).stem)
     if not fitting:
         bare = _PRESENCE.sub("", name)

@@ -12,6 +12,7 @@ from torchvision import datasets
 from diffaug.hub.downloads import time_limit
 from diffaug.runtime.errors import UserError
 from diffaug.runtime.files import file_sha256
+from diffaug.sources import eurosat
 from diffaug.sources.debian import unpack_package
 from diffaug.sources.gtsrb_names import GTSRB_NAMES
 
@@ -27,7 +28,8 @@ def _split(name: str) -> dict[str, Any]:
 class Row:
     """A set. train: arguments of the parts that train, val and pool (and test, if `test` is None) are drawn from;
     labels, files, names: read from a part's object without decoding; without `files` its images are arrays. ids: of
-    train and test images, by number. fallback: gets the files if torchvision cannot; sha256: hashes of those files."""
+    train and test images, by number. fallback: gets the files if torchvision cannot; sha256: hashes of those files.
+    urls: of the files, where torchvision lists them."""
 
     make: Callable[..., Any]
     train: tuple[dict[str, Any], ...]
@@ -38,6 +40,7 @@ class Row:
     ids: tuple[str, str] | None = None
     fallback: Callable[[Path], None] | None = None
     sha256: Mapping[str, str] = field(default_factory=dict)
+    urls: Sequence[str] = ()
 
 
 def _private(part: Any) -> Sequence[int]:
@@ -67,11 +70,16 @@ SETS = {
     "caltech101": Row(
         datasets.Caltech101, ({},), None, lambda part: part.y, _caltech_file, lambda part: part.categories
     ),
-    "cifar10": Row(datasets.CIFAR10, (_TRAIN,), _TEST, lambda part: part.targets),
-    "cifar100": Row(datasets.CIFAR100, (_TRAIN,), _TEST, lambda part: part.targets),
-    "dtd": Row(datasets.DTD, _TRAIN_VAL, _split("test"), _private, _listed),
+    "cifar10": Row(datasets.CIFAR10, (_TRAIN,), _TEST, lambda part: part.targets, urls=(datasets.CIFAR10.url,)),
+    "cifar100": Row(datasets.CIFAR100, (_TRAIN,), _TEST, lambda part: part.targets, urls=(datasets.CIFAR100.url,)),
+    "dtd": Row(datasets.DTD, _TRAIN_VAL, _split("test"), _private, _listed, urls=(datasets.DTD._URL,)),
     "eurosat": Row(
-        datasets.EuroSAT, ({},), None, lambda part: part.targets, lambda part, index: part.samples[index][0]
+        eurosat.EuroSat,
+        ({},),
+        None,
+        lambda part: part.targets,
+        lambda part, index: part.samples[index][0],
+        urls=(eurosat.url(),),
     ),
     "fashion_mnist": Row(
         datasets.FashionMNIST,
@@ -90,10 +98,27 @@ SETS = {
                 "t10k-labels-idx1": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
             }.items()
         },
+        urls=[datasets.FashionMNIST.mirrors[0] + name for name, _ in datasets.FashionMNIST.resources],
     ),
-    "fgvc_aircraft": Row(datasets.FGVCAircraft, (_split("trainval"),), _split("test"), _private, _listed),
-    "flowers102": Row(datasets.Flowers102, _TRAIN_VAL, _split("test"), _private, _listed),
-    "food101": Row(datasets.Food101, (_split("train"),), _split("test"), _private, _listed),
+    "fgvc_aircraft": Row(
+        datasets.FGVCAircraft,
+        (_split("trainval"),),
+        _split("test"),
+        _private,
+        _listed,
+        urls=(datasets.FGVCAircraft._URL,),
+    ),
+    "flowers102": Row(
+        datasets.Flowers102,
+        _TRAIN_VAL,
+        _split("test"),
+        _private,
+        _listed,
+        urls=[datasets.Flowers102._download_url_prefix + name for name, _ in datasets.Flowers102._file_dict.values()],
+    ),
+    "food101": Row(
+        datasets.Food101, (_split("train"),), _split("test"), _private, _listed, urls=(datasets.Food101._URL,)
+    ),
     "gtsrb": Row(
         datasets.GTSRB,
         (_split("train"),),
@@ -108,14 +133,18 @@ SETS = {
         _split("test"),
         _private,
         lambda part, index: part._images[index],
+        urls=[url for url, _ in datasets.OxfordIIITPet._RESOURCES],
     ),
-    "stl10": Row(datasets.STL10, (_split("train"),), _split("test"), lambda part: part.labels),
+    "stl10": Row(
+        datasets.STL10, (_split("train"),), _split("test"), lambda part: part.labels, urls=(datasets.STL10.url,)
+    ),
     "svhn": Row(
         datasets.SVHN,
         (_split("train"),),
         _split("test"),
         lambda part: part.labels,
         names=lambda part: [str(digit) for digit in range(10)],
+        urls=[datasets.SVHN.split_list[split][0] for split in ("train", "test")],
     ),
 }
 

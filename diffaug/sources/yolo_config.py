@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from diffaug.params.base import with_slashes
 from diffaug.runtime.errors import UserError
 from diffaug.runtime.yaml_files import read_yaml
 from diffaug.sources.contents import Contents
@@ -82,7 +83,7 @@ def _once(names: Sequence[str], where: str) -> tuple[str, ...]:
 
 def config_base(config: dict[str, Any], path: Path) -> Path:
     """The folder to which the paths of the yaml are relative: its `path`, or its own, if that does not exist here."""
-    base = path.parent / str(config.get("path") or ".")
+    base = path.parent / with_slashes(str(config.get("path") or "."))
     if not base.is_dir():
         print(f"download: {path}: path {config['path']} does not exist, so its own folder is taken")
         return path.parent
@@ -116,16 +117,17 @@ def _places(images: Iterable[Path]) -> set[str]:
 
 
 def _is_place(base: Path, entry: Any) -> bool:
-    return isinstance(entry, str) and bool(entry.strip(". /")) and (base / entry).is_dir()
+    return isinstance(entry, str) and bool(entry.strip(". /\\")) and (base / with_slashes(entry)).is_dir()
 
 
 def _listed(entry: Any, base: Path, config: Path, key: str, faults: list[Fault]) -> list[Path]:
     paths: list[Path] = []
     missing: list[Fault] = []
     for one in entry if isinstance(entry, list) else [entry]:
-        place = base / str(one)
+        named = with_slashes(str(one))
+        place = base / named
         if not place.exists():  # Roboflow writes ../train/images, but means it relative to the yaml's own folder
-            place = base / str(one).removeprefix("../")
+            place = base / named.removeprefix("../")
         if place.is_dir():
             paths += _images(place, config, faults)
         elif place.suffix.lower() == ".txt" and place.is_file():
@@ -152,11 +154,12 @@ def _images(place: Path, config: Path, faults: list[Fault]) -> list[Path]:
 
 def _list_file(listing: Path, folders: Sequence[Path], faults: list[Fault]) -> list[Path]:
     paths = []
-    for number, line in enumerate(map(str.strip, text_lines(listing)), 1):
+    for number, text in enumerate(text_lines(listing), 1):
+        line = with_slashes(text.strip())
         path = next((folder / line for folder in folders if (folder / line).is_file()), None)
         if line and path is None:
-            text = f"{listing}, line {number}: the image {folders[0] / line} does not exist"
-            faults.append(Fault(Kind.MISSING, text, Path(line).stem))
+            fault = f"{listing}, line {number}: the image {folders[0] / line} does not exist"
+            faults.append(Fault(Kind.MISSING, fault, Path(line).stem))
         elif path is not None:
             paths.append(path)
     return paths

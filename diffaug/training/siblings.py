@@ -22,6 +22,7 @@ from diffaug.runtime.errors import UserError
 from diffaug.runtime.files import atomic_path, replace_folder, sweep
 from diffaug.runtime.memory import PeakMemory
 from diffaug.runtime.seals import seal
+from diffaug.runtime.shortage import memory_in_words
 from diffaug.runtime.tables import write_table
 from diffaug.training.finished import Finished, Training
 
@@ -155,7 +156,7 @@ def train_as_child(training: Training, train: Callable[[Training, Params, Path, 
 
         def write(model: Path) -> None:
             start = time.perf_counter()
-            with PeakMemory() as memory:
+            with PeakMemory() as memory, memory_in_words(training.name, params):
                 steps = train(training, params, finished.folder, model)
             seconds = round(time.perf_counter() - start, 2)
             finished.write_speed({"seconds": seconds, "peak_memory_mib": memory.mebibytes, "steps": steps})

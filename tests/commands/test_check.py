@@ -5,12 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 from architectures import as_yaml, small
 from default_params import trained_here
 from paths import ROOT
 from photos import NAMES, WRITERS, read, two_hundred
 from PIL import Image
+from safetensors.torch import save_file
 
 from diffaug.classifier.network import known_models
 from diffaug.commands import check as command
@@ -46,6 +48,18 @@ def test_a_preset_is_named_in_what_is_said(
     (tmp_path / "mine.yaml").write_text("seeds: [0]\n")
     command.check_preset(Path("mine.yaml"))
     assert capsys.readouterr().out.splitlines()[-1] == "params.yaml with mine.yaml: fine"
+
+
+def test_a_single_file_is_recognised_before_any_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
+    save_file({"lora_unet_mid_block.lora_down.weight": torch.zeros(1, 1)}, tmp_path / "some.safetensors")
+    named = "download: {unseen_by: null}\ngenerate: {model: {name: ./some.safetensors}}\n"
+    (tmp_path / "mine.yaml").write_text(named)
+    with pytest.raises(
+        UserError, match=r"generate\.model: some\.safetensors is a LoRA, no model; name it in generate\."
+    ):
+        command.check_preset(Path("mine.yaml"))
 
 
 @pytest.mark.parametrize("format", WRITERS)

@@ -26,7 +26,8 @@ def test_the_help_has_every_command_and_examples(
 ) -> None:
     text = said(monkeypatch, capsys, "--help")
     examples = text.partition("examples:")[2]
-    for command in ("check", "use", "sheet", "regenerate", "export", "verdict", "compare", "study", "tune", "doctor"):
+    names = ("check", "fetch", "use", "sheet", "regenerate", "export", "verdict", "compare", "study", "tune", "doctor")
+    for command in names:
         assert f"  diffaug {command}" in examples
         assert said(monkeypatch, capsys, command, "--help").startswith(f"usage: diffaug {command}")
 

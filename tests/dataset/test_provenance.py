@@ -28,3 +28,5 @@ def test_a_controlnet_has_its_own_licence() -> None:
     assert models_of("base", "mit", "{}") == {("base", "mit")}
     guided = {"controlnet": {"model": {"name": "edges"}}, "controlnet_licence": "openrail"}
     assert models_of("base", None, json.dumps(guided)) == {("base", None), ("edges", "openrail")}
+    guided["controlnet"] = {"model": {"hub": "modelscope", "name": "own/edges"}}
+    assert models_of(None, None, json.dumps(guided)) == {("modelscope:own/edges", "openrail")}

@@ -1,5 +1,6 @@
 """How much of a LoRA or of a learned word fits, and what happens if it is little."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,44 @@ def test_an_embedding_of_one_text_encoder_says_so(tmp_path: Path) -> None:
     save_file({"<x>": torch.ones(16)}, file)
     model = opened(folder, embeddings=[{"path": str(file), "token": "<x>"}])
     assert model.notes == (f"generate.embeddings: {file}: 1 of 2 text encoders fit StableDiffusionXLPipeline",)
+
+
+def pooled(folder: Path, prompt: str, **changes: Any) -> torch.Tensor:
+    """What SDXL's second text encoder says of the whole text, and whether it is the state at the end of the text."""
+    pipeline = opened(folder, **changes).pipeline
+    reader, encoder = pipeline.tokenizer_2, pipeline.text_encoder_2
+    tokens = reader(prompt, padding="max_length", return_tensors="pt").input_ids
+    with torch.no_grad():
+        found = encoder(tokens)
+        end = tokens[0].tolist().index(reader.eos_token_id)
+        assert torch.allclose(found.text_embeds[0], encoder.text_projection(found.last_hidden_state[0, end]), atol=1e-6)
+    return found.text_embeds
+
+
+def test_a_learned_word_is_not_taken_for_the_end_of_the_text(tmp_path: Path) -> None:
+    """SDXL's configuration says that texts end with token 2, by which the largest token was taken for the end."""
+    folder = small_models.sdxl(tmp_path / "sdxl")
+    for part in ("text_encoder", "text_encoder_2"):
+        config = folder / part / "config.json"
+        config.write_text(json.dumps(json.loads(config.read_text()) | {"eos_token_id": 2}))
+    file = tmp_path / "word.safetensors"
+    save_file({"clip_l": torch.ones(2, 16), "clip_g": torch.ones(2, 16)}, file)
+    taught = {"embeddings": [{"path": str(file), "token": "<x>"}]}
+    assert not torch.equal(pooled(folder, "a <x> cat", **taught), pooled(folder, "a <x> dog", **taught))
+    assert torch.allclose(pooled(folder, "a cat"), pooled(folder, "a cat", **taught), atol=1e-6)
+
+
+@pytest.mark.parametrize("vectors", [1, 3])
+def test_an_embedding_of_webui_has_its_vectors(folder: Path, tmp_path: Path, vectors: int) -> None:
+    """WebUI's .safetensors for Stable Diffusion 1: one tensor, emb_params, a row for each token."""
+    file = tmp_path / "word.safetensors"
+    rows = torch.randn(vectors, 16)
+    save_file({"emb_params": rows}, file)
+    pipeline = opened(folder, embeddings=[{"path": str(file), "token": "my-cat"}]).pipeline
+    text = pipeline.maybe_convert_prompt("a my-cat", pipeline.tokenizer)
+    tokens = pipeline.tokenizer(text).input_ids[2:-1]
+    assert len(tokens) == vectors
+    assert torch.equal(pipeline.text_encoder.get_input_embeddings().weight[tokens], rows)
 
 
 def test_tokens_are_counted_after_an_embedding_is_expanded(folder: Path, tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ from damage import damaged, refused, with_an_odd_value
 from safetensors.torch import load, save_file
 from settings import params
 
-from diffaug.diffusion.opening import open_model, open_network
+from diffaug.diffusion.networks import open_network
+from diffaug.diffusion.opening import open_model
 from diffaug.hub.learned import Learned
 from diffaug.params.base import ModelName
 from diffaug.runtime.errors import UserError

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 from typing import Any
 
@@ -5,7 +6,7 @@ import numpy as np
 import pytest
 import small_models
 import torch
-from ldm import save_checkpoint
+from ldm import checkpoint_tensors, save_checkpoint
 from safetensors.torch import save_file
 from settings import params
 
@@ -18,6 +19,10 @@ CPU = torch.device("cpu")
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return small_models.stable_diffusion(tmp_path_factory.mktemp("models") / "sd")
+
+
+def edit(file: Path, **changes: Any) -> None:
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
 
 
 def drawn(prompt: str, **changes: Any) -> np.ndarray:
@@ -35,15 +40,36 @@ def test_a_single_file_draws_what_its_folder_draws(folder: Path, tmp_path: Path)
     assert (opened.label, opened.located.revision, len(opened.sha256)) == ("model.safetensors", None, 64)
 
 
+@pytest.mark.parametrize("layout", ["sdxl", "sd2"])
+def test_other_layouts_draw_what_their_folder_draws(tmp_path: Path, layout: str) -> None:
+    if layout == "sdxl":
+        folder = small_models.sdxl(tmp_path / "model", second=24)  # told apart by their widths
+    else:
+        folder = small_models.stable_diffusion(tmp_path / "model")
+        edit(folder / "text_encoder/config.json", hidden_act="gelu")  # as open_clip's, whose names such a file has
+    file = save_checkpoint(folder, tmp_path / "model.safetensors")
+    expected = drawn("a photo of a cat", model={"name": str(folder)})
+    found = drawn("a photo of a cat", model={"name": str(file), "config": str(folder)})
+    assert np.abs(found - expected).max() < 1e-5
+
+
+@pytest.mark.parametrize(("part", "named"), [("first", "AutoencoderKL"), ("cond", "CLIPTextModel"), ("model", "UNet")])
+def test_a_file_without_a_part_names_it(folder: Path, tmp_path: Path, part: str, named: str) -> None:
+    tensors = {key: value for key, value in checkpoint_tensors(folder).items() if not key.startswith(part)}
+    save_file(tensors, tmp_path / "part.safetensors")
+    with pytest.raises(UserError, match=rf"part\.safetensors has no weights for {named}\w*; take a checkpoint of the"):
+        open_model(params(model={"name": str(tmp_path / "part.safetensors"), "config": str(folder)}), CPU)
+
+
 def test_a_single_file_without_a_configuration_or_pickled_is_refused(folder: Path, tmp_path: Path) -> None:
     file = save_checkpoint(folder, tmp_path / "model.safetensors")
-    with pytest.raises(UserError, match=r"has only weights; add config:"):
+    with pytest.raises(UserError, match=r"is of an architecture that is not known here; add config: a folder or "):
         open_model(params(model={"name": str(file)}), CPU)
     (tmp_path / "old.ckpt").write_bytes(b"")
     with pytest.raises(UserError, match=r"old\.ckpt is pickled"):
         open_model(params(model={"name": str(tmp_path / "old.ckpt"), "config": str(folder)}), CPU)
     save_file({"nothing": torch.zeros(1)}, tmp_path / "odd.safetensors")
-    with pytest.raises(UserError, match=r"odd\.safetensors does not fit what its configuration says"):
+    with pytest.raises(UserError, match=r"odd\.safetensors has no weights for CLIPTextModel; take a checkpoint of"):
         open_model(params(model={"name": str(tmp_path / "odd.safetensors"), "config": str(folder)}), CPU)
 
 

@@ -10,7 +10,7 @@ from diffusers import DiffusionPipeline
 from paths import ROOT
 from safetensors.torch import load_file
 
-from diffaug.diffusion.additions import LORA_FILE, load_loras
+from diffaug.diffusion.loras import LORA_FILE, load_loras
 from diffaug.generator_training.captioned import Captioned
 from diffaug.generator_training.lora import train_lora
 from diffaug.generator_training.save import save_lora
@@ -106,14 +106,14 @@ def test_samples_move_toward_the_images_it_was_tuned_on(base: Path, tmp_path: Pa
     # In the training's own pipeline, through the plain loader and fused: the same images.
     assert np.abs(positions(tuned) - after).max() < 0.01
     fused = opened(base)
-    load_loras(fused, [Adapter(path=str(tmp_path / "generator"), scale=1.0)])
+    load_loras(fused, [Adapter(path=str(tmp_path / "generator"), scale=1.0)], torch.float32)
     assert np.abs(positions(fused) - after).max() < 0.01
     none = opened(base)
-    load_loras(none, [Adapter(path=str(tmp_path / "generator"), scale=0.0)])
+    load_loras(none, [Adapter(path=str(tmp_path / "generator"), scale=0.0)], torch.float32)
     assert np.abs(positions(none) - before).max() < 0.01
     twice = [Adapter(path=str(tmp_path / "generator"), scale=0.5)] * 2
     halves = opened(base)
-    load_loras(halves, twice)
+    load_loras(halves, twice, torch.float32)
     assert np.abs(positions(halves) - after).max() < 0.01, "two half scales equal one full scale"
 
 

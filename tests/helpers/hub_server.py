@@ -9,7 +9,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 COMMIT = "c0ffee" * 6 + "beef"
 
@@ -38,18 +38,20 @@ class _Handler(BaseHTTPRequestHandler):
         for key, value in {"Content-Length": str(len(body)), **headers}.items():
             self.send_header(key, value)
         self.end_headers()
-        if self.command == "GET":
+        if self.command != "HEAD":
             self.wfile.write(body)
 
-    do_HEAD = do_GET
+    do_HEAD = do_POST = do_GET
 
     def log_message(self, format: str, *arguments: Any) -> None:
         """Keep the test's output clean."""
 
     def _answer(self, path: str) -> tuple[dict[str, str], bytes]:
-        """Headers and body of an address: api/models/ID[/revision/R], api/models/ID/tree/R or ID/resolve/R/FILE."""
-        parts = path.removeprefix("api/models/").split("/")
-        name, action, revision, file = "/".join(parts[:2]), parts[2:3], parts[3:4], "/".join(parts[4:])
+        """Headers and body of an address: api/models/ID[/revision/R], api/models/ID/tree/R or ID/resolve/R/FILE; of a
+        data set, api/datasets/ID and datasets/ID."""
+        kind = "datasets/" if path.startswith(("api/datasets/", "datasets/")) else ""
+        parts = path.removeprefix("api/models/").removeprefix("api/").removeprefix(kind).split("/")
+        name, action, revision, file = kind + "/".join(parts[:2]), parts[2:3], parts[3:4], "/".join(parts[4:])
         if name in self.server.gated and action == ["resolve"]:
             raise _Refusal(HTTPStatus.FORBIDDEN, "GatedRepo")
         if name not in self.server.models:
@@ -59,16 +61,21 @@ class _Handler(BaseHTTPRequestHandler):
         folder = self.server.models[name]
         if action == ["resolve"]:
             return self._file(folder / file)
-        files = sorted(place for place in folder.rglob("*") if place.is_file())
-        names = [place.relative_to(folder).as_posix() for place in files]
+        places = {place.relative_to(folder).as_posix(): place for place in sorted(folder.rglob("*"))}
+        files = {name: place for name, place in places.items() if place.is_file()}
         if action == ["tree"]:
-            content: Any = [
-                {"type": "file", "path": name, "size": place.stat().st_size, "oid": _etag(place)}
-                for name, place in zip(names, files)
-            ]
+            content: Any = [_entry(name, place) for name, place in places.items() if name.startswith(file)]
+            if not content:
+                raise _Refusal(HTTPStatus.NOT_FOUND, "EntryNotFound")
+        elif action == ["paths-info"]:
+            content = [_entry(name, files[name]) for name in self._asked() if name in files]
         else:
-            content = {"id": name, "sha": COMMIT, "siblings": [{"rfilename": name} for name in names]}
+            content = {"id": name, "sha": COMMIT, "siblings": [{"rfilename": name} for name in files]}
         return {"Content-Type": "application/json"}, json.dumps(content).encode()
+
+    def _asked(self) -> list[str]:
+        """The paths of files in the body of the request."""
+        return parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())["paths"]
 
     def _file(self, place: Path) -> tuple[dict[str, str], bytes]:
         if not place.is_file():
@@ -77,7 +84,8 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class HubServer(ThreadingHTTPServer):
-    """Serves folders by their hub ids, all at COMMIT; `requests` lists all requests, as "METHOD path"."""
+    """Serves folders by their hub ids (data sets as datasets/ID), all at COMMIT; `requests` lists all requests, as
+    "METHOD path"."""
 
     daemon_threads = True
 
@@ -104,6 +112,12 @@ def serve(models: Mapping[str, Path], gated: Collection[str] = (), broken: Colle
         finally:
             server.shutdown()
             thread.join()
+
+
+def _entry(name: str, place: Path) -> dict[str, Any]:
+    if place.is_dir():
+        return {"type": "directory", "path": name, "oid": "0" * 40}
+    return {"type": "file", "path": name, "size": place.stat().st_size, "oid": _etag(place)}
 
 
 def _etag(place: Path) -> str:

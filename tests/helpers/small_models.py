@@ -53,8 +53,9 @@ def stable_diffusion(folder: Path, latent_channels: int = 4) -> Path:
     return folder
 
 
-def sdxl(folder: Path) -> Path:
-    """The shape of Stable Diffusion XL: two text encoders, a pooled text and the image's size as conditions."""
+def sdxl(folder: Path, second: int = 16) -> Path:
+    """The shape of Stable Diffusion XL: two text encoders, a pooled text and the image's size as conditions.
+    second: the width of the second text encoder."""
     torch.manual_seed(1)
     tokenizer = build_tokenizer(CAPTIONS)
     unet = UNet2DConditionModel(
@@ -65,7 +66,7 @@ def sdxl(folder: Path) -> Path:
         layers_per_block=1,
         attention_head_dim=[2, 4],
         norm_num_groups=8,
-        cross_attention_dim=32,
+        cross_attention_dim=16 + second,
         use_linear_projection=True,
         addition_embed_type="text_time",
         addition_time_embed_dim=8,
@@ -76,7 +77,7 @@ def sdxl(folder: Path) -> Path:
         vae=_vae(),
         unet=unet,
         text_encoder=CLIPTextModel(_text(tokenizer)),
-        text_encoder_2=CLIPTextModelWithProjection(_text(tokenizer)),
+        text_encoder_2=CLIPTextModelWithProjection(_text(tokenizer, second)),
         tokenizer=tokenizer,
         tokenizer_2=tokenizer,
         scheduler=EulerDiscreteScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear"),
@@ -153,10 +154,10 @@ def _vae(latent_channels: int = 4, **config: float) -> AutoencoderKL:
     )
 
 
-def _text(tokenizer: CLIPTokenizer) -> CLIPTextConfig:
+def _text(tokenizer: CLIPTokenizer, width: int = 16) -> CLIPTextConfig:
     return CLIPTextConfig(
         vocab_size=len(tokenizer),
-        hidden_size=16,
+        hidden_size=width,
         intermediate_size=32,
         projection_dim=16,
         num_hidden_layers=2,

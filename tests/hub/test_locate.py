@@ -142,8 +142,8 @@ def test_pickled_weights_need_to_be_allowed(pipeline: Path) -> None:
         ("./empty", r"empty has no model_index\.json; it is not in the hub's pipeline layout"),
         ("./damaged", r"model_index\.json: not readable \(.*\); fetch the model again"),
         ("./none.safetensors", r"none\.safetensors is not a file; give the path of a checkpoint"),
-        ("./some.ckpt", r"some\.ckpt is pickled, .*allow_pickle: true"),
-        ("./some.safetensors", r"some\.safetensors has only weights; add config: a folder or owner/model@commit"),
+        ("./some.ckpt", r"some\.ckpt is pickled, .*`diffaug convert some\.ckpt some\.safetensors`"),
+        ("./some.safetensors", r"some\.safetensors is damaged, or not a \.safetensors file \(.*\); fetch it again"),
     ],
 )
 def test_what_is_no_model_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, words: str) -> None:
@@ -168,19 +168,19 @@ def test_a_single_file_with_its_configuration(pipeline: Path, tmp_path: Path) ->
     scheduler.write_text(scheduler.read_text().replace("v_prediction", "epsilon"), encoding="utf-8")
     other = locate_pipeline(ModelName(name=str(file), config=str(tmp_path / "other")), "generate.model")
     assert other.sha256 != found.sha256, "the configuration is part of the model"
-    assert config_folder(model, "generate.model") == pipeline
+    assert found.config == pipeline
 
 
 @pytest.mark.parametrize(
     ("config", "words"),
     [
-        ("./nowhere", r"generate\.model\.config: './nowhere' is not a folder with a model_index\.json"),
+        ("./nowhere", r"generate\.model\.config: './nowhere' is not a folder with a model_index\.json, nor one of sd1"),
         ("owner/model@main", r"\.config: 'owner/model@main': revision of owner/model is 'main', .* prints the commit$"),
     ],
 )
 def test_a_configuration_that_is_not_there_is_refused(config: str, words: str) -> None:
     with pytest.raises(UserError, match=words) as caught:
-        config_folder(ModelName(name="./a.safetensors", config=config), "generate.model")
+        config_folder(ModelName(name="./x.safetensors", config=config), "generate.model")
     assert "\n" not in str(caught.value) and "pydantic" not in str(caught.value)
 
 

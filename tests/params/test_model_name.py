@@ -37,6 +37,26 @@ def test_local_paths(name: str, is_file: bool) -> None:
         ModelName(name=name, revision=COMMIT)
 
 
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [
+        (r"C:\models\sd15", "C:/models/sd15"),
+        ("D:/x", "D:/x"),
+        (r".\models\sd15", "./models/sd15"),
+        (r"\\server\share\sd15.safetensors", "//server/share/sd15.safetensors"),
+        (r"models\generator", "models/generator"),
+    ],
+)
+def test_paths_of_windows_are_no_hub_ids(written: str, name: str) -> None:
+    model = ModelName(name=written)
+    assert (model.name, model.on_hub) == (name, False)
+
+
+def test_a_path_that_double_quotes_have_changed_is_refused() -> None:
+    with pytest.raises(ValidationError, match=r"in double quotes .* mean these; write / in place of"):
+        ModelName(name="C:/models\new")
+
+
 def test_a_folder_that_is_taken_for_a_name_on_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "pretrained/clothes").mkdir(parents=True)
@@ -70,3 +90,22 @@ def test_a_hub_id_without_its_commit_is_refused_with_the_command_that_prints_it(
 def test_an_unknown_key_or_a_wrong_type_is_refused(extra: dict[str, object]) -> None:
     with pytest.raises(ValidationError, match=next(iter(extra))):
         ModelName.model_validate({"name": "./a", **extra})
+
+
+def test_another_hub_is_named() -> None:
+    model = ModelName.model_validate({"hub": "modelscope", "name": "owner/model", "revision": COMMIT})
+    assert (model.on_hub, model.label) == (True, "modelscope:owner/model")
+    assert ModelName(name="owner/model", revision=COMMIT).label == "owner/model"
+    with pytest.raises(
+        ValidationError, match=r"git ls-remote https://modelscope\.cn/models/owner/model\.git v1` prints"
+    ):
+        ModelName(hub="modelscope", name="owner/model", revision="v1")
+    with pytest.raises(ValidationError, match=r"'\./model' is a local path, which cannot have a hub; remove the hub"):
+        ModelName(hub="modelscope", name="./model")
+    with pytest.raises(ValidationError, match=r"hub\n.*'huggingface' or 'modelscope'"):
+        ModelName.model_validate({"hub": "modelscop", "name": "owner/model", "revision": COMMIT})
+
+
+def test_the_hub_of_a_single_file_is_that_of_its_config() -> None:
+    model = ModelName(hub="modelscope", name="./sd15.safetensors", config=f"owner/model@{COMMIT}")
+    assert (model.on_hub, model.label) == (False, "./sd15.safetensors")

@@ -273,6 +273,7 @@ def test_check_looks_for_what_the_filter_names(tmp_path: Path) -> None:
         ),
         ({"prompts_file": "prompts/none.txt"}, r"generate\.prompts_file: prompts/none\.txt does not exist"),
         ({"tiny_vae": {"name": "./none"}}, r"generate\.tiny_vae: \./none does not exist"),
+        ({"vae": {"name": "./none.safetensors"}}, r"generate\.vae: \./none\.safetensors does not exist"),
     ],
 )
 def test_check_looks_for_the_files_that_are_named(tmp_path: Path, changes: dict[str, Any], words: str) -> None:

@@ -33,6 +33,7 @@ BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
         ("a: 2026-13-45", "month must be in 1..12"),
         ("a: !!python/object/apply:os.system [ls]", "could not determine a constructor"),
         ("a:\n\t- b", "indent with spaces, not with tabs"),
+        ('a: "C:\\models"', "in double quotes a backslash begins an escape: write / in its place"),
         ("a: 'b", "while scanning a quoted scalar"),
         ("a: \x00", "special characters are not allowed"),
     ],

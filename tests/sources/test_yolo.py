@@ -81,6 +81,15 @@ def test_a_list_of_images_names_the_file_that_is_missing(tmp_path: Path) -> None
         load(tmp_path)
 
 
+def test_backslashes_are_slashes(tmp_path: Path) -> None:
+    add(tmp_path / "set", "train", [CAT] * 5 + [DOG] * 5)
+    add(tmp_path / "set", "val", [CAT, DOG], 100)
+    listed = "\n".join(f".\\images\\val\\{number:02d}.png" for number in range(2))
+    (tmp_path / "set/val.txt").write_text(listed)
+    config(tmp_path, "path: .\\set\ntrain: images\\train\nval: val.txt")
+    assert sizes(load(tmp_path)) == {"train": 8, "val": 2, "test": 2}
+
+
 @pytest.mark.parametrize("names", ["{0: cat, dog: 1}", "{1: cat, 2: dog}", "cat", "[]"])
 def test_names_that_number_nothing_are_refused(tmp_path: Path, names: str) -> None:
     add(tmp_path, "train", [CAT] * 3)

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from diffaug.diffusion.opening import open_network
+from diffaug.diffusion.networks import open_controlnet
+from diffaug.diffusion.opening import Model
 from diffaug.generation.drawing.palette import ADE20K
 from diffaug.hub.locate import Located, locate_network
 from diffaug.hub.opening import opening
@@ -75,12 +76,13 @@ class Control:
         return f"{self.located.sha256} {self.conditions.sha256} {mode.condition} {mode.canny} {self.scale}"
 
 
-def open_control(mode: ControlNet | None, dtype: torch.dtype, device: torch.device) -> Control | None:
-    """The ControlNet of a mode on the device, None if the mode is not in use."""
+def open_control(mode: ControlNet | None, model: Model) -> Control | None:
+    """The ControlNet of a mode for this model and on its device, None if the mode is not in use."""
     if mode is None:
         return None
-    network, located = open_network(mode.model, "generate.cls.modes.controlnet.model", dtype)
-    return Control(network.to(device), Conditions(mode, device), mode.scale, located)
+    key = "generate.cls.modes.controlnet.model"
+    network, located = open_controlnet(mode.model, model.pipeline, key, model.dtype)
+    return Control(network.to(model.device), Conditions(mode, model.device), mode.scale, located)
 
 
 def canny(image: Image.Image, low: int, high: int) -> Image.Image:

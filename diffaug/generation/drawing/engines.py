@@ -22,6 +22,7 @@ from diffaug.runtime.cores import environment, side_by_side, threads
 from diffaug.runtime.device import choose_device
 from diffaug.runtime.errors import UserError
 from diffaug.runtime.processes import Child, end_with_parent, is_child, last_words, report_error
+from diffaug.runtime.shortage import lacks_memory, memory_in_words
 
 _POLL_SECONDS = 1.0
 _COPIES = 3  # a drawing process needs about this many times the memory of the model's weights
@@ -113,6 +114,9 @@ def _ray(drawing: Drawing, params: GenerateParams, work: Path, numbers: list[int
         for count in ActorPool(actors).map_unordered(lambda a, number: a.draw.remote(number), numbers):
             report(count)
     except RayError as error:
+        cause = getattr(error, "cause", None)
+        if cause is not None and lacks_memory(cause):
+            raise cause from None
         reason = str(getattr(error, "cause", None) or error).strip().splitlines()
         raise UserError(f"a Ray actor failed; finished images are kept. It said: {last_words(reason)}") from None
     finally:
@@ -158,6 +162,7 @@ if __name__ == "__main__":
         end_with_parent()
     try:
         params = load_params()
-        _worker(params.generate, make_plan(params.generate, params.image_draws), Path(sys.argv[1]))
+        with memory_in_words("generate", params):
+            _worker(params.generate, make_plan(params.generate, params.image_draws), Path(sys.argv[1]))
     except (UserError, OSError) as error:
         sys.exit(report_error(error))

@@ -32,6 +32,7 @@ def fingerprint(model: Model, control: Control | None, params: GenerateParams) -
         "call": repr(sorted(params.call.items())),
         "dtype": str(model.dtype),
         "device": f"{model.device.type} {threads}",
+        "memory": repr(params.memory.model_dump(exclude={"offload"})),  # what is moved away computes the same
         "compile": str(params.compile),
         "libraries": " ".join(library.__version__ for library in _LIBRARIES),
         "code": code.fingerprint(*_DRAWN_BY),

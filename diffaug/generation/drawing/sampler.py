@@ -21,15 +21,18 @@ from diffaug.diffusion.abilities import (
 )
 from diffaug.diffusion.compiling import compile_networks
 from diffaug.diffusion.inpainting import blend, has_inpainting
+from diffaug.diffusion.knobs import idle_guidance, refuse_idle, refuse_undriven
 from diffaug.diffusion.memo import remember_prompts
 from diffaug.diffusion.opening import Model, open_model
 from diffaug.diffusion.schedulers import make_scheduler, takes_eta
+from diffaug.diffusion.small_memory import place, slice_vae
 from diffaug.generation.drawing.conditions import open_control
 from diffaug.generation.drawing.views import Views
 from diffaug.generation.plan.jobs import Job, Settings
 from diffaug.hub.locate import Located
 from diffaug.params.generate import GenerateParams
 from diffaug.runtime.errors import UserError
+from diffaug.runtime.shortage import lacks_memory
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ class Sampler:
     def __init__(self, model: Model, params: GenerateParams) -> None:
         self.model = model
         self.params = params
-        self.control = open_control(params.cls.modes.controlnet, model.dtype, model.device)
+        self.control = open_control(params.cls.modes.controlnet, model)
         self._pipelines: dict[tuple[str, bool], Any] = {}
         self._own_scheduler = model.pipeline.scheduler
         self.views = Views(params)
@@ -94,6 +97,8 @@ class Sampler:
             "dtype": str(self.model.dtype).removeprefix("torch."),
             "loras": [adapter.model_dump() for adapter in params.loras],
             "embeddings": [embedding.model_dump() for embedding in params.embeddings],
+            "vae": params.vae.model_dump(exclude_none=True) if params.vae else None,
+            "memory": params.memory.model_dump(exclude={"offload"}),
             "tiny_vae": params.tiny_vae.model_dump(exclude_none=True) if params.tiny_vae else None,
             "call": dict(params.call),
             "controlnet": modes.controlnet.model_dump(exclude_none=True) if guided and modes.controlnet else None,
@@ -118,6 +123,11 @@ class Sampler:
         texts = sorted({text for job in jobs for text in (job.prompt, job.negative_prompt)})
         refuse_long_prompts(self.model.pipeline, texts, "generate.prompt")
 
+    def notes(self, jobs: Sequence[Job]) -> list[str]:
+        """What to know about settings that this model does not use, once for each."""
+        pipelines = [self._pipeline(settings) for settings in sorted({job.settings for job in jobs})]
+        return sorted({note for note in map(idle_guidance, pipelines) if note})
+
     def size(self, settings: Settings) -> tuple[int, int]:
         """(width, height) of the model's canvas in pixels."""
         if settings.width and settings.height:
@@ -138,6 +148,8 @@ class Sampler:
         if "negative_prompt" in arguments:
             arguments["negative_prompt"] = [job.negative_prompt for job in padded]
         pipeline = self._pipeline(settings)
+        width, height = self.size(settings)
+        slice_vae(pipeline, self.params.memory, width * height * self.batch_size)
         generators = initial_generators(padded)
         pipeline.scheduler = make_scheduler(settings.scheduler, self._own_scheduler)
         if "generator" in inspect.signature(pipeline.scheduler.step).parameters:
@@ -151,11 +163,9 @@ class Sampler:
                     output_type="pt",
                     **arguments,
                 ).images
-        except torch.cuda.OutOfMemoryError:
-            raise UserError(
-                f"params.yaml: generate.batch_size: {self.batch_size} images do not fit in the GPU's memory; lower it"
-            ) from None
         except Exception as error:  # whatever the library raises for a value that does not fit
+            if lacks_memory(error):
+                raise
             call = " and ".join(f"generate.call.{key}" for key in self.params.call)
             given = ", ".join(f"{key} {value}" for key, value in asdict(settings).items() if key != "negative")
             what = f"params.yaml: {call}: {type(pipeline).__name__}" if call else type(pipeline).__name__
@@ -169,7 +179,7 @@ class Sampler:
             dtype = str(self.model.dtype).removeprefix("torch.")
             ways.append(f"set generate.dtype: float32 (now {dtype}, in which many a VAE overflows)")
         ways += [f"leave out generate.{key}" for key in ("loras", "embeddings") if getattr(params, key)]
-        ways.append("set another generate.tiny_vae" if params.tiny_vae else "take a generate.model with another VAE")
+        ways.append("set another generate.tiny_vae" if params.tiny_vae else "set another generate.vae")
         return ", or ".join(ways)
 
     def flag(self, drawn: Drawn) -> list[bool | None]:
@@ -192,6 +202,8 @@ class Sampler:
         if (mode, guided) not in self._pipelines:
             network = self.control.network if guided and self.control else None
             pipeline = pipeline_for(mode, self.model.pipeline, network)
+            if pipeline is not self.model.pipeline and self.params.memory.offload != "none":
+                place(pipeline, self.params.memory, self.model.device)
             remember_prompts(pipeline)
             self._pipelines[mode, guided] = pipeline
         return self._pipelines[mode, guided]
@@ -221,7 +233,8 @@ class Sampler:
             arguments["negative_prompt"] = None
         refuse_unknown(pipeline, arguments)
         refuse_wrong_types(pipeline, self.params.call, "generate.call")
-        make_scheduler(settings.scheduler, self._own_scheduler)
+        refuse_idle(pipeline, arguments)
+        refuse_undriven(pipeline, settings.scheduler, self._own_scheduler)
         return arguments
 
     def _inputs(self, settings: Settings, jobs: Sequence[Job], sources: Mapping[str, Record]) -> dict[str, Any]:

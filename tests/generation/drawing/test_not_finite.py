@@ -18,7 +18,7 @@ from diffaug.runtime.errors import UserError
 CPU = torch.device("cpu")
 REASON = (
     "the model's pixels are not finite numbers; set generate.dtype: float32 (now float16, in which many a VAE "
-    "overflows), or take a generate.model with another VAE"
+    "overflows), or set another generate.vae"
 )
 
 
@@ -37,7 +37,7 @@ def test_a_vae_that_overflows_in_float16_is_one_line(random_pipeline: Path) -> N
     assert str(caught.value) == f"txt2img-000000: {REASON}"
     loras = [{"path": "x.safetensors", "scale": 1.0}]
     sampler.params = params(random_pipeline, loras=loras)
-    assert "or leave out generate.loras, or take" in sampler.draw(jobs(1), {}).advice
+    assert "or leave out generate.loras, or set" in sampler.draw(jobs(1), {}).advice
 
 
 def test_generate_stops_before_such_a_picture_is_kept(

@@ -1,0 +1,19 @@
+"""The section of generate that fits a large model into a small memory."""
+
+from typing import Literal
+
+from diffaug.params.base import Section
+
+
+class MemoryParams(Section):
+    """How a model is held in a memory that is too small for it; all of it costs time.
+
+    offload: what waits in the machine's memory while it does not work: nothing, networks, or layers (group).
+    vae_slicing: image by image; auto: in batches of more pixels than four images of 512 x 512. vae_tiling: in
+    overlapping tiles, which changes large images a little. quantize: weights of linear layers in 8 bits.
+    """
+
+    offload: Literal["none", "model", "group"]
+    vae_slicing: bool | Literal["auto"]
+    vae_tiling: bool
+    quantize: Literal["int8"] | None
