@@ -1,5 +1,6 @@
 """A model in a small memory draws the same, or nearly; GPUs themselves are not needed for that."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -40,12 +41,21 @@ def test_layers_that_come_and_go_compute_the_same(pipeline: Any) -> None:
 
 
 def test_int8_weights_are_a_quarter_as_large_and_draw_nearly_the_same(pipeline: Any) -> None:
+    pytest.importorskip("torchao")  # optional: all that imports diffusers would start later with it
     before = draw(pipeline)
     quantize(pipeline, "int8")
     layer = pipeline.unet.mid_block.attentions[0].transformer_blocks[0].attn1.to_q
     assert layer.weight.qdata.dtype is torch.int8
     after = draw(pipeline)
     assert 0 < (after - before).abs().mean() < 0.1 * before.std()
+
+
+def test_int8_without_torchao_is_one_line(pipeline: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torchao.quantization", None)
+    with pytest.raises(
+        UserError, match=r"memory\.quantize: torchao is not installed; run `\.venv/bin/pip install torch"
+    ):
+        quantize(pipeline, "int8")
 
 
 @pytest.mark.parametrize(
