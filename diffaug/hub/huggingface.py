@@ -16,6 +16,7 @@ from huggingface_hub.errors import CachedRepoTreeNotFoundError, HfHubHTTPError, 
 from huggingface_hub.utils import filter_repo_objects
 
 from diffaug.hub.parts import CONFIG, INDEX, convert, is_network, missing, parts
+from diffaug.hub.resuming import fetch_large
 from diffaug.hub.variants import CARD, Kind, needed
 from diffaug.params.base import ModelName
 from diffaug.runtime.errors import UserError
@@ -41,16 +42,16 @@ def fetch(model: ModelName, kind: Kind, place: str) -> Path:
 
 def absent(model: ModelName, kind: Kind, place: str) -> int:
     """About the bytes that `fetch` would download: the library decides by a rule of its own. Raises UserError."""
+    return sum(_lacking(model, kind, place).values())
+
+
+def resume(model: ModelName, kind: Kind, place: str) -> None:
+    """Download the large files of a model; what a killed download left is used. Raises UserError."""
+    lacking = _lacking(model, kind, place)
     try:
-        sizes = {file.path: file.size for file in _tree(model)}
-        read = kind != "network" and INDEX in sizes
-        found = parts(Path(hf_hub_download(model.name, INDEX, revision=model.revision)).parent) if read else {}
+        fetch_large(model.name, model.revision, list(lacking), "model", place)
     except UNREACHABLE as error:
-        _cached(model, place, error)
-        return 0
-    names = needed(kind, list(sizes), found, model, place)
-    cached = {name: try_to_load_from_cache(model.name, name, revision=model.revision) for name in names}
-    return sum(sizes[name] for name, path in cached.items() if not isinstance(path, str))
+        raise _not_whole(model, place, error, list(lacking)) from None
 
 
 def card(model: ModelName) -> Path | None:
@@ -88,10 +89,28 @@ def _cached(model: ModelName, place: str, error: Exception) -> Path:
     lacking = _absent(model, folder) if folder else ["all files"]
     if folder and not lacking:
         return folder
-    raise UserError(
+    raise _not_whole(model, place, error, lacking) from None
+
+
+def _not_whole(model: ModelName, place: str, error: Exception, lacking: list[str]) -> UserError:
+    return UserError(
         f"{place}: {model.name} at {model.revision} is not complete on this machine, and the hub did "
         f"not provide it ({why(error)}); absent: {', '.join(lacking)}; {command(model)} fetches it with a network"
-    ) from None
+    )
+
+
+def _lacking(model: ModelName, kind: Kind, place: str) -> dict[str, int]:
+    """The files of the model that are not in the cache, with their sizes. Raises UserError."""
+    try:
+        sizes = {file.path: file.size for file in _tree(model)}
+        read = kind != "network" and INDEX in sizes
+        found = parts(Path(hf_hub_download(model.name, INDEX, revision=model.revision)).parent) if read else {}
+    except UNREACHABLE as error:
+        _cached(model, place, error)
+        return {}
+    names = needed(kind, list(sizes), found, model, place)
+    cached = {name: try_to_load_from_cache(model.name, name, revision=model.revision) for name in names}
+    return {name: sizes[name] for name, path in cached.items() if not isinstance(path, str)}
 
 
 def _tree(model: ModelName) -> list[RepoFile]:

@@ -17,7 +17,7 @@ from diffaug.params.base import GENERATOR, ModelName
 from diffaug.runtime.errors import UserError
 from diffaug.runtime.hashes import weights_sha256
 
-# Each has the same functions: fetch, absent, card, command.
+# Each has the same functions: fetch, resume, absent, card, command.
 HUBS = {None: huggingface, "huggingface": huggingface, "modelscope": modelscope}
 
 

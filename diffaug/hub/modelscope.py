@@ -147,6 +147,11 @@ def absent(model: ModelName, kind: Kind, place: str) -> int:
     return sum(files[name].size for name in repository.absent(_needed(model, kind, place), place))
 
 
+def resume(model: ModelName, kind: Kind, place: str) -> None:
+    """Download a model; what a killed download left is used, as `fetch` does. Raises UserError."""
+    fetch(model, kind, place)
+
+
 def card(model: ModelName) -> Path | None:
     """The model's card, if there is one and it can be had."""
     try:

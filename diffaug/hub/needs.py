@@ -42,7 +42,12 @@ def model_need(model: ModelName, key: str, kind: Kind) -> Need | None:
     size = HUBS[named.hub].absent(named, kind, f"params.yaml: {key}")
     card = HUBS[named.hub].card(named)
     licence = card_licence(card) if card is not None else None
-    return Need(key, _name(named, kind), size, licence, partial(locate, model, key))
+
+    def get() -> None:
+        HUBS[named.hub].resume(named, kind, f"params.yaml: {key}")
+        locate(model, key)
+
+    return Need(key, _name(named, kind), size, licence, get)
 
 
 def _name(model: ModelName, kind: Kind) -> str:

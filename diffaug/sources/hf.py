@@ -95,18 +95,12 @@ def _tables(params: Hub, cache: Path, task: str, columns: Sequence[str]) -> dict
 
 def open_builder(params: Hub, place: str, work: Path, task: str) -> DatasetBuilder:
     """What `datasets` makes the tables of the set with, its files not yet downloaded. Raises UserError."""
-    with _loading(params, task):
+    with loading(params, task):
         return load_dataset_builder(place, params.config, revision=_revision(params), cache_dir=str(work / "hf"))
 
 
-def prepare(params: Hub, builder: DatasetBuilder, task: str) -> None:
-    """Download the files of the set, and make its tables, if they are not here. Raises UserError."""
-    with _loading(params, task):
-        builder.download_and_prepare()
-
-
 def _load(params: Hub, place: str, there: str, cache: Path, task: str) -> Dataset:
-    with _loading(params, task, f", split {there!r},"):
+    with loading(params, task, f", split {there!r},"):
         return load_dataset(
             place,
             params.config,
@@ -118,9 +112,12 @@ def _load(params: Hub, place: str, there: str, cache: Path, task: str) -> Datase
 
 
 @contextmanager
-def _loading(params: Hub, task: str, what: str = "") -> Iterator[None]:
+def loading(params: Hub, task: str, what: str = "") -> Iterator[None]:
+    """Turns every error of `datasets` and of the hub inside into a UserError."""
     try:
         yield
+    except UserError:
+        raise
     except Exception as error:  # `datasets` passes on all errors of its builders, pyarrow and the hub
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(

@@ -11,10 +11,11 @@ from huggingface_hub import HfApi, RepoFile, hf_hub_download
 from diffaug.hub.huggingface import UNREACHABLE
 from diffaug.hub.licence import card_licence
 from diffaug.hub.needs import Need, size_of
+from diffaug.hub.resuming import fetch_large
 from diffaug.hub.variants import CARD
 from diffaug.params.download import Bccd, FashionMnist, Hub, OxfordPetBoxes, Torchvision
 from diffaug.sources import bccd
-from diffaug.sources.hf import open_builder, prepare
+from diffaug.sources.hf import loading, open_builder
 from diffaug.sources.modelscope_sets import fetch_config, needed, repository
 from diffaug.sources.published import SETS, open_parts
 
@@ -50,7 +51,12 @@ def _of_modelscope(source: Hub, key: str) -> Need:
 def _of_hugging_face(source: Hub, task: str, work: Path) -> Need:
     builder = open_builder(source, source.name, work, task)
     size = 0 if Path(builder.cache_dir).exists() else _size(source, builder)
-    get = partial(prepare, source, builder, task)
+
+    def get() -> None:
+        with loading(source, task):
+            fetch_large(source.name, source.revision, _paths(source, builder), "dataset", f"download.{task}")
+            builder.download_and_prepare()
+
     return Need(f"download.{task}", _label(source), size, _licence(_card(source)), get)
 
 
@@ -72,11 +78,16 @@ def _card(source: Hub) -> Path | None:
 
 def _size(source: Hub, builder: DatasetBuilder) -> int | None:
     """The bytes of the files of the builder's config, if the hub states them."""
-    files = builder.config.data_files or {}
-    start = f"hf://datasets/{source.name}@{source.revision}/"
-    paths = [str(file).removeprefix(start) for split in files.values() for file in split]
+    paths = _paths(source, builder)
     try:
         found = HfApi().get_paths_info(source.name, paths, repo_type="dataset", revision=source.revision)
     except UNREACHABLE:
         return None
     return sum(one.size for one in found if isinstance(one, RepoFile))
+
+
+def _paths(source: Hub, builder: DatasetBuilder) -> list[str]:
+    """The files of the builder's config."""
+    files = builder.config.data_files or {}
+    start = f"hf://datasets/{source.name}@{source.revision}/"
+    return [str(file).removeprefix(start) for split in files.values() for file in split]

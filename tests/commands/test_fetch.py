@@ -338,3 +338,31 @@ def test_a_model_and_a_data_set_of_a_mirror_of_hugging_face(saved_pipeline: Path
         [sys.executable, "-c", reads, f"{work}/download"], env=offline, capture_output=True, text=True, cwd=tmp_path
     )
     assert read.stdout.splitlines()[-1:] == ["6"], read.stderr
+
+
+@pytest.mark.slow
+def test_a_killed_fetch_from_a_mirror_of_hugging_face_goes_on(tmp_path: Path) -> None:
+    """The file has 32 MB: huggingface_hub writes 10 MB at once."""
+    at, home, served = hub_server.COMMIT, tmp_path / "home", tmp_path / "served"
+    served.mkdir()
+    (served / "config.json").write_text("{}")
+    save_file({"a": torch.rand(8_000_000)}, served / UNET)
+    found = content(tiny_vae=named("own/large", None, revision=at))
+    with hub_server.serve({"own/large": served}) as server:
+        environment = {"HF_ENDPOINT": server.endpoint, "HF_HOME": str(home)}
+        server.stalled[UNET] = threading.Event()
+        process = command(tmp_path, found, **environment)
+        kept, until = 0, time.monotonic() + 120
+        while not kept and time.monotonic() < until:
+            kept = max((part.stat().st_size for part in home.rglob("*.diffaug.incomplete")), default=0)
+            time.sleep(0.1)
+        process.kill()
+        process.communicate()
+        server.stalled.pop(UNET).set()
+        again = command(tmp_path, found, **environment)
+        out, errors = again.communicate()
+        assert again.returncode == 0, errors
+    assert out.splitlines()[-1] == "params.yaml: all that it names is on this disk now"
+    assert kept and [start for path, start in server.ranges if path.endswith(UNET)] == [0, kept]
+    assert not list(home.rglob("*.incomplete"))
+    assert next(home.rglob(f"snapshots/{at}/{UNET}")).read_bytes() == (served / UNET).read_bytes()
