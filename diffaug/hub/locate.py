@@ -46,7 +46,7 @@ class Located:
 def locate_pipeline(model: ModelName, key: str) -> Located:
     """A pipeline's files, downloaded if the name is a hub id. `key`: the parameter, for the messages of UserError."""
     if model.is_file:
-        return _single_file(model, key)
+        return _locate_file(model, key)
     folder = _download(model, key, _pipeline_download) if model.on_hub else _local_folder(model, key)
     if not (folder / INDEX).exists():
         made_by = "run `dvc repro train_gen`" if model.name == GENERATOR else "it is not in the hub's pipeline layout"
@@ -105,15 +105,8 @@ def config_folder(config: str, key: str) -> Path:
     return folder
 
 
-def files_sha256(folder: Path, files: list[Path]) -> str:
-    """A hash of the names (relative to `folder`) and bytes of these files."""
-    digest = hashlib.sha256()
-    for path in sorted(files):
-        digest.update(f"{path.relative_to(folder).as_posix()}\0{file_sha256(path)}\n".encode())
-    return digest.hexdigest()
-
-
-def _single_file(model: ModelName, key: str) -> Located:
+def single_file(model: ModelName, key: str) -> tuple[Path, Checkpoint]:
+    """A single checkpoint file and what it is, from a look at its head. Raises UserError if it cannot be opened."""
     path = Path(model.name).expanduser()
     if not path.is_file():
         raise UserError(f"params.yaml: {key}: {path} is not a file; give the path of a checkpoint")
@@ -124,7 +117,19 @@ def _single_file(model: ModelName, key: str) -> Located:
         raise UserError(
             f"params.yaml: {key}: {path} is not a .safetensors file, so it needs config; {convert_file(path)}"
         )
-    found = recognise(path, key) if model.config is None else Checkpoint(model.config)
+    return path, recognise(path, key) if model.config is None else Checkpoint(model.config)
+
+
+def files_sha256(folder: Path, files: list[Path]) -> str:
+    """A hash of the names (relative to `folder`) and bytes of these files."""
+    digest = hashlib.sha256()
+    for path in sorted(files):
+        digest.update(f"{path.relative_to(folder).as_posix()}\0{file_sha256(path)}\n".encode())
+    return digest.hexdigest()
+
+
+def _locate_file(model: ModelName, key: str) -> Located:
+    path, found = single_file(model, key)
     config = config_folder(found.kind, key)  # it sets the noise schedule and the scales, so it belongs to the model
     small = [item for item in config.rglob("*") if item.is_file() and item.suffix in SMALL_FILES]
     content = f"{file_sha256(path)} {files_sha256(config, small)}"
