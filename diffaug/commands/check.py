@@ -183,10 +183,10 @@ def _check_files(params: Params) -> None:
         if path != GENERATOR and not Path(path).expanduser().exists():
             raise UserError(f"params.yaml: {key}: {path} does not exist; name an existing file or folder")
     for key in ("generate.model", "train_gen.lora.model"):
-        if (model := models[key]) and model.name.endswith(".safetensors") and model.config is None:
-            from diffaug.hub.checkpoints import recognise  # the libraries take seconds to import
+        if (model := models[key]) and model.is_file:
+            from diffaug.hub.locate import single_file  # the libraries take seconds to import
 
-            recognise(Path(model.name).expanduser(), key)
+            single_file(model, key)
 
 
 def _local_names(values: Any, key: str) -> list[tuple[str, str]]:

@@ -35,6 +35,7 @@ _ON_HUB = {
     "flux-schnell": ("black-forest-labs/FLUX.1-schnell", "741f7c3ce8b383c54771c7003378a50191e9efe9"),
 }
 _UNET = "model.diffusion_model."
+_OTHER_NOISE = "edm_vpred.sigma_max"  # of CosXL, an SDXL with another noise schedule
 _TEXT = ("cond_stage_model.", "conditioner.embedders.")
 # Its spread tells the two kinds of Stable Diffusion 2 apart; ComfyUI decides by it, at this value.
 _TELLING = f"{_UNET}output_blocks.11.1.transformer_blocks.0.norm1.bias"
@@ -62,7 +63,7 @@ def recognise(path: Path, key: str) -> Checkpoint:
             telling = file.get_tensor(_TELLING).float() if _TELLING in shapes else None
     except (OSError, SafetensorError) as error:
         raise UserError(f"{where} is damaged, or not a .safetensors file ({error}); fetch it again") from None
-    kind = _KINDS.get(_library_name(shapes, where), "")
+    kind = "" if _OTHER_NOISE in shapes else _KINDS.get(_library_name(shapes, where), "")
     if not kind or not _fits(kind, shapes):
         raise UserError(f"{where} {_unknown(shapes)}")
     if not any(name.startswith(_TEXT) for name in shapes):

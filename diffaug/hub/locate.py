@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from diffaug.hub import huggingface, modelscope
-from diffaug.hub.checkpoints import CARRIED, carried_folder, recognise
+from diffaug.hub.checkpoints import CARRIED, Checkpoint, carried_folder, recognise
 from diffaug.hub.configs import SMALL_FILES, check_small_files
 from diffaug.hub.licence import card_licence
 from diffaug.hub.parts import CONFIG, INDEX, check_parts, missing, parts, refuse_pickles
@@ -40,7 +40,7 @@ class Located:
 def locate_pipeline(model: ModelName, key: str) -> Located:
     """A pipeline's files, downloaded if the name is a hub id. `key`: the parameter, for the messages of UserError."""
     if model.is_file:
-        return _single_file(model, key)
+        return _locate_file(model, key)
     folder = _folder(model, "pipeline", key)
     if not (folder / INDEX).exists():
         made_by = "run `dvc repro train_gen`" if model.name == GENERATOR else "it is not in the hub's pipeline layout"
@@ -108,15 +108,11 @@ def config_on_hub(model: ModelName, key: str) -> ModelName | None:
         raise UserError(f"params.yaml: {key}.config: {model.config!r}: {reason}") from None
 
 
-def files_sha256(folder: Path, files: list[Path]) -> str:
-    """A hash of the names (relative to `folder`) and bytes of these files."""
-    digest = hashlib.sha256()
-    for path in sorted(files):
-        digest.update(f"{path.relative_to(folder).as_posix()}\0{weights_sha256(path)}\n".encode())
-    return digest.hexdigest()
+def single_file(model: ModelName, key: str) -> tuple[Path, Checkpoint | None]:
+    """A single checkpoint file, and what it is from a look at its head, unless `model.config` says it.
 
-
-def _single_file(model: ModelName, key: str) -> Located:
+    Raises UserError if it cannot be opened.
+    """
     path = Path(model.name).expanduser()
     if not path.is_file():
         raise UserError(f"params.yaml: {key}: {path} is not a file; give the path of a checkpoint")
@@ -127,8 +123,20 @@ def _single_file(model: ModelName, key: str) -> Located:
         raise UserError(
             f"params.yaml: {key}: {path} is not a .safetensors file, so it needs config; {convert_file(path)}"
         )
-    found = recognise(path, key) if model.config is None else None
-    # It sets the noise schedule and the scales, so it belongs to the model.
+    return path, recognise(path, key) if model.config is None else None
+
+
+def files_sha256(folder: Path, files: list[Path]) -> str:
+    """A hash of the names (relative to `folder`) and bytes of these files."""
+    digest = hashlib.sha256()
+    for path in sorted(files):
+        digest.update(f"{path.relative_to(folder).as_posix()}\0{weights_sha256(path)}\n".encode())
+    return digest.hexdigest()
+
+
+def _locate_file(model: ModelName, key: str) -> Located:
+    path, found = single_file(model, key)
+    # The configuration sets the noise schedule and the scales, so it belongs to the model.
     config = carried_folder(found.kind) if found else config_folder(model, key)
     small = [item for item in config.rglob("*") if item.is_file() and item.suffix in SMALL_FILES]
     content = f"{weights_sha256(path)} {files_sha256(config, small)}"

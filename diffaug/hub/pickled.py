@@ -76,6 +76,8 @@ def convert_file(path: Path) -> str:
 def _reason(error: Exception) -> str:
     """The error in one line, without the library's advice to trust the file."""
     text = " ".join(str(error).split()).rpartition("WeightsUnpickler error: ")[2]
+    if "TorchScript" in text:
+        return "it is a TorchScript program"
     blocked = re.search(r"GLOBAL (\S+) whose module \S+ is blocked", text)
     if blocked:
         return f"it calls {blocked[1]}, which no checkpoint needs, and which can do harm"
@@ -123,7 +125,9 @@ def _tensors(content: Any, path: Path) -> tuple[dict[str, Tensor], list[str]]:
     averaged = [key for key in found if key.startswith(_EMA)]
     tensors = {key: value for key, value in found.items() if not key.startswith(_EMA)}
     if not tensors:
-        raise UserError(f"{path}: holds no tensors by name, so it is no checkpoint; take another file")
+        raise UserError(
+            f"{path}: holds no tensors by name; if it is a whole model of another program, save its state_dict()"
+        )
     left = [f"{len(averaged)} tensors of the moving average {_EMA}*, as in WebUI"] if averaged else []
     if others:
         left.append(f"what is no tensor: {', '.join(sorted(set(others))[:8])}{', ...' if len(set(others)) > 8 else ''}")

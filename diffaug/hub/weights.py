@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from torchvision.models import WeightsEnum
 
 from diffaug.hub.downloads import download
-from diffaug.hub.pickled import convert_file
 from diffaug.runtime.errors import UserError
 from diffaug.runtime.files import file_sha256
 from diffaug.runtime.work import work_folder
@@ -22,8 +21,9 @@ def read_weights(path: str, key: str) -> dict[str, Tensor]:
     """The tensors of a .safetensors file. Raises UserError with the parameter `key` if there is none."""
     if not path.endswith(".safetensors"):
         raise UserError(
-            f"params.yaml: {key}: {path} is not a .safetensors file, and opening it can run any code; "
-            f"{convert_file(Path(path))}"
+            f"params.yaml: {key}: {path} is not a .safetensors file, and opening it can run any code; `diffaug "
+            "convert` makes one of a file of tensors; of a whole model, save the state_dict() with "
+            "safetensors.torch.save_file"
         )
     try:
         return load_file(path)

@@ -123,7 +123,7 @@ class ModelName(Section):
 
 
 def _is_file(name: str) -> bool:
-    return name.endswith((".safetensors", ".ckpt"))
+    return name.endswith((".safetensors", ".ckpt", ".pt", ".pth"))
 
 
 def is_local(name: str) -> bool:

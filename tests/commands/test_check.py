@@ -54,12 +54,14 @@ def test_a_single_file_is_recognised_before_any_work(tmp_path: Path, monkeypatch
     monkeypatch.chdir(tmp_path)
     (tmp_path / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
     save_file({"lora_unet_mid_block.lora_down.weight": torch.zeros(1, 1)}, tmp_path / "some.safetensors")
-    named = "download: {unseen_by: null}\ngenerate: {model: {name: ./some.safetensors}}\n"
-    (tmp_path / "mine.yaml").write_text(named)
-    with pytest.raises(
-        UserError, match=r"generate\.model: some\.safetensors is a LoRA, no model; name it in generate\."
+    (tmp_path / "old.pt").write_bytes(b"never read")
+    for name, words in (
+        ("some.safetensors", r"is a LoRA, no model; name it in generate\.loras"),
+        ("old.pt", r"is pickled, .* `diffaug convert old\.pt old\.safetensors` makes a file that cannot"),
     ):
-        command.check_preset(Path("mine.yaml"))
+        (tmp_path / "mine.yaml").write_text(f"download: {{unseen_by: null}}\ngenerate: {{model: {{name: ./{name}}}}}\n")
+        with pytest.raises(UserError, match=rf"generate\.model: {name} {words}"):
+            command.check_preset(Path("mine.yaml"))
 
 
 @pytest.mark.parametrize("format", WRITERS)

@@ -86,11 +86,11 @@ def test_a_vae_of_another_kind_is_refused(pipeline: Path, other: Path, change: d
 
 def test_a_file_that_is_no_vae_is_one_line(pipeline: Path, tmp_path: Path) -> None:
     save_file({"x": torch.zeros(1)}, tmp_path / "odd.safetensors")
-    (tmp_path / "old.ckpt").write_bytes(b"")
+    (tmp_path / "old.vae.pt").write_bytes(b"")
     for name, words in (
         ("odd.safetensors", "does not fit the AutoencoderKL of the model, or is damaged"),
         ("none.safetensors", "is not a file; give the path of a VAE"),
-        ("old.ckpt", "is pickled, and opening it can run any code; `diffaug convert "),
+        ("old.vae.pt", "is pickled, and opening it can run any code; `diffaug convert "),
     ):
         message = refused(lambda name=name: opened(pipeline, tmp_path / name))
         assert message.startswith(f"params.yaml: generate.vae: {tmp_path / name} {words}")

@@ -52,9 +52,7 @@ def test_int8_weights_are_a_quarter_as_large_and_draw_nearly_the_same(pipeline: 
 
 def test_int8_without_torchao_is_one_line(pipeline: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torchao.quantization", None)
-    with pytest.raises(
-        UserError, match=r"memory\.quantize: torchao is not installed; run `.venv"
-    ):
+    with pytest.raises(UserError, match=r"memory\.quantize: torchao is not installed; run `.venv"):
         quantize(pipeline, "int8")
 
 

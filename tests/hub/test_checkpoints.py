@@ -114,6 +114,11 @@ def test_a_file_can_say_that_it_predicts_the_velocity(tmp_path: Path) -> None:
     assert seen(full("sdxl"), tmp_path, metadata={"modelspec.prediction_type": "epsilon"}) == Checkpoint("sdxl")
 
 
+def test_a_model_with_another_noise_schedule_is_not_taken_for_sdxl(tmp_path: Path) -> None:
+    message = refused(lambda: seen(full("sdxl") | {"edm_vpred.sigma_max": (1,)}, tmp_path))
+    assert "is of an architecture that is not known here; add config: " in message
+
+
 def test_stable_diffusion_2_is_told_apart_as_far_as_the_file_allows(tmp_path: Path) -> None:
     wide, narrow = torch.tensor([0.1, -0.1]).repeat(160), torch.tensor([0.08, -0.08]).repeat(160)
     told = seen(full("sd2"), tmp_path, **{TELLING: wide})

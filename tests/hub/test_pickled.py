@@ -179,10 +179,17 @@ def test_what_is_no_checkpoint_is_one_line(tmp_path: Path, content: bytes, words
     )
 
 
+def test_a_program_of_torchscript_is_refused(tmp_path: Path) -> None:
+    torch.jit.trace(torch.nn.Linear(2, 2), torch.ones(1, 2)).save(tmp_path / "model.pt")
+    assert "(it is a TorchScript program); fetch" in refused(lambda: read_pickled(tmp_path / "model.pt"))
+
+
 @pytest.mark.parametrize("content", [[torch.ones(1)], {"a": 1}, {1: torch.ones(1)}, torch.ones(2), {"state_dict": {}}])
 def test_a_file_without_named_tensors_is_refused(save: Callable[[Any], Path], content: Any) -> None:
     message = refused(lambda: read_pickled(save(content)))
-    assert message.endswith("holds no tensors by name, so it is no checkpoint; take another file")
+    assert message.endswith(
+        "holds no tensors by name; if it is a whole model of another program, save its state_dict()"
+    )
 
 
 def test_a_damaged_file_is_refused_or_read(save: Callable[[Any], Path], tmp_path: Path) -> None:
