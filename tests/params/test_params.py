@@ -86,7 +86,7 @@ def test_the_projects_own_params_are_fine() -> None:
         (lambda p: p["train_cls"].pop("steps"), ["train_cls.steps: missing"]),
         (lambda p: p["generate"].update(scheduler="magic"), ["generate.scheduler", "ddim", "unipc", "'magic'"]),
         (lambda p: p["generate"].update(prompt="a photo"), ["generate.prompt", "{class}", "'a photo'"]),
-        (lambda p: p["train_det"].update(eval_every=7), ["train_det: steps 600", "multiple of eval_every 7"]),
+        (lambda p: p["train_det"].update(eval_every=7), ["train_det: steps 900", "multiple of eval_every 7"]),
         (lambda p: p.update(seeds=[1, 1]), ["seeds [1, 1]", "twice"]),
         (lambda p: p.update(seeds=[]), ["seeds: found []"]),
         (lambda p: p["download"].update(cls=None, det=None), ["download", "both null"]),
