@@ -114,8 +114,12 @@ def test_a_folder_in_the_hubs_layout(tmp_path: Path, capsys: pytest.CaptureFixtu
 
 def test_what_is_downloaded_is_not_looked_at(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     check(params(tmp_path, {"source": "crops", "context": 1.0, "min_side": 8}, {"source": "bccd"}))
-    estimate, fine = capsys.readouterr().out.splitlines()
-    assert estimate.startswith("estimate, if all stages run: about ") and fine == "params.yaml: fine"
+    device, *_, estimate, fine = capsys.readouterr().out.splitlines()
+    assert (
+        device.startswith("device: ")
+        and estimate.startswith("estimate, if all stages run: about ")
+        and fine == "params.yaml: fine"
+    )
     assert not (tmp_path / "work").exists()
 
 

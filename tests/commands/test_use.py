@@ -49,13 +49,13 @@ def test_small_numbers_stay_numbers(params: Path, tmp_path: Path, value: str) ->
 def test_only_what_the_preset_says_changes_and_comments_stay(params: Path, tmp_path: Path) -> None:
     before = params.read_text().splitlines()
     changed = use_preset(
-        preset(tmp_path, "merge: {ratio: 2.5}"), ["train_det.steps=120", "train_cls.weights=null"], params
+        preset(tmp_path, "merge: {ratio: 2.5}"), ["train_det.steps=180", "train_cls.weights=null"], params
     )
     after = params.read_text().splitlines()
     assert changed == ["merge.ratio", "train_det.steps"]
     different = [(old, new) for old, new in zip(before, after) if old != new]
     assert len(before) == len(after)
-    assert [new.split("#")[0].strip() for _, new in different] == ["ratio: 2.5", "steps: 120"]
+    assert [new.split("#")[0].strip() for _, new in different] == ["ratio: 2.5", "steps: 180"]
     assert all(old.partition("#")[2] == new.partition("#")[2] for old, new in different)
 
 

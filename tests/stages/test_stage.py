@@ -104,9 +104,9 @@ def test_check_says_what_is_wrong_in_one_line(
     ("old", "new", "words"),
     [
         ("model: resnet18", "model: resnet19", r"train_cls\.model: found 'resnet19'; allowed are resnet101"),
-        ("model: yolo11n.yaml", "model: yolo99n.yaml", r"train_det\.model: found 'yolo99n\.yaml'"),
+        ("model: yolov8n.yaml", "model: yolo99n.yaml", r"train_det\.model: found 'yolo99n\.yaml'"),
         (
-            "model: yolo11n.yaml",
+            "model: yolov8n.yaml",
             "model: yolo11n-seg.yaml",
             r"train_det\.model: yolo11n-seg\.yaml: .*found 'Segment'; allowed is in the last layer Detect",
         ),
