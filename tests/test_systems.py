@@ -92,13 +92,17 @@ def test_another_lock_file_is_installed(run: ModuleType, monkeypatch: pytest.Mon
 def test_another_build_of_pytorch_is_installed_and_remembered(run: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     lock = ["nvidia-cublas==13.4 ; sys_platform == 'linux'", "nvidia-ml-py==13.6", "torch==2.15.0", "torchmetrics==1.9"]
     (run.ROOT / "requirements.lock").write_text("\n".join([*lock, "torchvision==0.29.2", "triton==3.9.0"]))
-    rest, torch, _ = steps(run, monkeypatch, "setup", "cpu")
+    rest, torch, _ = steps(run, monkeypatch, "setup", "cpu")  # a new environment
     assert Path(rest[-1]).read_text().split() == ["nvidia-ml-py==13.6", "torchmetrics==1.9"]
     assert torch[-4:] == ("--index-url", "https://download.pytorch.org/whl/cpu", "torch==2.15.0", "torchvision==0.29.2")
     assert steps(run, monkeypatch, "setup") == []
     (run.ROOT / "pyproject.toml").write_text("other")
     assert steps(run, monkeypatch, "setup")[1] == torch
-    assert "https://mirror/whl/cpu" in steps(run, monkeypatch, "setup", "https://mirror/whl/cpu")[1]
+    removed, _, mirrored, _ = steps(run, monkeypatch, "setup", "https://mirror/whl/cpu")
+    assert removed == ("-m", "pip", "uninstall", "--quiet", "--yes", "torch", "torchvision")
+    assert "https://mirror/whl/cpu" in mirrored
+    (run.VENV / "wheels").unlink()  # back to the lock file's build
+    assert steps(run, monkeypatch, "setup")[0] == removed
     with pytest.raises(SystemExit, match=r"setup: found 'gpu'; allowed is cpu, a CUDA such as cu130, or the address"):
         steps(run, monkeypatch, "setup", "gpu")
 

@@ -10,6 +10,11 @@ from diffaug.hub.pickled import read_pickled
 from diffaug.runtime.errors import UserError
 from diffaug.runtime.files import atomic_path
 
+_STORED = (
+    *(torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.float8_e4m3fn, torch.float8_e5m2),
+    *(torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool),
+)
+
 
 def convert(source: Path, target: Path, half: bool) -> str:
     """Write the tensors of `source` to `target`, and return a line for each thing to know. half: in float16.
@@ -21,7 +26,7 @@ def convert(source: Path, target: Path, half: bool) -> str:
     if target.exists():
         raise UserError(f"{target}: exists already; remove it, or choose another name")
     tensors, left_out = read_pickled(source)
-    kept = _apart({name: _half(name, value, source) if half else value for name, value in tensors.items()})
+    kept = _apart({name: _half(name, value, source) if half else value for name, value in tensors.items()}, source)
     with atomic_path(target) as temporary:
         save_file(kept, temporary, metadata={"format": "pt"})
     size = sum(value.numel() * value.element_size() for value in kept.values())
@@ -38,11 +43,13 @@ def _half(name: str, value: Tensor, source: Path) -> Tensor:
     return narrow
 
 
-def _apart(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+def _apart(tensors: dict[str, Tensor], source: Path) -> dict[str, Tensor]:
     """Each tensor in memory of its own, since the format stores none that share it."""
     seen: set[int] = set()
     apart = {}
     for name, value in tensors.items():
+        if value.is_complex() or value.dtype not in _STORED:
+            raise UserError(f"{source}: {name} has numbers of type {value.dtype}, which .safetensors does not hold")
         value = value.contiguous()
         storage = value.untyped_storage()
         alone = storage.data_ptr() not in seen and storage.nbytes() == value.numel() * value.element_size()

@@ -53,6 +53,7 @@ def main() -> None:
 def _run(arguments: argparse.Namespace) -> None:
     """Import only what the command needs: a network takes seconds to import."""
     from diffaug.params import load_params
+    from diffaug.runtime.shortage import memory_in_words
 
     match arguments.command:
         case "check":
@@ -119,14 +120,17 @@ def _run(arguments: argparse.Namespace) -> None:
             from diffaug.commands.sheet import Axis, write_sheet
 
             across, down, out = Axis.parse(arguments.across), Axis.parse(arguments.down), arguments.out
-            chosen = (arguments.task, arguments.mode, arguments.class_name)
-            job = write_sheet(load_params(), across, down, *chosen, out)
+            chosen, params = (arguments.task, arguments.mode, arguments.class_name), load_params()
+            with memory_in_words("generate", params):
+                job = write_sheet(params, across, down, *chosen, out)
             print(f"{out}: {len(across.values)} x {len(down.values)} pictures of {job.id}")
         case "regenerate":
             from diffaug.commands.regenerate import compare_again
 
             out = arguments.out or Path(f"{arguments.id}.png")
-            print(f"{out}: {compare_again(load_params(), arguments.id, out)}")
+            params = load_params()
+            with memory_in_words("generate", params):
+                print(f"{out}: {compare_again(params, arguments.id, out)}")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -25,7 +25,7 @@ def blend(
     """
     vae = pipeline.vae
     with torch.no_grad():
-        encoded = vae.encode(source.to(vae.device, vae.dtype))
+        encoded = vae.encode(source.to(pipeline._execution_device, vae.dtype))  # a VAE that waits is elsewhere
     latent = encoded.latent_dist.mode() if hasattr(encoded, "latent_dist") else encoded.latents
     latent = (latent - (getattr(vae.config, "shift_factor", None) or 0.0)) * vae.config.scaling_factor
     if hasattr(encoded, "latent_dist"):  # the pipeline draws first the posterior's sample, then the noise

@@ -5,6 +5,7 @@ import warnings
 from typing import Any
 
 import torch
+from diffusers.hooks.group_offloading import _is_group_offload_enabled, apply_group_offloading
 from torch import nn
 
 from diffaug.params.memory import MemoryParams
@@ -42,17 +43,33 @@ def place(pipeline: Any, memory: MemoryParams, device: torch.device) -> Any:
     """
     if memory.offload == "none" or device.type == "cpu":
         return pipeline.to(device)
-    if memory.offload == "model":
-        pipeline.enable_model_cpu_offload(device=device)
-    else:
-        offload_layers(pipeline, device)
+    try:
+        if memory.offload == "model":
+            pipeline.enable_model_cpu_offload(device=device)
+        else:
+            offload_layers(pipeline, device)
+    except ValueError as error:  # the library names what cannot be moved
+        raise UserError(
+            f"params.yaml: generate.memory.offload: {type(pipeline).__name__} cannot do {memory.offload} "
+            f"({' '.join(str(error).split())[:200]}); set another"
+        ) from None
     return pipeline
 
 
 def offload_layers(pipeline: Any, device: torch.device) -> None:
-    """Only the layer that computes is on the device; on CUDA the next one is copied meanwhile."""
+    """Only the layer that computes is on the device; on CUDA the next one is copied meanwhile.
+
+    The VAE, which is small, stays on the device: some decode in float32 although they are stored in float16. Networks
+    that are shared with a pipeline that was placed before are left as they are.
+    """
     stream = device.type == "cuda"
-    pipeline.enable_group_offload(device, offload_type="leaf_level", use_stream=stream, low_cpu_mem_usage=stream)
+    for name, network in pipeline.components.items():
+        if name == "vae":
+            network.to(device)
+        elif isinstance(network, nn.Module) and not _is_group_offload_enabled(network):
+            apply_group_offloading(
+                network, device, offload_type="leaf_level", use_stream=stream, low_cpu_mem_usage=stream
+            )
 
 
 def slice_vae(pipeline: Any, memory: MemoryParams, pixels: int) -> None:

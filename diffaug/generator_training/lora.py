@@ -51,17 +51,20 @@ def train_lora(
     parts = [(1.0, 0, encode_latents(pipeline, data, device, work / "latents.safetensors"))]
     captions = [*data.captions]
     if lora.prior is not None:
-        prior = draw_prior(pipeline.to(device), data, params, work / "prior")
+        prior = draw_prior(pipeline, data, params, work / "prior", device)
         pipeline.to("cpu")
         latents = encode_latents(pipeline, prior, device, work / "prior.safetensors")
         parts.append((lora.prior.weight, len(captions), latents))
         captions += prior.captions
+    captions.append("")
+    fixed = None if lora.text_encoder else fixed_conditions(pipeline, captions, lora.size, device)
     adapted = add_adapters(pipeline, lora, params.seed)
-    pipeline.unet.to(device)
+    for network in adapted.values():
+        network.to(device)
     trained = nn.ParameterList([p for network in adapted.values() for p in network.parameters() if p.requires_grad])
     curve = fit(
         trained,
-        _loss(pipeline, parts, [*captions, ""], params),
+        _loss(pipeline, parts, captions, fixed, params),
         torch.optim.AdamW(trained.parameters(), lr=lora.learning_rate, weight_decay=0.01, fused=True),
         name="lora",
         steps=lora.steps,
@@ -117,7 +120,7 @@ def encode_latents(pipeline: Any, data: Captioned, device: torch.device, file: P
     return Latents(((mean - shift) * scale).float(), (std * scale).float(), data.labels.to(device))
 
 
-def draw_prior(pipeline: Any, data: Captioned, params: TrainGenParams, folder: Path) -> Captioned:
+def draw_prior(pipeline: Any, data: Captioned, params: TrainGenParams, folder: Path, device: torch.device) -> Captioned:
     """Images of every class, drawn by the model before it is changed; kept as PNG, so an interrupted run continues."""
     prior = params.lora.prior
     assert prior is not None
@@ -128,6 +131,7 @@ def draw_prior(pipeline: Any, data: Captioned, params: TrainGenParams, folder: P
     ]
     for label, file in tqdm(files, desc="train_gen: prior images", unit="image", mininterval=1.0):
         if not file.exists():
+            pipeline.to(device)
             image = _draw_one(drawer, captions[label], file.name, prior, params)
             with atomic_path(file) as temporary:
                 temporary.write_bytes(encode_png(image))
@@ -161,19 +165,17 @@ def _draw_one(drawer: Any, caption: str, name: str, prior: PriorParams, params: 
 
 
 def _loss(
-    pipeline: Any, parts: list[tuple[float, int, Latents]], captions: list[str], params: TrainGenParams
+    pipeline: Any,
+    parts: list[tuple[float, int, Latents]],
+    captions: list[str],
+    fixed: dict[str, Any] | None,
+    params: TrainGenParams,
 ) -> Callable[[torch.Generator], Tensor]:
     """Mean squared error of the model's prediction (noise, velocity or image). `parts`: weight, index of the first
-    caption, and images, of the own and the prior images; the last caption is the empty one."""
+    caption, and images, of the own and the prior images; the last caption is the empty one. fixed: the conditions of
+    the captions; None if the text encoders are trained."""
     lora, device = params.lora, pipeline.unet.device
     scheduler = DDPMScheduler.from_config(pipeline.scheduler.config)
-    encoders = [part for name, part in pipeline.components.items() if name.startswith("text_encoder") and part]
-    for encoder in encoders:
-        encoder.to(device)
-    fixed = None if lora.text_encoder else fixed_conditions(pipeline, captions, lora.size)
-    if fixed:
-        for encoder in encoders:
-            encoder.to("cpu")  # it is no longer needed
     autocast = torch.autocast(device.type, dtype=torch.bfloat16, enabled=pipeline.unet.dtype is torch.bfloat16)
 
     def one(latents: Latents, offset: int, generator: torch.Generator) -> Tensor:
@@ -188,7 +190,9 @@ def _loss(
         clean = torch.where(flip[:, None, None, None], clean.flip(-1), clean)
         noisy = scheduler.add_noise(clean, draws[1], steps)
         rows = torch.where(dropped, len(captions) - 1, latents.labels[index] + offset).tolist()
-        arguments = _rows(fixed, rows) if fixed else condition(pipeline, [captions[row] for row in rows], lora.size)
+        arguments = (
+            _rows(fixed, rows) if fixed else condition(pipeline, [captions[row] for row in rows], lora.size, device)
+        )
         with autocast:
             predicted = pipeline.unet(noisy.to(pipeline.unet.dtype), steps, **arguments).sample
         return F.mse_loss(predicted.float(), _target(scheduler, clean, draws[1], steps))
@@ -201,12 +205,17 @@ def _loss(
 
 
 @torch.no_grad()
-def fixed_conditions(pipeline: Any, captions: list[str], size: int) -> dict[str, Any]:
-    """The U-Net's conditions for all captions, encoded some at a time."""
+def fixed_conditions(pipeline: Any, captions: list[str], size: int, device: torch.device) -> dict[str, Any]:
+    """The U-Net's conditions for all captions, encoded some at a time, with the text encoders on the device."""
+    encoders = [part for name, part in pipeline.components.items() if name.startswith("text_encoder") and part]
+    for encoder in encoders:
+        encoder.to(device)
     parts = [
-        condition(pipeline, captions[start : start + _CAPTIONS_AT_ONCE], size)
+        condition(pipeline, captions[start : start + _CAPTIONS_AT_ONCE], size, device)
         for start in range(0, len(captions), _CAPTIONS_AT_ONCE)
     ]
+    for encoder in encoders:
+        encoder.to("cpu")
     return _joined(parts)
 
 
@@ -216,9 +225,8 @@ def _joined(parts: list[Any]) -> Any:
     return torch.cat(parts)
 
 
-def condition(pipeline: Any, captions: list[str], size: int) -> dict[str, Any]:
+def condition(pipeline: Any, captions: list[str], size: int, device: torch.device) -> dict[str, Any]:
     """The U-Net's conditions for the captions: the text and, for SDXL, the pooled text and the size of the image."""
-    device = pipeline.unet.device
     encoded = pipeline.encode_prompt(
         prompt=captions, device=device, num_images_per_prompt=1, do_classifier_free_guidance=False
     )

@@ -133,7 +133,9 @@ def _pipeline_download(model: ModelName) -> str:
 
 
 def _snapshot_download(model: ModelName) -> str:
-    return snapshot_download(model.name, revision=model.revision, allow_patterns=_FILES)
+    """Only the files that opening reads; the list of all is asked for first."""
+    names = needed("network", [file.path for file in _tree(model)], {}, model, model.name)
+    return snapshot_download(model.name, revision=model.revision, allow_patterns=names)
 
 
 def _config_download(model: ModelName) -> str:

@@ -11,6 +11,7 @@ from torch.nn.modules.module import (
 
 from diffaug.hub.parts import refuse_custom_code
 from diffaug.runtime.errors import UserError
+from diffaug.runtime.shortage import lacks_memory
 
 # Modules and tensors of all networks of a pipeline; those of published image generators have up to about 20,000.
 MAX_MODULES = 100_000
@@ -38,6 +39,10 @@ def opening(failed: str, folder: Path) -> Iterator[None]:
         raise
     except Exception as error:
         refuse_custom_code(folder, error)
+        if lacks_memory(error):
+            raise UserError(
+                f"{failed}, or it needs more memory than this machine has ({' '.join(str(error).split())[:300]})"
+            ) from None
         raise UserError(f"{failed} ({' '.join(str(error).split())[:300]})") from None
     finally:
         for hook in hooks:

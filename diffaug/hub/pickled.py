@@ -63,7 +63,8 @@ def read_pickled(path: Path) -> tuple[dict[str, Tensor], list[str]]:
         raise UserError(f"{path}: needs more memory than there is; convert it on a larger machine") from None
     except Exception as error:  # the reader of a damaged file raises a dozen types
         raise UserError(
-            f"{path}: is damaged, or no checkpoint ({_reason(error)}); fetch it again, or take another"
+            f"{path}: is damaged, no checkpoint, or holds what cannot be left out ({_reason(error)}); fetch it "
+            "again, or take another"
         ) from None
     return _tensors(content, path)
 

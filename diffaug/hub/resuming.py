@@ -48,6 +48,8 @@ def _fetch(url: str, headers: dict[str, str], blob: Path, size: int, what: str) 
     with hold(locks / f"{blob.name}.diffaug.lock"):
         if blob.exists():
             return
+        if part.exists() and part.stat().st_size > size:
+            part.unlink()
         with part.open("ab") as handle:
             http_get(url, handle, resume_size=handle.tell(), headers=headers, expected_size=size)
         if file_sha256(part) != blob.name:

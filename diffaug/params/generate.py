@@ -272,6 +272,8 @@ class GenerateParams(Section):
     def _consistent(self) -> Self:
         if clash := sorted(_OWN & set(self.call)):
             raise ValueError(f"call.{clash[0]}: this is not allowed in call; set it in generate or in a mode")
+        if self.compile and self.memory.offload != "none":
+            raise ValueError("compile: networks that wait outside the GPU cannot be compiled; set memory.offload: none")
         if self.vae and self.tiny_vae:
             raise ValueError("vae: the tiny_vae takes its place; give one of the two")
         if "class" in self.attributes:

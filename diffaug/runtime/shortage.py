@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from diffaug.params import Params
+from diffaug.runtime.cores import gpus
 from diffaug.runtime.errors import UserError
 
 # Errors of torch whose class does not say it: of the libraries under it, of Apple's GPU, of its allocator on the CPU.
@@ -57,9 +58,13 @@ def _ways(params: Params) -> dict[str, list[str]]:
     scratch = [f"lower train_gen.scratch.{part}.batch_size" for part in ("vae", "unet")]
     checkpointing = [] if lora.gradient_checkpointing else ["set train_gen.lora.gradient_checkpointing: true"]
     jobs = f"set jobs: 1 (now {'as many as fit' if params.jobs is None else params.jobs})"
-    half = [] if generate.dtype != "float32" else ["set generate.dtype: auto"]
+    half = ["set generate.dtype: auto"] if generate.dtype == "float32" and gpus() else []
+    memory = [] if generate.memory.offload != "none" or not gpus() else ["set generate.memory.offload: model"]
     return {
-        "generate": [f"lower generate.batch_size (now {generate.batch_size})", *half, "lower generate.height, width"],
+        "generate": [
+            *(f"lower generate.batch_size (now {generate.batch_size})", *half, *memory),
+            "lower generate.height and width",
+        ],
         "train_gen": scratch
         if gen.method == "scratch"
         else [

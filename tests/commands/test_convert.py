@@ -79,5 +79,5 @@ def test_the_command(tmp_path: Path) -> None:
         for name in ("a", "b")
     )
     assert (done.returncode, done.stdout) == (0, "a.safetensors: 1 tensors, 0.00 GB\n")
-    assert failed.returncode == 1 and failed.stderr.startswith("diffaug: b.ckpt: is damaged, or no checkpoint")
+    assert failed.returncode == 1 and failed.stderr.startswith("diffaug: b.ckpt: is damaged, no checkpoint")
     assert failed.stderr.count("\n") == 1

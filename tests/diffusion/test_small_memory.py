@@ -1,14 +1,20 @@
 """A model in a small memory draws the same, or nearly; GPUs themselves are not needed for that."""
 
+import contextlib
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from diffusers import StableDiffusionPipeline
+from diffusers.hooks import group_offloading
+from PIL import Image
+from pydantic import ValidationError
 from settings import jobs, params
 
+from diffaug.diffusion.abilities import pipeline_for
 from diffaug.diffusion.small_memory import offload_layers, place, quantize, slice_vae
 from diffaug.generation.drawing.sampler import Sampler, open_sampler
 from diffaug.params.memory import MemoryParams
@@ -29,15 +35,57 @@ def pipeline(saved_pipeline: Path) -> Any:
     return opened
 
 
-def draw(pipeline: Any) -> torch.Tensor:
+def draw(pipeline: Any, **more: Any) -> torch.Tensor:
     generators = [torch.Generator().manual_seed(seed) for seed in (0, 1)]
-    return pipeline(["a photo of a cat"] * 2, num_inference_steps=3, generator=generators, output_type="pt").images
+    prompts = ["a photo of a cat"] * 2
+    return pipeline(prompts, num_inference_steps=3, generator=generators, output_type="pt", **more).images
 
 
-def test_layers_that_come_and_go_compute_the_same(pipeline: Any) -> None:
+@pytest.fixture
+def streams(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Layers are prefetched by a stream, as on CUDA; here it does nothing."""
+
+    class Stream:
+        def synchronize(self) -> None: ...
+
+    apply = group_offloading._apply_group_offloading
+
+    def with_stream(module: torch.nn.Module, config: Any) -> None:
+        config.stream, config.low_cpu_mem_usage = Stream(), True
+        apply(module, config)
+
+    @contextlib.contextmanager
+    def not_pinned(group: Any) -> Iterator[dict[Any, Any]]:
+        yield dict(group.cpu_param_dict)
+
+    monkeypatch.setattr(group_offloading, "_apply_group_offloading", with_stream)
+    monkeypatch.setattr(group_offloading.ModuleGroup, "_pinned_memory_tensors", not_pinned)
+    monkeypatch.setattr(torch.cpu, "stream", lambda _: contextlib.nullcontext(), raising=False)
+    monkeypatch.setattr(torch.cpu, "current_stream", lambda *_: Stream(), raising=False)
+
+
+def test_layers_that_come_and_go_compute_the_same_in_all_modes(pipeline: Any, streams: None) -> None:
+    """As the sampler does it: the model is placed, then each mode's pipeline, which shares its networks."""
     before = draw(pipeline)
     offload_layers(pipeline, CPU)
-    assert torch.equal(draw(pipeline), before)
+    drawn = []
+    for mode in ("txt2img", "img2img"):
+        derived = pipeline_for(mode, pipeline)
+        offload_layers(derived, CPU)
+        picture = {"image": [Image.new("RGB", (16, 16), "red")] * 2} if mode == "img2img" else {}
+        drawn.append(draw(derived, **picture))
+    assert torch.equal(drawn[0], before) and drawn[1].isfinite().all()
+
+
+def test_what_the_library_cannot_move_is_one_line(pipeline: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(type(pipeline), "model_cpu_offload_seq", None)
+    with pytest.raises(UserError, match=r"memory\.offload: StableDiffusionPipeline cannot do model \("):
+        place(pipeline, memory(offload="model"), torch.device("cuda"))
+
+
+def test_networks_that_wait_are_not_compiled() -> None:
+    with pytest.raises(ValidationError, match="networks that wait outside the GPU cannot be compiled"):
+        params("./none", compile=True, memory=DEFAULT | {"offload": "group"})
 
 
 def test_int8_weights_are_a_quarter_as_large_and_draw_nearly_the_same(pipeline: Any) -> None:
@@ -102,12 +150,9 @@ def pixels(sampler: Sampler) -> torch.Tensor:
     return sampler.draw(jobs(2), {}).pixels
 
 
-@pytest.mark.parametrize(
-    ("offload", "call"), [("model", "enable_model_cpu_offload"), ("group", "enable_group_offload")]
-)
-def test_on_a_gpu_the_library_moves(pipeline: Any, monkeypatch: pytest.MonkeyPatch, offload: str, call: str) -> None:
+def test_on_a_gpu_the_library_moves_whole_networks(pipeline: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     called: list[str] = []
-    for name in ("enable_model_cpu_offload", "enable_group_offload", "to"):
+    for name in ("enable_model_cpu_offload", "to"):
         monkeypatch.setattr(pipeline, name, lambda *_, name=name, **__: called.append(name))
-    place(pipeline, memory(offload=offload), torch.device("cuda"))
-    assert called == [call]
+    place(pipeline, memory(offload="model"), torch.device("cuda"))
+    assert called == ["enable_model_cpu_offload"]

@@ -22,9 +22,13 @@ def test_a_network_without_end_is_stopped(monkeypatch: pytest.MonkeyPatch, tmp_p
 
 
 def test_every_error_of_a_library_is_one_line(tmp_path: Path) -> None:
-    for error in (RuntimeError("two\nlines"), KeyError("x"), RecursionError("deep"), MemoryError("full")):
+    for error in (RuntimeError("two\nlines"), KeyError("x"), RecursionError("deep")):
         with pytest.raises(UserError, match=r"^it fails \([^\n]*\)$"), opening("it fails", tmp_path):
             raise error
+    for full in (MemoryError("full"), RuntimeError("DefaultCPUAllocator: can't allocate memory")):
+        words = r"^it fails, or it needs more memory than this machine has \([^\n]*\)$"
+        with pytest.raises(UserError, match=words), opening("it fails", tmp_path):
+            raise full
     with pytest.raises(UserError, match=r"^my own$"), opening("it fails", tmp_path):
         raise UserError("my own")
     with pytest.raises(KeyboardInterrupt), opening("it fails", tmp_path):

@@ -154,7 +154,7 @@ def test_the_module_of_the_system_is_named(tmp_path: Path) -> None:
     torch.save(hostile(tmp_path / "canary")["system"], file)
     module = os.system.__module__
     assert refused(lambda: read_pickled(file)) == (
-        f"{file}: is damaged, or no checkpoint (it calls {module}.system, which no checkpoint needs, and which can do "
+        f"{file}: is damaged, no checkpoint, or holds what cannot be left out (it calls {module}.system, which no checkpoint needs, and which can do "
         "harm); fetch it again, or take another"
     )
 
@@ -162,11 +162,11 @@ def test_the_module_of_the_system_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", "is damaged, or no checkpoint"),
-        (b"PK\x03\x04 and no more", "is damaged, or no checkpoint"),
-        (pickle.dumps({"a": 1}), "is damaged, or no checkpoint"),
-        (b"\x80\x02}q\x00.", "is damaged, or no checkpoint"),
-        (b"<html>404</html>", "is damaged, or no checkpoint"),
+        (b"", "is damaged, no checkpoint"),
+        (b"PK\x03\x04 and no more", "is damaged, no checkpoint"),
+        (pickle.dumps({"a": 1}), "is damaged, no checkpoint"),
+        (b"\x80\x02}q\x00.", "is damaged, no checkpoint"),
+        (b"<html>404</html>", "is damaged, no checkpoint"),
     ],
 )
 def test_what_is_no_checkpoint_is_one_line(tmp_path: Path, content: bytes, words: str) -> None:

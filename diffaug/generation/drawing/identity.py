@@ -1,5 +1,7 @@
 """Everything besides a job that can change a pixel; its hash names the work cache."""
 
+from importlib.metadata import version
+
 import cv2
 import diffusers
 import numpy as np
@@ -34,6 +36,7 @@ def fingerprint(model: Model, control: Control | None, params: GenerateParams) -
         "device": f"{model.device.type} {threads}",
         "memory": repr(params.memory.model_dump(exclude={"offload"})),  # what is moved away computes the same
         "compile": str(params.compile),
+        "quantized_by": version("torchao") if params.memory.quantize else "",
         "libraries": " ".join(library.__version__ for library in _LIBRARIES),
         "code": code.fingerprint(*_DRAWN_BY),
     }

@@ -117,6 +117,7 @@ class Sampler:
                 f"draw {', '.join(unknown)}; name another model, or train one on "
                 "images of these classes (train_gen.method: scratch)"
             )
+        slice_vae(self.model.pipeline, self.params.memory, 1)
         for settings in sorted({job.settings for job in jobs}):
             self._arguments(settings)
             self.size(settings)  # stored here, since it is needed after the networks are released
@@ -156,7 +157,8 @@ class Sampler:
             # Pipelines of flow models do not pass on a generator, and a stochastic sampler would use the global one.
             pipeline.scheduler.step = partial(pipeline.scheduler.step, generator=generators)
         try:
-            with torch.inference_mode():
+            # In inference mode, int8 weights that are moved to the GPU would stay there.
+            with torch.no_grad() if self.params.memory.quantize else torch.inference_mode():
                 pixels = pipeline(
                     prompt=[job.prompt for job in padded],
                     generator=generators,
