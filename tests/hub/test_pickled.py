@@ -154,7 +154,8 @@ def test_the_module_of_the_system_is_named(tmp_path: Path) -> None:
     torch.save(hostile(tmp_path / "canary")["system"], file)
     module = os.system.__module__
     assert refused(lambda: read_pickled(file)) == (
-        f"{file}: is damaged, no checkpoint, or holds what cannot be left out (it calls {module}.system, which no checkpoint needs, and which can do "
+        f"{file}: is damaged, no checkpoint, or holds what cannot be left out (it calls {module}.system, which no "
+        "checkpoint needs, and which can do "
         "harm); fetch it again, or take another"
     )
 
