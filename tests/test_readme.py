@@ -9,6 +9,7 @@ import yaml
 ROOT = Path(__file__).parents[1]
 ENGLISH, CHINESE = "README.md", "README.zh-CN.md"
 BOTH = [(ENGLISH, CHINESE), ("docs/hubs.md", "docs/hubs.zh-CN.md")]
+TWINS = [(path.name.replace(".zh-CN", ""), path.name) for path in sorted((ROOT / "docs").glob("*.zh-CN.md"))]
 PAGES = sorted(path.relative_to(ROOT).as_posix() for path in [*ROOT.glob("README*.md"), *ROOT.glob("docs/*.md")])
 
 
@@ -42,6 +43,14 @@ def test_readme_is_short():
 @pytest.mark.parametrize(("english", "chinese"), BOTH)
 def test_both_languages_have_the_same_commands(english, chinese):
     assert commands(read(english)) == commands(read(chinese)) != []
+
+
+@pytest.mark.parametrize(("english", "chinese"), TWINS)
+def test_every_page_in_chinese_has_the_commands_and_pictures_of_its_twin(english, chinese):
+    there, back = read(f"docs/{english}"), read(f"docs/{chinese}")
+    assert commands(there) == commands(back)
+    assert re.findall(r"!\[.*?\]\((.+?)\)", there) == re.findall(r"!\[.*?\]\((.+?)\)", back)
+    assert f"]({chinese})" in there and f"]({english})" in back
 
 
 @pytest.mark.parametrize(("english", "chinese"), BOTH)
