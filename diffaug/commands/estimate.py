@@ -24,7 +24,7 @@ _TRAIN_IMAGE = 0.0094  # one image of 32 pixels in a step of the VAE or U-Net of
 _DRAW_STEP = 0.0026  # one image of 32 pixels in one step with guidance, with a U-Net of 48 channels
 _CALL = 6  # images: what a call of the network costs besides those of its batch
 _CLS_IMAGE = 0.0022  # one image of 32 pixels in a step of resnet18
-_DET_IMAGE = 0.0115  # one image of 96 pixels in a step of yolo11n
+_DET_IMAGE = 0.0095  # one image of 96 pixels in a step of yolov8n
 # Rough: _REST, _SCORE and _CALL are from a single run of 300 small photographs, _PIXEL is from one of 182 large ones,
 # and _FORWARD is assumed.
 _REST = 80.0  # download, merge, report, and starting all stages
@@ -33,7 +33,7 @@ _PIXEL = 0.5e-6  # one pixel of a synthetic image, to cut objects out, paste and
 _FORWARD = 1 / 3  # of the time of an image in a training step, for one that is only predicted
 # Stable Diffusion 1.5 at 512 pixels, in TFLOP: a call of the U-Net, the VAE's decoder; and what a core does a second.
 _UNET, _DECODE, _CORE = 0.8, 2.5, 0.03
-_MODEL_BYTES = {"cls": 45e6, "det": 11e6}  # resnet18, yolo11n
+_MODEL_BYTES = {"cls": 45e6, "det": 12e6}  # resnet18, yolov8n
 _PROBE = 64  # images of a batch
 _COPIES = 3  # of everything: the work cache, the workspace, DVC's cache
 _PNG = 1.5  # bytes a pixel of a drawn colour image
@@ -165,7 +165,7 @@ def _seen(scratch: ScratchParams) -> int:
 
 
 def _disk(params: Params, images: Images) -> float:
-    """Bytes of the synthetic images, of the models, as if these were resnet18 and yolo11n, and of the real images in
+    """Bytes of the synthetic images, of the models, as if these were resnet18 and yolov8n, and of the real images in
     the merged set of each seed, here and in DVC's cache."""
     tasks = [task for task in ("cls", "det") if getattr(params.download, task) is not None]
     models = 2 * len(params.seeds) * sum(_MODEL_BYTES[task] for task in tasks)
