@@ -91,10 +91,10 @@ def set_up(index: str | None = None) -> None:
     except KeyboardInterrupt:
         sys.exit("run.py: stopped; start it again to go on")
     other = marker.exists() and marker.read_text(encoding="utf-8").partition(" ")[2] != (index or "")
-    marker.unlink(missing_ok=True)
     pip = [str(PYTHON), "-m", "pip", "install", "--quiet", "--quiet"]
     if other:  # pip takes 2.15.0 and 2.15.0+cu130 for the same version
         run(str(PYTHON), "-m", "pip", "uninstall", "--quiet", "--yes", "torch", "torchvision")
+    marker.unlink(missing_ok=True)
     if index is None:
         print("Installing the packages of requirements.lock: about 8 GB, some minutes", flush=True)
         run(*pip, "--no-deps", "-r", "requirements.lock")

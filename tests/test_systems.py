@@ -102,6 +102,9 @@ def test_another_build_of_pytorch_is_installed_and_remembered(run: ModuleType, m
     assert removed == ("-m", "pip", "uninstall", "--quiet", "--yes", "torch", "torchvision")
     assert "https://mirror/whl/cpu" in mirrored
     (run.VENV / "wheels").unlink()  # back to the lock file's build
+    with monkeypatch.context() as stopped, pytest.raises(KeyboardInterrupt):
+        stopped.setattr(run, "run", lambda *command: (_ for _ in ()).throw(KeyboardInterrupt))
+        steps(run, stopped, "setup")
     assert steps(run, monkeypatch, "setup")[0] == removed
     with pytest.raises(SystemExit, match=r"setup: found 'gpu'; allowed is cpu, a CUDA such as cu130, or the address"):
         steps(run, monkeypatch, "setup", "gpu")

@@ -2,11 +2,8 @@
 
 import functools
 import hashlib
-import os
 import re
 import shutil
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -15,20 +12,16 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import hub_server
 import modelscope_server
 import pytest
 import torch
-import yaml
 from default_params import raw
+from fetching import PHOTOS, UNET, command, content, labelled, named, published
 from modelscope_server import COMMIT, ModelScopeServer
 from safetensors.torch import save_file
-from sets import noise
 from torchvision.models import ResNet18_Weights
 
 from diffaug.commands.fetch import fetch, in_bytes
-from diffaug.dataset.codec import encode_png
-from diffaug.dataset.records import make_record, write_set
 from diffaug.hub import modelscope
 from diffaug.params import Params, check_params
 from diffaug.params.base import ModelName
@@ -36,9 +29,6 @@ from diffaug.runtime.errors import UserError
 from diffaug.runtime.work import work_folder
 from diffaug.sources.published import SETS
 from diffaug.sources.tasks import read_both
-
-UNET = "diffusion_pytorch_model.safetensors"
-PHOTOS = {"source": "folder", "path": "photos", "val_fraction": 0.2, "test_fraction": 0.2}
 
 
 @pytest.fixture(autouse=True)
@@ -72,20 +62,8 @@ def site(tmp_path: Path) -> Iterator[tuple[Path, str]]:
         server.shutdown()
 
 
-def content(cls: Any = PHOTOS, det: Any = None, **generate: Any) -> dict[str, Any]:
-    found = raw()
-    found["download"] |= {"cls": cls, "det": det, "unseen_by": None}
-    found["train_gen"]["images"] = "real/cls/train"
-    found["generate"] |= {"model": {"name": "./sd"}} | generate
-    return found
-
-
 def params(**changes: Any) -> Params:
     return check_params(content(**changes), "params.yaml")
-
-
-def named(name: str, hub: str | None = "modelscope", **more: Any) -> dict[str, Any]:
-    return {"hub": hub, "name": name, "revision": COMMIT} | more
 
 
 def size(folder: Path) -> int:
@@ -225,21 +203,6 @@ def test_sizes_are_as_sites_state_them() -> None:
     assert sizes == ["12 bytes", "1.5 kB", "2.1 MB", "5.5 GB"]
 
 
-def labelled(root: Path) -> Path:
-    for part, split in enumerate(("train", "val", "test")):
-        images = [encode_png(noise(100 * part + number)) for number in range(6)]
-        records = [make_record(f"{number}", data, split, label=number % 2) for number, data in enumerate(images)]
-        write_set(root / split, ("cat", "dog"), records)
-    (root / "README.md").write_text("---\nlicense: cc-by-4.0\n---\n")
-    return root
-
-
-def published(hub: str | None, revision: str) -> dict[str, Any]:
-    splits = {"train": "train", "val": "validation", "test": "test"}
-    own = {"source": "hf", "hub": hub, "name": "own/set", "revision": revision, "image": "image", "label": "label"}
-    return own | {"splits": splits, "val_fraction": 0.2, "test_fraction": 0.2}
-
-
 def test_a_data_set_of_modelscope(hub: ModelScopeServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     hub.folders = {"datasets/own/set": labelled(tmp_path / "set")}
     given = params(cls=published("modelscope", COMMIT))
@@ -255,20 +218,6 @@ def test_a_data_set_of_modelscope(hub: ModelScopeServer, tmp_path: Path, capsys:
     fetch(given, dry=False)
     assert capsys.readouterr().out.splitlines()[-1] == "params.yaml: nothing to fetch: all of this is on this disk"
     assert len(read_both(given.download, work_folder("download"))[0].splits["train"]) == 6
-
-
-def command(folder: Path, found: dict[str, Any], *options: str, **environment: str) -> subprocess.Popen[str]:
-    """`diffaug fetch` in a folder with this params.yaml."""
-    (folder / "params.yaml").write_text(yaml.safe_dump(found), encoding="utf-8")
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
-    return subprocess.Popen(
-        [sys.executable, "-m", "diffaug.commands.main", "fetch", *options],
-        cwd=folder,
-        env=kept | environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
 
 
 @pytest.mark.slow
@@ -293,76 +242,3 @@ def test_a_killed_fetch_goes_on_where_it_was(hub: ModelScopeServer, tmp_path: Pa
     assert out.splitlines()[-1] == "params.yaml: all that it names is on this disk now"
     assert (UNET, kept) in hub.ranges
     assert not finished & {request.split()[2] for request in hub.requests[asked:] if request.startswith("repo ")}
-
-
-@pytest.mark.slow
-def test_a_model_and_a_data_set_of_a_mirror_of_hugging_face(saved_pipeline: Path, tmp_path: Path) -> None:
-    model = Path(shutil.copytree(saved_pipeline, tmp_path / "served"))
-    (model / "README.md").write_text("---\nlicense: mit\n---\n")
-    shutil.copy(model / "unet" / UNET, model / "one-file.safetensors")
-    images = labelled(tmp_path / "set")
-    at = hub_server.COMMIT
-    found = content(cls=published(None, at), model=named("own/sd", None, revision=at))
-    home = str(tmp_path / "home")
-    with hub_server.serve({"own/sd": model, "datasets/own/set": images}) as server:
-
-        def out(*options: str, **more: str) -> list[str]:
-            process = command(tmp_path, found, *options, HF_ENDPOINT=server.endpoint, HF_HOME=home, **more)
-            printed, errors = process.communicate()
-            assert process.returncode == 0, errors
-            return printed.splitlines()
-
-        parquet = in_bytes(sum(path.stat().st_size for path in images.rglob("*.parquet")))
-        listed = out("--dry")
-        assert listed[0] == f"download.cls: data set own/set at {at[:12]}: {parquet}; licence: cc-by-4.0"
-        assert re.fullmatch(rf"generate\.model: own/sd at {at[:12]}: .* kB; licence: mit", listed[1])
-        assert not [request for request in server.requests if request.endswith((".parquet", ".safetensors"))]
-        assert out()[-1] == "params.yaml: all that it names is on this disk now"
-        assert not [request for request in server.requests if "one-file" in request]
-        here = [
-            f"download.cls: data set own/set at {at[:12]}: is here; licence: cc-by-4.0",
-            f"generate.model: own/sd at {at[:12]}: is here; licence: mit",
-            "params.yaml: nothing to fetch: all of this is on this disk",
-        ]
-        assert out() == here
-    # On another machine, without a network:
-    home = str(shutil.move(home, tmp_path / "carried-home"))
-    work = str(shutil.move(tmp_path / "work", tmp_path / "carried-work"))
-    assert out(HF_HUB_OFFLINE="1", DIFFAUG_WORK=work) == here
-    reads = (
-        "import pathlib, sys; from diffaug.params import load_params; from diffaug.sources.tasks import read_both; "
-        "print(len(read_both(load_params().download, pathlib.Path(sys.argv[1]))[0].splits['test']))"
-    )
-    offline = os.environ | {"HF_ENDPOINT": server.endpoint, "HF_HOME": home, "HF_HUB_OFFLINE": "1"}
-    read = subprocess.run(
-        [sys.executable, "-c", reads, f"{work}/download"], env=offline, capture_output=True, text=True, cwd=tmp_path
-    )
-    assert read.stdout.splitlines()[-1:] == ["6"], read.stderr
-
-
-@pytest.mark.slow
-def test_a_killed_fetch_from_a_mirror_of_hugging_face_goes_on(tmp_path: Path) -> None:
-    """The file has 32 MB: huggingface_hub writes 10 MB at once."""
-    at, home, served = hub_server.COMMIT, tmp_path / "home", tmp_path / "served"
-    served.mkdir()
-    (served / "config.json").write_text("{}")
-    save_file({"a": torch.rand(8_000_000)}, served / UNET)
-    found = content(tiny_vae=named("own/large", None, revision=at))
-    with hub_server.serve({"own/large": served}) as server:
-        environment = {"HF_ENDPOINT": server.endpoint, "HF_HOME": str(home)}
-        server.stalled[UNET] = threading.Event()
-        process = command(tmp_path, found, **environment)
-        kept, until = 0, time.monotonic() + 120
-        while not kept and time.monotonic() < until:
-            kept = max((part.stat().st_size for part in home.rglob("*.diffaug.incomplete")), default=0)
-            time.sleep(0.1)
-        process.kill()
-        process.communicate()
-        server.stalled.pop(UNET).set()
-        again = command(tmp_path, found, **environment)
-        out, errors = again.communicate()
-        assert again.returncode == 0, errors
-    assert out.splitlines()[-1] == "params.yaml: all that it names is on this disk now"
-    assert kept and [start for path, start in server.ranges if path.endswith(UNET)] == [0, kept]
-    assert not list(home.rglob("*.incomplete"))
-    assert next(home.rglob(f"snapshots/{at}/{UNET}")).read_bytes() == (served / UNET).read_bytes()

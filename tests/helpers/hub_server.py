@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from serving import running
+
 COMMIT = "c0ffee" * 6 + "beef"
 
 
@@ -117,14 +119,8 @@ class HubServer(ThreadingHTTPServer):
 def serve(models: Mapping[str, Path], gated: Collection[str] = (), broken: Collection[str] = ()) -> Iterator[HubServer]:
     """A running hub. gated: ids whose files are refused, as on the hub before a licence is accepted; broken: ids at
     which the connection breaks."""
-    with HubServer(models, gated, broken) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+    with running(HubServer(models, gated, broken)) as server:
+        yield server
 
 
 def _entry(name: str, place: Path) -> dict[str, Any]:

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from serving import running
+
 COMMIT = "5c09e" * 8
 TOKEN = "a-token"
 _ADDRESS = re.compile(r"/api/v1/(models|datasets)/([\w.-]+/[\w.-]+)/(repo/files|repo/tree|repo)")
@@ -136,14 +138,8 @@ class ModelScopeServer(ThreadingHTTPServer):
 @contextmanager
 def serve(folders: Mapping[str, Path]) -> Iterator[ModelScopeServer]:
     """A running ModelScope."""
-    with ModelScopeServer(folders) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+    with running(ModelScopeServer(folders)) as server:
+        yield server
 
 
 def _sha256(path: Path) -> str:
