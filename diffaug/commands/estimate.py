@@ -21,10 +21,10 @@ from diffaug.runtime.work import work_folder
 # Core seconds on two cores of a server, by unit of work: of the default run (benchmarks/README.md); the first is of
 # presets/pretrained.yaml.
 _TRAIN_IMAGE = 0.0094  # one image of 32 pixels in a step of the VAE or U-Net of 48 channels
-_DRAW_STEP = 0.0026  # one image of 32 pixels in one step with guidance, with a U-Net of 48 channels
+_DRAW_STEP = 0.0011  # one image of 32 pixels in one step with guidance, with a U-Net of 48 channels
 _CALL = 6  # images: what a call of the network costs besides those of its batch
 _CLS_IMAGE = 0.0022  # one image of 32 pixels in a step of resnet18
-_DET_IMAGE = 0.0095  # one image of 96 pixels in a step of yolov8n
+_DET_IMAGE = 0.0058  # one image of 96 pixels in a step of yolov8n, which takes 2.6 times as long as one of resnet18
 # Rough: _REST, _SCORE and _CALL are from a single run of 300 small photographs, _PIXEL is from one of 182 large ones,
 # and _FORWARD is assumed.
 _REST = 80.0  # download, merge, report, and starting all stages

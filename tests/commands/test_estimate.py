@@ -31,8 +31,8 @@ def minutes(said: str) -> float:
 
 
 def test_the_default_takes_what_it_took() -> None:
-    """On two cores, see benchmarks/README.md."""
-    assert 12 <= minutes(estimate(params(), DEFAULT)) <= 20
+    """20 minutes on two cores whose probe gives 0.41, see benchmarks/README.md."""
+    assert 16 <= minutes(estimate(params(), DEFAULT, speed=0.41)) <= 25
 
 
 def test_stable_diffusion_on_a_cpu_takes_days() -> None:
