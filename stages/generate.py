@@ -27,7 +27,7 @@ def generate(params: Params, work: Path) -> Mapping[str, float]:
     plan = make_plan(params.generate, params.image_draws)
     _write_plan(work / "plan.jsonl", plan)
     drawing = Drawing(params.generate, plan, work, choose_device())
-    _say(drawing)
+    _say(drawing, params.generate.batch_size)
     drawn = draw_all(drawing, params.generate, work)
     write_tables(drawing, params.generate, Path("data/generated/cls"), Path("data/generated/det"))
     return {"images": drawn, "scenes": len(plan.scenes)}
@@ -40,13 +40,14 @@ def _write_plan(path: Path, plan: Plan) -> None:
             handle.write(json.dumps(asdict(job)) + "\n")
 
 
-def _say(drawing: Drawing) -> None:
-    """Print notes before the long work starts."""
+def _say(drawing: Drawing, batch_size: int) -> None:
+    """Print notes before the long work starts. An image that is drawn already needs none about its model."""
     if not drawing.plan.drawn:
         return
-    for note in (*drawing.sampler.model.notes, *drawing.sampler.notes(drawing.plan.drawn)):
-        print(f"generate: {note.removeprefix('generate.')}")
-    for network in drawing.sampler.networks:
+    if drawing.unfinished():
+        for note in (*drawing.sampler.model.notes, *drawing.sampler.notes(drawing.plan.drawn)):
+            print(f"generate: {note.removeprefix('generate.')}")
+    for network in drawing.networks:
         warning = licence_warning(network.name, network.licence)
         if warning:
             print(f"generate: note: {warning}")
@@ -54,7 +55,7 @@ def _say(drawing: Drawing) -> None:
         print(
             f"generate: note: {drawing.waste():.0%} of the work only fills up batches, since a batch is of one class, "
             f"mode and strength; a smaller batch_size, or one that divides the images of each, avoids this (now "
-            f"{drawing.sampler.batch_size})"
+            f"{batch_size})"
         )
 
 

@@ -35,8 +35,10 @@ def merge(seed: int, params: Params, work: Path) -> Mapping[str, float]:
         from diffaug.diffusion.roundtrip import through_vae
 
         model = open_model(params.generate, choose_device())
-        name, revision, licence = model.located.name, model.located.revision, model.located.licence
-        made = Provenance(model=name, revision=revision, weights_sha256=model.sha256, licence=licence)
+        files = model.found.located
+        made = Provenance(
+            model=files.name, revision=files.revision, weights_sha256=model.found.sha256, licence=files.licence
+        )
         return through_vae(records, model), made
 
     draw = seed if params.draws == "own" else None

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import diffaug.runtime.start  # noqa: F401 - first, so that Ctrl-C is one line while the others are imported
 from diffaug.dataset.records import read_set
-from diffaug.diffusion.opening import open_pipeline, training_dtype
+from diffaug.diffusion.finding import training_dtype
+from diffaug.diffusion.opening import open_pipeline
 from diffaug.generator_training.captioned import Captioned, captioned
 from diffaug.generator_training.lora import train_lora
 from diffaug.generator_training.save import save_lora, save_nothing, save_pipeline

@@ -100,7 +100,7 @@ def sheet(
             check_steps(wanted.settings.num_inference_steps, wanted.settings.strength)
         except ValueError as error:
             raise UserError(f"sheet: {error}") from None
-    sampler.check(list(cells.values()), [])
+    sampler.check(list(cells.values()))
     batch = sampler.batch_size  # as `generate` draws it: the seconds of an image depend on it
     sampler.draw([job] * batch, sources)  # the first call compiles and allocates, so it is not timed
     drawn: dict[tuple[int, int], Cell] = {}

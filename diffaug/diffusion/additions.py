@@ -1,7 +1,6 @@
 """What is added to a pipeline: learned words (textual inversion). What does not fit is said, or refused."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +16,18 @@ from diffaug.runtime.errors import UserError
 from diffaug.runtime.hashes import weights_sha256
 
 _OLD_END = 2
+_EMBEDDING_FILE = "learned_embeds.safetensors"
 
 
-@dataclass(frozen=True)
-class Addition:
-    """A file that was added: a hash of it and of its use, and a line that says how much of it fits."""
-
-    sha256: str
-    note: str
+def embedding_sha256(embedding: Embedding) -> str:
+    """A hash of the file, and its token. Raises UserError if there is no such file."""
+    file = given_file(embedding.path, _EMBEDDING_FILE, "generate.embeddings")
+    return f"{weights_sha256(file)} {embedding.token}"
 
 
-def load_embeddings(pipeline: Any, embeddings: Sequence[Embedding]) -> list[Addition]:
-    """Add these tokens to the tokenizers (textual inversion, Gal et al. 2022, arXiv:2208.01618).
+def load_embeddings(pipeline: Any, embeddings: Sequence[Embedding]) -> list[str]:
+    """Add these tokens to the tokenizers (textual inversion, Gal et al. 2022, arXiv:2208.01618); a line on each says
+    how much of it fits.
 
     Raises UserError if one is damaged, or fits less than half of the text encoders.
     """
@@ -38,17 +37,16 @@ def load_embeddings(pipeline: Any, embeddings: Sequence[Embedding]) -> list[Addi
     readers = [part for name, part in pipeline.components.items() if name.startswith("tokenizer") and part is not None]
     if embeddings:
         _end_of_text(pipeline)
-    found = []
+    notes = []
     for embedding in embeddings:
-        file = given_file(embedding.path, "learned_embeds.safetensors", "generate.embeddings")
+        file = given_file(embedding.path, _EMBEDDING_FILE, "generate.embeddings")
         with fitting("generate.embeddings", str(file), kind):
             state = load_file(file)
             refuse_not_finite(state, f"params.yaml: generate.embeddings: {file}")
             _teach(pipeline, state, embedding.token)
         know = sum(embedding.token in reader.get_vocab() for reader in readers)
-        note = how_much_fits(f"generate.embeddings: {file}", "text encoders", know, len(readers), kind)
-        found.append(Addition(f"{weights_sha256(file)} {embedding.token}", note))
-    return found
+        notes.append(how_much_fits(f"generate.embeddings: {file}", "text encoders", know, len(readers), kind))
+    return notes
 
 
 def how_much_fits(what: str, parts: str, fit: int, all: int, kind: str) -> str:

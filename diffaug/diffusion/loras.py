@@ -11,7 +11,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
-from diffaug.diffusion.additions import Addition, given_file, how_much_fits
+from diffaug.diffusion.additions import given_file, how_much_fits
 from diffaug.hub.opening import fitting
 from diffaug.hub.weights import refuse_not_finite
 from diffaug.params.generate import Adapter
@@ -27,8 +27,14 @@ _TEXTS = {"text_encoder": ("lora_te_", "lora_te1_"), "text_encoder_2": ("lora_te
 _TENSOR = re.compile(r"(\.(lora|lokr|hada)_\w+|[._]lora\.(down|up)|\.alpha|\.dora_scale)\b.*$")
 
 
-def load_loras(pipeline: Any, adapters: Sequence[Adapter], dtype: torch.dtype) -> list[Addition]:
-    """Add the LoRAs, times their scales, to the weights (Hu et al. 2021, arXiv:2106.09685).
+def lora_sha256(adapter: Adapter) -> str:
+    """A hash of the file, and its scale. Raises UserError if there is no such file."""
+    return f"{weights_sha256(_file(adapter))} {adapter.scale!r}"
+
+
+def load_loras(pipeline: Any, adapters: Sequence[Adapter], dtype: torch.dtype) -> list[str]:
+    """Add the LoRAs, times their scales, to the weights (Hu et al. 2021, arXiv:2106.09685); a line on each says how
+    much of it fits.
 
     The sum is taken in float32 and rounded once, to `dtype`.
 
@@ -39,7 +45,7 @@ def load_loras(pipeline: Any, adapters: Sequence[Adapter], dtype: torch.dtype) -
     kind = type(pipeline).__name__
     if not hasattr(pipeline, "load_lora_weights"):
         raise UserError(f"params.yaml: generate.loras: {kind} does not support LoRA; remove it")
-    files = [given_file(adapter.path, LORA_FILE, "generate.loras") for adapter in adapters]
+    files = [_file(adapter) for adapter in adapters]
     names = [f"lora{number}" for number in range(len(adapters))]
     notes = []
     with fitting("generate.loras", " and ".join(map(str, files)), kind):
@@ -58,8 +64,11 @@ def load_loras(pipeline: Any, adapters: Sequence[Adapter], dtype: torch.dtype) -
             layer.merge(adapter_names=[name for name in names if name in layer.scaling])
             layer.get_base_layer().to(dtype)
         pipeline.unload_lora_weights()
-    hashes = [f"{weights_sha256(file)} {adapter.scale!r}" for file, adapter in zip(files, adapters)]
-    return [Addition(*one) for one in zip(hashes, notes)]
+    return notes
+
+
+def _file(adapter: Adapter) -> Path:
+    return given_file(adapter.path, LORA_FILE, "generate.loras")
 
 
 def _load(pipeline: Any, file: Path, weights: dict[str, Tensor], name: str) -> None:

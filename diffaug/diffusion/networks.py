@@ -40,18 +40,22 @@ def open_network(model: ModelName, key: str, dtype: torch.dtype) -> tuple[Any, L
     return network, located
 
 
-def open_vae(name: ModelName, model: Located, dtype: torch.dtype) -> tuple[Any, str]:
-    """A VAE in place of the model's, on the CPU, and a hash of it. A single file gets the model's own configuration.
+def find_vae(name: ModelName, model: Located) -> str:
+    """A hash of a VAE in place of the model's. Raises UserError if it is missing, or the model has none."""
+    if not (_configuration(model) / "vae" / CONFIG).exists():
+        raise UserError(f"params.yaml: {_VAE}: {model.name} has no VAE that could be replaced; remove it")
+    return weights_sha256(_file(name, _VAE, "a VAE")) if name.is_file else locate_network(name, _VAE).sha256
+
+
+def open_vae(name: ModelName, model: Located, dtype: torch.dtype) -> Any:
+    """A VAE in place of the model's, on the CPU. A single file gets the model's own configuration.
 
     Raises UserError if it is missing, damaged, or made for other latents than the model's.
     """
-    folder = model.config or model.path
-    if not (folder / "vae" / CONFIG).exists():
-        raise UserError(f"params.yaml: {_VAE}: {model.name} has no VAE that could be replaced; remove it")
-    kind = network_class(folder / "vae" / CONFIG)
+    folder = _configuration(model)
     if name.is_file:
-        return _vae_file(name, folder, kind, dtype)
-    vae, located = open_network(name, _VAE, dtype)
+        return _vae_file(name, folder, network_class(folder / "vae" / CONFIG), dtype)
+    vae, _ = open_network(name, _VAE, dtype)
     own = read_mapping(folder / "vae" / CONFIG)
     for key, usual in (("latent_channels", 4), ("scaling_factor", 0.18215)):
         wanted, found = own.get(key, usual), vae.config.get(key)
@@ -60,16 +64,24 @@ def open_vae(name: ModelName, model: Located, dtype: torch.dtype) -> tuple[Any, 
                 f"params.yaml: {_VAE}: {name.name} has {key} {found}, and the VAE of {model.name} {wanted}: it was "
                 "made for another kind of model; take one that was made for this kind"
             )
-    return vae, located.sha256
+    return vae
 
 
-def open_controlnet(model: ModelName, pipeline: Any, key: str, dtype: torch.dtype) -> tuple[Any, Located]:
+def find_controlnet(model: ModelName, key: str) -> Located:
+    """The files of a ControlNet. Raises UserError if they are missing or pickled."""
+    if not model.is_file:
+        return locate_network(model, key)
+    path = _file(model, key, "a ControlNet")
+    return Located(path.name, None, path, weights_sha256(path), None)
+
+
+def open_controlnet(model: ModelName, pipeline: Any, key: str, dtype: torch.dtype) -> Any:
     """A ControlNet for this pipeline, on the CPU. A single file has the shape that follows from the pipeline's U-Net.
 
     Raises UserError if it is missing, damaged, or made for another kind of model.
     """
     if not model.is_file:
-        return open_network(model, key, dtype)
+        return open_network(model, key, dtype)[0]
     unet = getattr(pipeline, "unet", None)
     if unet is None:
         raise UserError(
@@ -82,15 +94,19 @@ def open_controlnet(model: ModelName, pipeline: Any, key: str, dtype: torch.dtyp
             ControlNetModel.from_unet(unet, load_weights_from_unet=False).save_config(folder)
         network = ControlNetModel.from_single_file(str(path), config=folder, dtype=dtype, local_files_only=True)
         refuse_not_finite(network.state_dict(), f"params.yaml: {key}: {path}")
-    return network, Located(path.name, None, path, weights_sha256(path), None)
+    return network
 
 
-def _vae_file(name: ModelName, folder: Path, kind: Any, dtype: torch.dtype) -> tuple[Any, str]:
+def _configuration(model: Located) -> Path:
+    return model.config or model.path
+
+
+def _vae_file(name: ModelName, folder: Path, kind: Any, dtype: torch.dtype) -> Any:
     path = _file(name, _VAE, "a VAE")
     with fitting(_VAE, path, f"the {kind.__name__} of the model"):
         vae = kind.from_single_file(str(path), config=str(folder), subfolder="vae", dtype=dtype, local_files_only=True)
         refuse_not_finite(vae.state_dict(), f"params.yaml: {_VAE}: {path}")
-    return vae, weights_sha256(path)
+    return vae
 
 
 def _file(name: ModelName, key: str, what: str) -> Path:

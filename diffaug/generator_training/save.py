@@ -9,8 +9,8 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor
 
+from diffaug.diffusion.finding import BASE_FILE
 from diffaug.diffusion.loras import LORA_FILE
-from diffaug.diffusion.opening import BASE_FILE
 from diffaug.hub.learned import LEARNED_FILE
 from diffaug.hub.seen import write_seen
 from diffaug.params.base import LOSSES, ModelName

@@ -14,7 +14,7 @@ from ldm import checkpoint_tensors, controlnet_tensors, save_checkpoint, vae_ten
 from safetensors.torch import save_file
 from settings import params
 
-from diffaug.diffusion.networks import open_controlnet
+from diffaug.diffusion.networks import find_controlnet, open_controlnet
 from diffaug.diffusion.opening import Model, open_model
 from diffaug.params.base import ModelName
 
@@ -48,7 +48,7 @@ def test_a_vae_of_webui_takes_the_place_of_the_models(pipeline: Path, other: Pat
     from_file, from_folder, without = (opened(pipeline, vae) for vae in (file, other, None))
     assert same(from_file, other) and same(from_folder, other) and not same(without, other)
     assert from_file.pipeline.vae.config.scaling_factor == without.pipeline.vae.config.scaling_factor
-    assert len({model.sha256 for model in (from_file, from_folder, without)}) == 3
+    assert len({model.found.sha256 for model in (from_file, from_folder, without)}) == 3
 
 
 def test_a_file_in_the_layout_of_diffusers_opens_too(pipeline: Path, other: Path, tmp_path: Path) -> None:
@@ -103,8 +103,8 @@ def test_a_model_without_a_vae_has_none_to_replace(pipeline: Path, other: Path) 
 
 
 def controlled(model: Model, path: Path) -> tuple[Any, str]:
-    network, located = open_controlnet(ModelName(name=str(path)), model.pipeline, "controlnet.model", torch.float32)
-    return network, located.sha256
+    name, key = ModelName(name=str(path)), "controlnet.model"
+    return open_controlnet(name, model.pipeline, key, torch.float32), find_controlnet(name, key).sha256
 
 
 @pytest.mark.parametrize(

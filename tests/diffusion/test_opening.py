@@ -10,7 +10,8 @@ from ldm import checkpoint_tensors, save_checkpoint
 from safetensors.torch import save_file
 from settings import params
 
-from diffaug.diffusion.opening import open_model, resolve_dtype
+from diffaug.diffusion.finding import resolve_dtype
+from diffaug.diffusion.opening import open_model
 from diffaug.runtime.errors import UserError
 
 CPU = torch.device("cpu")
@@ -37,7 +38,11 @@ def test_a_single_file_draws_what_its_folder_draws(folder: Path, tmp_path: Path)
     expected = drawn("a photo of a cat", model={"name": str(folder)})
     assert np.abs(drawn("a photo of a cat", model=model) - expected).max() < 1e-5
     opened = open_model(params(model=model), CPU)
-    assert (opened.label, opened.located.revision, len(opened.sha256)) == ("model.safetensors", None, 64)
+    assert (opened.found.label, opened.found.located.revision, len(opened.found.sha256)) == (
+        "model.safetensors",
+        None,
+        64,
+    )
 
 
 @pytest.mark.parametrize("layout", ["sdxl", "sd2"])
@@ -79,7 +84,9 @@ def test_an_embedding_gives_its_word_a_meaning(folder: Path, tmp_path: Path) -> 
     model = {"name": str(folder)}
     taught = {"embeddings": [{"path": str(tmp_path / "cat.safetensors"), "token": "<my-cat>"}]}
     assert not np.array_equal(drawn("a <my-cat>", model=model, **taught), drawn("a <my-cat>", model=model))
-    assert open_model(params(model=model, **taught), CPU).sha256 != open_model(params(model=model), CPU).sha256
+    assert (
+        open_model(params(model=model, **taught), CPU).found.sha256 != open_model(params(model=model), CPU).found.sha256
+    )
     save_file({"<my-cat>": torch.randn(17)}, tmp_path / "wide.safetensors")
     with pytest.raises(UserError, match=r"wide\.safetensors does not fit"):
         open_model(

@@ -72,7 +72,7 @@ class Composer:
     def _cut_drawn(self, job: Job) -> Cut | None:
         with open_image(self._read(job.id)) as picture:
             image = picture.copy()
-        context = self._drawing.sampler.model.learned.context
+        context = self._drawing.model.learned.context
         share = 1 / context if context > 1 else 1 - 2 * _INSET
         width, height = image.width * share, image.height * share
         inner = ((image.width - width) / 2, (image.height - height) / 2, width, height)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from diffaug.diffusion.networks import open_controlnet
+from diffaug.diffusion.networks import find_controlnet, open_controlnet
 from diffaug.diffusion.opening import Model
 from diffaug.generation.drawing.palette import ADE20K
 from diffaug.hub.locate import Located, locate_network
@@ -19,21 +19,42 @@ from diffaug.hub.weights import refuse_not_finite
 from diffaug.params.generate import ControlNet
 from diffaug.runtime.errors import UserError
 
+_KEY = "generate.cls.modes.controlnet"
 _KEPT = 256  # images
 
 
-class Conditions:
-    """Makes the condition images of one ControlNet mode; `sha256`: of the network that makes them, "" for edges."""
+@dataclass(frozen=True)
+class FoundControl:
+    """The files of a ControlNet, and of the network that makes its condition images (edges need none)."""
 
-    def __init__(self, mode: ControlNet, device: torch.device) -> None:
+    mode: ControlNet
+    located: Located
+    condition: Located | None
+
+    def fingerprint(self) -> str:
+        """Everything in it that can change a pixel."""
+        mode, condition = self.mode, self.condition.sha256 if self.condition else ""
+        return f"{self.located.sha256} {condition} {mode.condition} {mode.canny} {mode.scale}"
+
+
+def find_control(mode: ControlNet | None) -> FoundControl | None:
+    """The files that a mode needs, None if it is not in use. Raises UserError if they are missing or pickled."""
+    if mode is None:
+        return None
+    drawn = mode.condition_model if mode.condition != "canny" else None
+    condition = locate_network(drawn, f"{_KEY}.condition_model") if drawn is not None else None
+    return FoundControl(mode, find_controlnet(mode.model, f"{_KEY}.model"), condition)
+
+
+class Conditions:
+    """Makes the condition images of one ControlNet mode; `network`: the files of what makes them, None for edges."""
+
+    def __init__(self, mode: ControlNet, network: Located | None, device: torch.device) -> None:
         self.mode = mode
         self.device = device
-        self.sha256 = ""
         self._memory: OrderedDict[str, Image.Image] = OrderedDict()
-        if mode.condition_model is not None and mode.condition != "canny":
-            located = locate_network(mode.condition_model, "generate.cls.modes.controlnet.condition_model")
-            self.sha256 = located.sha256
-            self._processor, self._network = _open(mode.condition, located.path, device)
+        if network is not None:
+            self._processor, self._network = _open(mode.condition, network.path, device)
 
     def picture(self, name: str, image: Image.Image) -> Image.Image:
         """The condition of an image ("L" or "RGB", at the model's size), RGB, of its size; `name`: its cache key."""
@@ -63,26 +84,18 @@ class Conditions:
 
 @dataclass(frozen=True)
 class Control:
-    """A ControlNet, its condition images, and its scale."""
+    """An open ControlNet, its condition images, and its scale."""
 
     network: Any
     conditions: Conditions
     scale: float
-    located: Located
-
-    def fingerprint(self) -> str:
-        """Everything in it that can change a pixel."""
-        mode = self.conditions.mode
-        return f"{self.located.sha256} {self.conditions.sha256} {mode.condition} {mode.canny} {self.scale}"
 
 
-def open_control(mode: ControlNet | None, model: Model) -> Control | None:
-    """The ControlNet of a mode for this model and on its device, None if the mode is not in use."""
-    if mode is None:
-        return None
-    key = "generate.cls.modes.controlnet.model"
-    network, located = open_controlnet(mode.model, model.pipeline, key, model.dtype)
-    return Control(network.to(model.device), Conditions(mode, model.device), mode.scale, located)
+def open_control(found: FoundControl, model: Model) -> Control:
+    """The ControlNet for this model, on its device. Raises UserError if it is damaged, or does not fit the model."""
+    dtype, device = model.found.dtype, model.found.device
+    network = open_controlnet(found.mode.model, model.pipeline, f"{_KEY}.model", dtype)
+    return Control(network.to(device), Conditions(found.mode, found.condition, device), found.mode.scale)
 
 
 def canny(image: Image.Image, low: int, high: int) -> Image.Image:
@@ -102,7 +115,7 @@ def region_picture(labels: np.ndarray) -> Image.Image:
     """Class numbers (H, W) of ADE20K (0 to 149) in its colours, with which segmentation ControlNets are trained."""
     if labels.min() < 0 or labels.max() >= len(ADE20K):
         raise UserError(
-            "params.yaml: generate.cls.modes.controlnet.condition_model: it predicts class numbers from "
+            f"params.yaml: {_KEY}.condition_model: it predicts class numbers from "
             f"{labels.min()} to {labels.max()}; take a model that segments the {len(ADE20K)} classes of ADE20K"
         )
     return Image.fromarray(np.array(ADE20K, dtype=np.uint8)[labels])
@@ -112,7 +125,7 @@ def _open(condition: str, folder: Path, device: torch.device) -> tuple[Any, Any]
     from transformers import AutoImageProcessor, AutoModelForDepthEstimation, AutoModelForSemanticSegmentation
 
     kind = AutoModelForDepthEstimation if condition == "depth" else AutoModelForSemanticSegmentation
-    key = "params.yaml: generate.cls.modes.controlnet.condition_model"
+    key = f"params.yaml: {_KEY}.condition_model"
     with opening(f"{key}: transformers cannot open {folder} as a {condition} model", folder):
         processor = AutoImageProcessor.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         network, report = kind.from_pretrained(

@@ -1,12 +1,14 @@
 """Cuts all jobs into batches, and draws one batch after another into the work cache."""
 
 import itertools
+import json
 import os
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from PIL import Image
@@ -14,19 +16,27 @@ from PIL import Image
 from diffaug.dataset.codec import encode_png
 from diffaug.dataset.provenance import Provenance
 from diffaug.dataset.records import Record
+from diffaug.diffusion.finding import Found, find_model
+from diffaug.diffusion.opening import open_model
 from diffaug.generation.drawing.cache import WorkCache, Writer
+from diffaug.generation.drawing.conditions import FoundControl, find_control
 from diffaug.generation.drawing.identity import fingerprint
 from diffaug.generation.drawing.pnginfo import text_chunks
-from diffaug.generation.drawing.sampler import Drawn, Sampler, open_sampler
-from diffaug.generation.plan.jobs import Job, Plan, batches
+from diffaug.generation.drawing.sampler import Drawn, Sampler
+from diffaug.generation.plan.jobs import Job, Plan, Settings, batches
+from diffaug.hub.locate import Located
 from diffaug.params.generate import GenerateParams
 from diffaug.runtime.cores import threads
+from diffaug.runtime.files import atomic_path
+
+_NATIVE = "native.json"  # in the cache: the model's own size, so that a finished run need not open the model
 
 
 class Drawing:
-    """The plan's batches by number, with their cache. Raises UserError if the model does not fit the jobs.
+    """The plan's batches by number, with their cache. Raises UserError if the model's files are not there.
 
-    The model is opened only if something is to be drawn; a plan that only pastes real objects needs none.
+    The model is found only if the plan draws (one that pastes real objects needs none), and opened only if an image is
+    missing.
     """
 
     def __init__(self, params: GenerateParams, plan: Plan, work: Path, device: torch.device) -> None:
@@ -36,21 +46,44 @@ class Drawing:
         self._params, self._work, self._device = params, work, device
         if plan.drawn:
             cls, det = plan.cls.names if plan.images else (), plan.det.names if plan.items or plan.parts else ()
-            self.sampler.check(plan.drawn, [*cls, *det])
-            _ = self.cache
+            self.model.refuse_unknown_classes([*cls, *det])
         self._sources = {False: {r.id: r for r in plan.cls}, True: {r.id: r for r in plan.det}}
         groups = (plan.images, plan.items, plan.parts)
         self.batches = list(itertools.chain.from_iterable(batches(group, params.batch_size) for group in groups))
 
     @cached_property
+    def model(self) -> Found:
+        """The model's files."""
+        return find_model(self._params, self._device)
+
+    @cached_property
+    def control(self) -> FoundControl | None:
+        """The ControlNet's files, if it is in use."""
+        return find_control(self._params.cls.modes.controlnet)
+
+    @property
+    def networks(self) -> list[Located]:
+        """The model and, if in use, the ControlNet: their licences apply to the images."""
+        return [self.model.located, *([self.control.located] if self.control else [])]
+
+    @cached_property
     def sampler(self) -> Sampler:
-        """The open model."""
-        return open_sampler(self._params, self._device)
+        """The open model. Raises UserError if it cannot draw the plan's jobs."""
+        opened = Sampler(open_model(self._params, self._device, self.model), self._params, self.control)
+        opened.check(self.plan.drawn)
+        if any(not (job.settings.width and job.settings.height) for job in self.plan.drawn):
+            with atomic_path(self.cache.folder / _NATIVE) as temporary:
+                temporary.write_text(json.dumps(opened.native), encoding="utf-8")
+        return opened
+
+    def release(self) -> None:
+        """Release the open model."""
+        vars(self).pop("sampler", None)
 
     @cached_property
     def cache(self) -> WorkCache:
         """The drawn images of this model and these settings."""
-        return WorkCache.open(self._work, fingerprint(self.sampler.model, self.sampler.control, self._params))
+        return WorkCache.open(self._work, fingerprint(self.model, self.control, self._params))
 
     def source(self, job: Job) -> Record | None:
         """The real image that a job starts from."""
@@ -70,7 +103,7 @@ class Drawing:
 
     def draw(self, numbers: Iterable[int], report: Callable[[int], object]) -> None:
         """Draw these batches into the cache; `report` gets the number of finished images after each."""
-        writers = max(1, min(8, (os.cpu_count() or 2) // 2)) if self.sampler.model.device.type != "cpu" else 1
+        writers = max(1, min(8, (os.cpu_count() or 2) // 2)) if self._device.type != "cpu" else 1
         with Writer(writers) as writer:
             for number in numbers:
                 batch = self.batches[number]
@@ -85,13 +118,12 @@ class Drawing:
 
     def encode(self, job: Job, image: Image.Image, flagged: bool | None) -> bytes:
         """The PNG of a job: `image` as the model drew it, brought to the job's size, with its text chunks."""
-        sampler = self.sampler
-        finished = sampler.views.finish(image, job, self.source(job))
-        return encode_png(finished, text_chunks(job, image.size, sampler.model.label, sampler.model.sha256, flagged))
+        finished = self.sampler.views.finish(image, job, self.source(job))
+        return encode_png(finished, text_chunks(job, image.size, self.model.label, self.model.sha256, flagged))
 
     def shared(self, job: Job) -> Provenance:
         """How a job is drawn: the part that all images of its batch share."""
-        model, settings = self.sampler.model, job.settings
+        model, settings = self.model, job.settings
         return Provenance(
             guidance_scale=settings.guidance_scale,
             steps=settings.num_inference_steps,
@@ -101,7 +133,7 @@ class Drawing:
             revision=model.located.revision,
             weights_sha256=model.sha256,
             licence=model.located.licence,
-            settings=self.sampler.other_settings(settings),
+            settings=self._other_settings(settings),
         )
 
     def provenance(self, job: Job) -> Provenance:
@@ -117,6 +149,38 @@ class Drawing:
             seed=job.seed,
             strength=job.settings.strength or None,
         )
+
+    def _other_settings(self, settings: Settings) -> dict[str, Any]:
+        """The settings of an image that have no column of their own."""
+        params, modes = self._params, self._params.cls.modes
+        given = settings.width and settings.height
+        native = (0, 0) if given else self._native
+        guided = modes.controlnet if settings.mode == "controlnet" else None
+        control = self.control.located if guided and self.control else None
+        return {
+            "width": settings.width or native[0],
+            "height": settings.height or native[1],
+            "fit": params.fit,
+            "dtype": str(self.model.dtype).removeprefix("torch."),
+            "loras": [adapter.model_dump() for adapter in params.loras],
+            "embeddings": [embedding.model_dump() for embedding in params.embeddings],
+            "vae": params.vae.model_dump(exclude_none=True) if params.vae else None,
+            "memory": params.memory.model_dump(exclude={"offload"}),
+            "tiny_vae": params.tiny_vae.model_dump(exclude_none=True) if params.tiny_vae else None,
+            "call": dict(params.call),
+            "controlnet": guided.model_dump(exclude_none=True) if guided else None,
+            "controlnet_sha256": control.sha256 if control else None,
+            "controlnet_licence": control.licence if control else None,
+        }
+
+    @cached_property
+    def _native(self) -> tuple[int, int]:
+        """(width, height) in pixels for which the model was trained."""
+        file = self.cache.folder / _NATIVE
+        if not file.exists():
+            return self.sampler.native
+        width, height = json.loads(file.read_text(encoding="utf-8"))
+        return width, height
 
     def waste(self) -> float:
         """The share of drawn images that only fill up batches, 0 to 1."""

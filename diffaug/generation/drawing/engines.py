@@ -3,11 +3,13 @@
 All engines fill the same work cache. The cut into batches, and so images and ids, do not depend on the engine.
 """
 
+import contextlib
 import gc
 import os
 import sys
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +42,7 @@ def draw_all(drawing: Drawing, params: GenerateParams, work: Path) -> int:
         if params.launch.engine == "ray":
             _ray(drawing, params, work, list(unfinished), bar.update)
             return missing
-        count = side_by_side(params.launch.processes, _COPIES * drawing.sampler.model.size)
+        count = min(side_by_side(params.launch.processes, _COPIES * drawing.sampler.model.size), len(drawing.batches))
         if min(count, len(unfinished)) > 1:
             _processes(drawing, count, work, unfinished, bar.update)
         else:
@@ -49,35 +51,58 @@ def draw_all(drawing: Drawing, params: GenerateParams, work: Path) -> int:
 
 
 def _processes(drawing: Drawing, count: int, work: Path, unfinished: dict, report: Callable) -> None:
-    """One process per device; process r takes every n-th batch. They exchange results only through the folder, so they
-    need no port."""
+    """One process per device, of which this is the first; process r takes every n-th batch. They exchange results only
+    through the folder, so they need no port."""
     expected = [drawing.path(job) for jobs in unfinished.values() for job in jobs]
-    _make_room(drawing)
     work.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "diffaug.generation.drawing.engines", str(work)]
     children: list[Child] = []
-    finished = 0
     try:
         children.extend(
-            Child(command, {"RANK": str(rank), "WORLD_SIZE": str(count), **environment(rank)}) for rank in range(count)
+            Child(command, {"RANK": str(rank), "WORLD_SIZE": str(count), **environment(rank)})
+            for rank in range(1, count)
         )
-        while any(child.running for child in children) or finished < len(expected):
-            ended = not any(child.running for child in children)
-            now = sum(path.exists() for path in expected)
-            report(now - finished)
-            finished = now
-            if ended:
-                break
-            time.sleep(_POLL_SECONDS)
+        with _counted(expected, report):
+            drawing.draw(_share(unfinished, 0, count), lambda _: None)
+            while any(child.running for child in children):
+                time.sleep(_POLL_SECONDS)
     finally:
         for child in children:
             child.stop()
     failed = [child for child in children if child.failed]
-    if finished < len(expected) or failed:
+    if failed or not all(path.exists() for path in expected):
         raise UserError(
             f"one of the {count} processes ended early; finished images are kept, run `dvc repro` to continue. Its "
             f"last message: {(failed or children)[0].last_words()}"
         )
+
+
+def _share(unfinished: dict, rank: int, count: int) -> list[int]:
+    """Every n-th of all batches, finished or not, so that the share of a rank is the same after a restart."""
+    return [number for number in unfinished if number % count == rank]
+
+
+@contextlib.contextmanager
+def _counted(expected: Sequence[Path], report: Callable) -> Iterator[None]:
+    """While entered, `report` gets how many of these files have appeared since the last time."""
+    ended = threading.Event()
+
+    def watch() -> None:
+        absent = list(expected)
+        while absent:
+            last = ended.wait(_POLL_SECONDS)
+            before, absent = len(absent), [path for path in absent if not path.exists()]
+            report(before - len(absent))
+            if last:
+                return
+
+    watcher = threading.Thread(target=watch, name="count", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        watcher.join()
 
 
 def _ray(drawing: Drawing, params: GenerateParams, work: Path, numbers: list[int], report: Callable) -> None:
@@ -140,8 +165,8 @@ class _Actor:
 
 
 def _make_room(drawing: Drawing) -> None:
-    """Release the model's memory for the processes that draw."""
-    drawing.sampler.release()
+    """Release the model's memory for the actors that draw."""
+    drawing.release()
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
@@ -150,9 +175,7 @@ def _make_room(drawing: Drawing) -> None:
 def _worker(params: GenerateParams, plan: Plan, work: Path) -> None:
     rank, count = (int(os.environ[name]) for name in ("RANK", "WORLD_SIZE"))
     drawing = Drawing(params, plan, work, choose_device())
-    # Every n-th of all batches, finished or not, so that the share of a rank is the same after a restart.
-    mine = [number for number in drawing.unfinished() if number % count == rank]
-    drawing.draw(mine, lambda _: None)
+    drawing.draw(_share(drawing.unfinished(), rank, count), lambda _: None)
 
 
 if __name__ == "__main__":

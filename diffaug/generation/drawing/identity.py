@@ -11,8 +11,8 @@ import scipy
 import torch
 import transformers
 
-from diffaug.diffusion.opening import Model
-from diffaug.generation.drawing.conditions import Control
+from diffaug.diffusion.finding import Found
+from diffaug.generation.drawing.conditions import FoundControl
 from diffaug.params.generate import GenerateParams
 from diffaug.runtime import code
 
@@ -21,7 +21,7 @@ _LIBRARIES = (torch, diffusers, transformers, peft, np, scipy, PIL, cv2)
 _DRAWN_BY = ("diffaug.generation.drawing.drawing", "diffaug.runtime.device")
 
 
-def fingerprint(model: Model, control: Control | None, params: GenerateParams) -> dict[str, str]:
+def fingerprint(model: Found, control: FoundControl | None, params: GenerateParams) -> dict[str, str]:
     """The values that all images of a run share, by name."""
     inpaint = params.cls.modes.inpaint
     threads = torch.get_num_threads() if model.device.type == "cpu" else ""  # their number changes a CPU's rounding

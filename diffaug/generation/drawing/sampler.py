@@ -2,8 +2,8 @@
 
 import inspect
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from functools import partial
+from dataclasses import asdict, dataclass
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -19,17 +19,17 @@ from diffaug.diffusion.abilities import (
     refuse_wrong_types,
     takes,
 )
-from diffaug.diffusion.compiling import compile_networks
+from diffaug.diffusion.compiling import compile_network, compile_pipeline, keep_steps_on_cpu
+from diffaug.diffusion.finding import find_model
 from diffaug.diffusion.inpainting import blend, has_inpainting
 from diffaug.diffusion.knobs import idle_guidance, refuse_idle, refuse_undriven
 from diffaug.diffusion.memo import remember_prompts
 from diffaug.diffusion.opening import Model, open_model
 from diffaug.diffusion.schedulers import make_scheduler, takes_eta
 from diffaug.diffusion.small_memory import place, slice_vae
-from diffaug.generation.drawing.conditions import open_control
+from diffaug.generation.drawing.conditions import FoundControl, find_control, open_control
 from diffaug.generation.drawing.views import Views
 from diffaug.generation.plan.jobs import Job, Settings
-from diffaug.hub.locate import Located
 from diffaug.params.generate import GenerateParams
 from diffaug.runtime.errors import UserError
 from diffaug.runtime.shortage import lacks_memory
@@ -58,69 +58,29 @@ class Drawn:
 class Sampler:
     """The model with one pipeline per mode; draws the images of jobs."""
 
-    def __init__(self, model: Model, params: GenerateParams) -> None:
+    def __init__(self, model: Model, params: GenerateParams, control: FoundControl | None = None) -> None:
         self.model = model
         self.params = params
-        self.control = open_control(params.cls.modes.controlnet, model)
+        self.control = open_control(control, model) if control is not None else None
         self._pipelines: dict[tuple[str, bool], Any] = {}
         self._own_scheduler = model.pipeline.scheduler
         self.views = Views(params)
-        self._native: tuple[int, int] | None = None
-        self._control = self.control.located if self.control else None
         if params.compile:
-            compile_networks(model.pipeline)
+            compile_pipeline(model.pipeline)
+            if self.control is not None:
+                compile_network(self.control.network)
 
     @property
     def batch_size(self) -> int:
         return self.params.batch_size
 
-    @property
-    def networks(self) -> list[Located]:
-        """The model and, if in use, the ControlNet: their licences apply to the images."""
-        return [located for located in (self.model.located, self._control) if located]
-
-    def release(self) -> None:
-        """Release the networks; what is needed to name the images stays."""
-        self._pipelines.clear()
-        self.model = replace(self.model, pipeline=None, safety=None)
-        self.control = None
-
-    def other_settings(self, settings: Settings) -> dict[str, Any]:
-        """The settings of an image that have no column of their own."""
-        params, modes = self.params, self.params.cls.modes
-        width, height = self.size(settings)
-        guided = settings.mode == "controlnet" and modes.controlnet is not None
-        return {
-            "width": width,
-            "height": height,
-            "fit": params.fit,
-            "dtype": str(self.model.dtype).removeprefix("torch."),
-            "loras": [adapter.model_dump() for adapter in params.loras],
-            "embeddings": [embedding.model_dump() for embedding in params.embeddings],
-            "vae": params.vae.model_dump(exclude_none=True) if params.vae else None,
-            "memory": params.memory.model_dump(exclude={"offload"}),
-            "tiny_vae": params.tiny_vae.model_dump(exclude_none=True) if params.tiny_vae else None,
-            "call": dict(params.call),
-            "controlnet": modes.controlnet.model_dump(exclude_none=True) if guided and modes.controlnet else None,
-            "controlnet_sha256": self._control.sha256 if guided and self._control else None,
-            "controlnet_licence": self._control.licence if guided and self._control else None,
-        }
-
-    def check(self, jobs: Sequence[Job], names: Sequence[str]) -> None:
-        """Raises UserError, before any work, if the model lacks a mode or an argument, a scheduler does not fit, a
-        prompt would be cut off, or the generator was not trained on a class of `names`."""
-        known = self.model.learned.classes
-        unknown = [name for name in names if known and name not in known]
-        if unknown:
-            raise UserError(
-                f"params.yaml: generate.model: {self.model.label} was trained on {', '.join(known)}, but must "
-                f"draw {', '.join(unknown)}; name another model, or train one on "
-                "images of these classes (train_gen.method: scratch)"
-            )
+    def check(self, jobs: Sequence[Job]) -> None:
+        """Raises UserError, before any work, if the model lacks a mode or an argument, a scheduler does not fit, or a
+        prompt would be cut off."""
         slice_vae(self.model.pipeline, self.params.memory, 1)
         for settings in sorted({job.settings for job in jobs}):
             self._arguments(settings)
-            self.size(settings)  # stored here, since it is needed after the networks are released
+            self.size(settings)
         texts = sorted({text for job in jobs for text in (job.prompt, job.negative_prompt)})
         refuse_long_prompts(self.model.pipeline, texts, "generate.prompt")
 
@@ -129,13 +89,16 @@ class Sampler:
         pipelines = [self._pipeline(settings) for settings in sorted({job.settings for job in jobs})]
         return sorted({note for note in map(idle_guidance, pipelines) if note})
 
+    @cached_property
+    def native(self) -> tuple[int, int]:
+        """(width, height) in pixels that the model was trained for. Raises UserError if it does not state it."""
+        return native_size(self.model.pipeline)
+
     def size(self, settings: Settings) -> tuple[int, int]:
         """(width, height) of the model's canvas in pixels."""
         if settings.width and settings.height:
             return settings.width, settings.height
-        if self._native is None:
-            self._native = native_size(self.model.pipeline)
-        return settings.width or self._native[0], settings.height or self._native[1]
+        return settings.width or self.native[0], settings.height or self.native[1]
 
     def draw(self, jobs: Sequence[Job], sources: Mapping[str, Record]) -> Drawn:
         """Draw the jobs, which must have the same settings, at the model's size. `sources`: the real images, by id.
@@ -153,6 +116,8 @@ class Sampler:
         slice_vae(pipeline, self.params.memory, width * height * self.batch_size)
         generators = initial_generators(padded)
         pipeline.scheduler = make_scheduler(settings.scheduler, self._own_scheduler)
+        if self.model.found.device.type == "cuda" and getattr(pipeline, "unet", None) is not None:
+            keep_steps_on_cpu(pipeline.scheduler)
         if "generator" in inspect.signature(pipeline.scheduler.step).parameters:
             # Pipelines of flow models do not pass on a generator, and a stochastic sampler would use the global one.
             pipeline.scheduler.step = partial(pipeline.scheduler.step, generator=generators)
@@ -177,8 +142,8 @@ class Sampler:
     def _advice(self) -> str:
         """What to change if the pixels are not finite."""
         params, ways = self.params, []
-        if self.model.dtype is not torch.float32:
-            dtype = str(self.model.dtype).removeprefix("torch.")
+        if self.model.found.dtype is not torch.float32:
+            dtype = str(self.model.found.dtype).removeprefix("torch.")
             ways.append(f"set generate.dtype: float32 (now {dtype}, in which many a VAE overflows)")
         ways += [f"leave out generate.{key}" for key in ("loras", "embeddings") if getattr(params, key)]
         ways.append("set another generate.tiny_vae" if params.tiny_vae else "set another generate.vae")
@@ -205,7 +170,7 @@ class Sampler:
             network = self.control.network if guided and self.control else None
             pipeline = pipeline_for(mode, self.model.pipeline, network)
             if pipeline is not self.model.pipeline and self.params.memory.offload != "none":
-                place(pipeline, self.params.memory, self.model.device)
+                place(pipeline, self.params.memory, self.model.found.device)
             remember_prompts(pipeline)
             self._pipelines[mode, guided] = pipeline
         return self._pipelines[mode, guided]
@@ -265,7 +230,8 @@ class Sampler:
 
 def open_sampler(params: GenerateParams, device: torch.device) -> Sampler:
     """A sampler with the model of the params. Raises UserError if it is missing or lacks a requested feature."""
-    return Sampler(open_model(params, device), params)
+    found, control = find_model(params, device), find_control(params.cls.modes.controlnet)
+    return Sampler(open_model(params, device, found), params, control)
 
 
 def initial_generators(jobs: Sequence[Job]) -> list[torch.Generator]:

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 from safetensors.torch import load, load_file, save_file
 from transformers import SegformerModel, pipeline
 
-from diffaug.generation.drawing.conditions import Conditions, canny, depth_picture, region_picture
+from diffaug.generation.drawing.conditions import Conditions, canny, depth_picture, find_control, region_picture
 from diffaug.generation.drawing.palette import ADE20K
 from diffaug.hub.locate import locate_network
 from diffaug.params.base import ModelName
@@ -45,16 +45,16 @@ def noise(seed: int = 0) -> Image.Image:
     return Image.fromarray(np.random.default_rng(seed).integers(256, size=(24, 40, 3), dtype=np.uint8))
 
 
+def given(condition: str, helper: Path | None, **settings: Any) -> ControlNet:
+    named = {"model": "./controlnet"} | ({"condition_model": str(helper)} if helper else {}) | settings
+    names = {key: ModelName(name=named.pop(key)) for key in ("model", "condition_model") if key in named}
+    return ControlNet(weight=1.0, condition=condition, scale=1.0, **names, **named)
+
+
 def conditions(condition: str, model: Path | None = None, **settings: Any) -> Conditions:
-    mode = ControlNet(
-        weight=1.0,
-        model=ModelName(name="./controlnet"),
-        condition=condition,
-        condition_model=ModelName(name=str(model)) if model else None,
-        scale=1.0,
-        **settings,
-    )
-    return Conditions(mode, torch.device("cpu"))
+    mode = given(condition, model, **settings)
+    network = locate_network(mode.condition_model, "condition_model") if mode.condition_model else None
+    return Conditions(mode, network, torch.device("cpu"))
 
 
 @pytest.fixture(scope="module")
@@ -144,10 +144,14 @@ def test_a_picture_is_made_once_for_a_name() -> None:
 
 
 def test_the_network_that_helps_is_named_by_its_hash(depth_model: Path, region_model: Path) -> None:
-    depth, regions = conditions("depth", depth_model), conditions("segmentation", region_model)
-    expected = [locate_network(ModelName(name=str(path)), "key").sha256 for path in (depth_model, region_model)]
-    assert [depth.sha256, regions.sha256] == expected
-    assert conditions("canny", depth_model, canny=[1, 2]).sha256 == conditions("canny", canny=[1, 2]).sha256 == ""
+    networks = {"depth": depth_model, "segmentation": region_model}
+    hashes = {kind: locate_network(ModelName(name=str(path)), "key").sha256 for kind, path in networks.items()}
+    for kind, path in networks.items():
+        found = find_control(given(kind, path, model=str(region_model)))
+        assert found is not None and found.fingerprint().split()[:2] == [hashes["segmentation"], hashes[kind]]
+    edges = [find_control(given("canny", path, model=str(depth_model), canny=[1, 2])) for path in (depth_model, None)]
+    assert edges[0] is not None and edges[1] is not None
+    assert edges[0].fingerprint() == edges[1].fingerprint()
 
 
 @pytest.mark.parametrize("kind", ["another", "beheaded", "unprepared"])

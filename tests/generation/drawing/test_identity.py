@@ -5,8 +5,9 @@ from typing import Any
 import torch
 from settings import modes, params
 
+from diffaug.diffusion.finding import find_model
+from diffaug.generation.drawing.conditions import find_control
 from diffaug.generation.drawing.identity import fingerprint
-from diffaug.generation.drawing.sampler import open_sampler
 from diffaug.params.generate import GenerateParams
 
 Folder = Callable[[str], Path]
@@ -16,8 +17,7 @@ CANNY = {"condition": "canny", "canny": [100, 200], "scale": 1.0}
 
 
 def name(given: GenerateParams) -> dict[str, str]:
-    sampler = open_sampler(given, CPU)
-    return fingerprint(sampler.model, sampler.control, given)
+    return fingerprint(find_model(given, CPU), find_control(given.cls.modes.controlnet), given)
 
 
 def test_the_fingerprint_says_all_that_changes_a_pixel(model_folder: Folder) -> None:

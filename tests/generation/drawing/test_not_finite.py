@@ -83,13 +83,13 @@ def test_a_sheet_of_such_pictures_is_refused(random_pipeline: Path) -> None:
 )
 def test_a_wrong_type_in_call_names_its_key(random_pipeline: Path, call: dict, message: str) -> None:
     with pytest.raises(UserError, match=message) as caught:
-        open_sampler(params(random_pipeline, call=call), CPU).check(jobs(1), [])
+        open_sampler(params(random_pipeline, call=call), CPU).check(jobs(1))
     assert "\n" not in str(caught.value)
 
 
 def test_a_value_in_call_that_fails_while_drawing_names_its_key(random_pipeline: Path) -> None:
     sampler = open_sampler(params(random_pipeline, call={"clip_skip": 99}), CPU)
-    sampler.check(jobs(1), [])
+    sampler.check(jobs(1))
     with pytest.raises(UserError, match=r"^params\.yaml: generate\.call\.clip_skip: .*tuple index out of range"):
         sampler.draw(jobs(1), {})
 

@@ -71,7 +71,7 @@ def test_every_kind_of_model_draws_in_every_mode(model_folder: Folder, name: str
     sampler = open_sampler(params(model_folder(name), cls=chosen), CPU)
     far = 0.7 if mode in ("img2img", "inpaint") or strength else 0.0
     plan = jobs(2, mode, scheduler="default", strength=far)
-    sampler.check(plan, [])
+    sampler.check(plan)
     first, second = finished(sampler, plan)
     assert first.shape == (14, 20, 3)
     assert first.std() > 0
@@ -130,12 +130,12 @@ def test_a_knob_that_means_nothing_is_refused(
     random_pipeline: Path, settings: dict[str, Any], changes: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(UserError, match=message):
-        open_sampler(params(random_pipeline, **changes), CPU).check(jobs(1, **settings), [])
+        open_sampler(params(random_pipeline, **changes), CPU).check(jobs(1, **settings))
 
 
 def test_a_scheduler_of_another_kind_is_refused(model_folder: Folder) -> None:
     with pytest.raises(UserError, match=r"'pndm' does not fit this model, whose own is FlowMatchEuler.*allowed are"):
-        open_sampler(params(model_folder("sd3")), CPU).check(jobs(1, scheduler="pndm"), [])
+        open_sampler(params(model_folder("sd3")), CPU).check(jobs(1, scheduler="pndm"))
 
 
 def test_eta_changes_the_image(random_pipeline: Path) -> None:
@@ -145,13 +145,14 @@ def test_eta_changes_the_image(random_pipeline: Path) -> None:
 
 def test_prompts_that_would_be_cut_off_and_unknown_classes_are_refused(random_pipeline: Path) -> None:
     sampler = open_sampler(params(random_pipeline), CPU)
-    sampler.check(jobs(2), ["cat", "dog", "anything: this folder does not state its classes"])
+    sampler.check(jobs(2))
+    found = sampler.model.found
+    found.refuse_unknown_classes(["cat", "dog", "anything: this folder does not state its classes"])
     long = dataclasses.replace(jobs(1)[0], prompt="zzz " * 9)
     with pytest.raises(UserError, match=r"generate\.prompt: 'zzz .* has 29 tokens, but the model reads 24"):
-        sampler.check([long], [])
-    sampler.model = dataclasses.replace(sampler.model, learned=Learned(("cat", "dog")))
+        sampler.check([long])
     with pytest.raises(UserError, match=r"was trained on cat, dog, but must draw cow"):
-        sampler.check(jobs(2), ["cat", "cow"])
+        dataclasses.replace(found, learned=Learned(("cat", "dog"))).refuse_unknown_classes(["cat", "cow"])
 
 
 def test_an_image_does_not_depend_on_the_others_of_its_batch(random_pipeline: Path) -> None:
