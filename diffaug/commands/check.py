@@ -13,6 +13,7 @@ from diffaug.commands.use import params_with
 from diffaug.detector.architecture import read_architecture
 from diffaug.generation.plan import prompts
 from diffaug.generation.plan.counts import per_class
+from diffaug.hub.learned import LEARNED_FILE
 from diffaug.params import Params
 from diffaug.params.base import GENERATOR, is_local
 from diffaug.params.download import Crops, FashionMnist, FewShot, Hub, Scenes
@@ -50,8 +51,21 @@ def check(params: Params, name: str = "params.yaml") -> None:
     _check_networks(params)
     data = _read_images(params)
     _check_prompts(params, {task: found.names for task, found in data.items()})
+    for line in _memory_lines(params):
+        print(line)
     print(f"estimate, if all stages run: {estimate(params, _count(params, data), speed())}")
     print(f"{name}: fine")
+
+
+def _memory_lines(params: Params) -> list[str]:
+    """What a pre-trained generator needs; none of one that was made here, which is small."""
+    name, tasks = params.generate.model.name, (params.download.cls is not None, params.download.det is not None)
+    small = (Path(name).expanduser() / LEARNED_FILE).exists() and name != GENERATOR
+    if small or not params.generate.draws(*tasks):
+        return []
+    from diffaug.commands.model_memory import memory_lines  # the libraries take seconds to import
+
+    return memory_lines(params)
 
 
 def _check_networks(params: Params) -> None:

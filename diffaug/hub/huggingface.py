@@ -40,6 +40,12 @@ def fetch(model: ModelName, kind: Kind, place: str) -> Path:
         return _cached(model, place, error)
 
 
+def folder_here(model: ModelName, file: str) -> Path | None:
+    """The model's folder in the cache, if this file of it is there."""
+    found = try_to_load_from_cache(model.name, file, revision=model.revision)
+    return Path(found).parent if isinstance(found, str) else None
+
+
 def absent(model: ModelName, kind: Kind, place: str) -> int:
     """About the bytes that `fetch` would download: the library decides by a rule of its own. Raises UserError."""
     return sum(_lacking(model, kind, place).values())

@@ -17,7 +17,7 @@ from diffaug.params.base import GENERATOR, ModelName
 from diffaug.runtime.errors import UserError
 from diffaug.runtime.hashes import weights_sha256
 
-# Each has the same functions: fetch, resume, absent, card, command.
+# Each has the same functions: fetch, folder_here, resume, absent, card, command.
 HUBS = {None: huggingface, "huggingface": huggingface, "modelscope": modelscope}
 
 
@@ -71,6 +71,30 @@ def locate_network(model: ModelName, key: str) -> Located:
     if not any(path.suffix == ".safetensors" for path in files):
         raise UserError(f"params.yaml: {key}: {folder} has no .safetensors weights; take a release that has")
     return Located(model.label, model.revision, folder, files_sha256(folder, files), _licence(model, folder))
+
+
+def files_here(model: ModelName, key: str) -> tuple[Path, list[Path]] | None:
+    """The folder of a pipeline's configurations, and its weight files; None if a hub would have to be asked for them.
+
+    Nothing is downloaded, hashed or opened. Raises UserError if the files are damaged.
+    """
+    if model.is_file:
+        path, found = single_file(model, key)
+        if config_on_hub(model, key) is not None or path.suffix != ".safetensors":
+            return None
+        return carried_folder(found.kind) if found else config_folder(model, key), [path]
+    folder = folder_here(model, INDEX)
+    if folder is None:
+        return None
+    return folder, [file for name in parts(folder) for file in _loaded_files(folder / name, model.variant)]
+
+
+def folder_here(model: ModelName, file: str) -> Path | None:
+    """The folder of a model on this disk, if it has this file and, of a pipeline, its parts are complete."""
+    folder = HUBS[model.hub].folder_here(model, file) if model.on_hub else Path(model.name).expanduser()
+    if folder is None or not (folder / file).is_file():
+        return None
+    return None if file == INDEX and missing(folder, parts(folder)) else folder
 
 
 def config_folder(model: ModelName, key: str) -> Path:

@@ -140,6 +140,12 @@ def fetch(model: ModelName, kind: Kind, place: str) -> Path:
     return of(model).fetch(_needed(model, kind, place), place)
 
 
+def folder_here(model: ModelName, file: str) -> Path | None:
+    """The model's folder in the cache, if this file of it is there."""
+    folder = of(model).folder
+    return folder if (folder / file).is_file() else None
+
+
 def absent(model: ModelName, kind: Kind, place: str) -> int:
     """The bytes of the files that `fetch` would download. Raises UserError."""
     repository = of(model)

@@ -73,6 +73,13 @@ def device_lines() -> list[str]:
     return [f"device: {cpu}, {torch}"]
 
 
+def smallest_card() -> int | None:
+    """Bytes of memory of the smallest card that the installed torch is built for; None if there is none."""
+    build = torch_build()
+    sizes = [card.memory for card in nvidia_cards() if card.memory is not None]
+    return min(sizes) * 2**20 if build is not None and build.cuda is not None and sizes else None
+
+
 def torch_build() -> TorchBuild | None:
     """What torch/version.py says; None if torch is not installed."""
     spec = importlib.util.find_spec("torch")
