@@ -14,9 +14,11 @@ import gc
 import inspect
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +40,9 @@ OMITTED = {("sdxl", "controlnet"), ("sdxl", "batch of 8"), ("sdxl", "single file
 INPAINT = {"weight": 1, "strength": 0.8, "repaint": "background", "padding": 1, "feather": 1}
 
 
-def build(name: str, folder: Path) -> None:
-    """The model with random weights in float16, as a folder in the hub's layout, and a ControlNet for it."""
+def build(name: str, folder: Path, changes: Mapping[str, dict[str, Any]] | None = None) -> None:
+    """The model with random weights in float16, as a folder in the hub's layout; of SD 1.5 a ControlNet and a single
+    file too. changes: of its configurations, by their files' names."""
     import torch
     from diffusers import ControlNetModel
 
@@ -49,7 +52,11 @@ def build(name: str, folder: Path) -> None:
         return
     torch.manual_seed(0)
     torch.set_default_dtype(torch.float16)
-    config = carried_folder(KINDS[name])
+    config = folder / "config"
+    shutil.copytree(carried_folder(KINDS[name]), config, dirs_exist_ok=True)
+    for file, values in (changes or {}).items():
+        changed = json.loads((config / file).read_text(encoding="utf-8")) | values
+        (config / file).write_text(json.dumps(changed), encoding="utf-8")
     parts = {one: _part(config / one, kind) for one, kind in _listed(config).items()}
     index = json.loads((config / "model_index.json").read_text(encoding="utf-8"))
     kind = getattr(__import__("diffusers"), index["_class_name"])
@@ -64,6 +71,7 @@ def build(name: str, folder: Path) -> None:
         ControlNetModel.from_unet(pipeline.unet).half().save_pretrained(folder / "controlnet")
         tensors = {key: value.contiguous() for key, value in named(pipeline.components).items()}
         save_file(tensors, folder / "single.safetensors")
+    torch.set_default_dtype(torch.float32)
     (folder / "done").touch()
 
 

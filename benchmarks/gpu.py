@@ -1,13 +1,17 @@
-"""Speed of a full-size Stable Diffusion 1.5 in our sampler, and the fraction of the device's measured matrix peak.
+"""Speed of a full-size Stable Diffusion as `generate` draws it, with PNG files and safety checker, and the fraction of
+the device's measured matrix peak.
 
-python benchmarks/gpu.py [--batch 16] [--steps 20] [--compile] [--size 512] [--small]
+python benchmarks/gpu.py FOLDER [--batch 16] [--steps 20] [--guidance 7.5] [--size 512] [--compile] [--tiny-vae]
+                                [--small]
 
-The networks are built from SD-1.5's configuration with random weights: speed does not depend on them, and nothing is
-downloaded. FLOPs are counted by PyTorch. `--small` uses a tenth of the width, to try the script on a CPU.
+SD-Turbo's case is --steps 1 --guidance 0 --tiny-vae. The networks are built in FOLDER from SD-1.5's configuration with
+random weights: speed does not depend on them, and nothing is downloaded. FLOPs are counted by PyTorch. `--small` uses a
+tenth of the width, to try the script on a CPU. Published rates stand below the table, for comparison.
 """
 
 import argparse
 import platform
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -15,89 +19,81 @@ from typing import Any
 import diffusers
 import torch
 import yaml
-from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
+from diffusers import AutoencoderTiny, DiffusionPipeline
+from diffusers.pipelines.stable_diffusion import StableDiffusionSafetyChecker
+from full_size import build
 from torch.utils.flop_counter import FlopCounterMode
-from transformers import CLIPTextConfig, CLIPTextModel
+from transformers import CLIPConfig, CLIPImageProcessor
 
-from diffaug.diffusion.opening import Model, resolve_dtype
-from diffaug.generation.drawing.sampler import Sampler
-from diffaug.generation.plan.jobs import Job, Settings, image_seed
-from diffaug.generator_training.parts import build_scheduler, build_tokenizer
-from diffaug.hub.learned import Learned
-from diffaug.hub.locate import Located
+from diffaug.dataset.records import ImageSet
+from diffaug.generation.drawing.drawing import Drawing
+from diffaug.generation.plan.jobs import Job, Plan, Settings, image_seed
 from diffaug.params.generate import GenerateParams
 from diffaug.runtime.device import choose_device
 
 PARAMS = Path(__file__).parents[1] / "params.yaml"
+NARROW = {
+    "unet/config.json": {"block_out_channels": [32, 64, 128, 128]},
+    "vae/config.json": {"block_out_channels": [32, 64, 64, 64]},
+}
+ANCHORS = """Published for Stable Diffusion 1.5 at 512 x 512, in steps with guidance a second: A100 31 as it is, 47
+compiled with channels_last, 61 by TensorRT with static shapes; RTX 4090 25, 34 compiled, 62 the best known. Few steps
+on a 4090: 106 images a second."""
 
 
-def build(small: bool) -> StableDiffusionPipeline:
-    """SD-1.5's architecture with random weights."""
-    unet = {"block_out_channels": [32, 64, 128, 128]} if small else {}
-    vae = [16, 32, 64, 64] if small else [128, 256, 512, 512]
-    tokenizer = build_tokenizer(["a photo of a cat"])
-    return StableDiffusionPipeline(
-        vae=AutoencoderKL(
-            sample_size=512,
-            down_block_types=["DownEncoderBlock2D"] * 4,
-            up_block_types=["UpDecoderBlock2D"] * 4,
-            block_out_channels=vae,
-            latent_channels=4,
-            layers_per_block=2,
-            norm_num_groups=16,
-        ),
-        unet=UNet2DConditionModel(sample_size=64, cross_attention_dim=768, attention_head_dim=8, **unet),
-        text_encoder=CLIPTextModel(
-            CLIPTextConfig(
-                vocab_size=49408, hidden_size=768, intermediate_size=3072, num_hidden_layers=12, num_attention_heads=12
-            )
-        ),
-        tokenizer=tokenizer,
-        scheduler=build_scheduler(),
-        safety_checker=None,
-        feature_extractor=None,
-        requires_safety_checker=False,
-    )
+def build_with_checker(folder: Path, small: bool) -> None:
+    """The model of `full_size.py`, with a safety checker of the published size, and a tiny VAE."""
+    build("sd15", folder, NARROW if small else {})
+    if (folder / "tiny").exists():
+        return
+    vision = {"hidden_size": 64 if small else 1024, "intermediate_size": 128 if small else 4096}
+    vision |= {"num_hidden_layers": 2 if small else 24, "num_attention_heads": 2 if small else 16, "patch_size": 14}
+    checker = StableDiffusionSafetyChecker(CLIPConfig(vision_config=vision, projection_dim=768)).half()
+    pipeline = DiffusionPipeline.from_pretrained(folder / "model", dtype=torch.float16)
+    pipeline.register_modules(safety_checker=checker, feature_extractor=CLIPImageProcessor())
+    pipeline.register_to_config(requires_safety_checker=True)
+    pipeline.save_pretrained(folder / "model")
+    AutoencoderTiny().half().save_pretrained(folder / "tiny")
 
 
-def open_sampler(arguments: argparse.Namespace, pipeline: StableDiffusionPipeline) -> Sampler:
-    """Our sampler around a pipeline."""
+def settings(arguments: argparse.Namespace) -> GenerateParams:
+    """The repository's params with what is asked for."""
     raw: dict[str, Any] = yaml.safe_load(PARAMS.read_text(encoding="utf-8"))["generate"]
     raw |= {
+        "model": {"name": str(arguments.folder / "model")},
+        "tiny_vae": {"name": str(arguments.folder / "tiny")} if arguments.tiny_vae else None,
         "batch_size": arguments.batch,
         "compile": arguments.compile,
         "height": arguments.size,
         "width": arguments.size,
         "num_inference_steps": arguments.steps,
-        "guidance_scale": 7.5,
+        "guidance_scale": arguments.guidance,
     }
-    params = GenerateParams.model_validate(raw)
-    located = Located("random", None, Path(), "0" * 64, None)
-    return Sampler(Model(pipeline, located, "0" * 64, pipeline.dtype, pipeline.device, Learned(), None), params)
+    return GenerateParams.model_validate(raw)
 
 
-def jobs(sampler: Sampler) -> list[Job]:
-    """One batch."""
-    p = sampler.params
-    settings = Settings(
-        "txt2img", "ddim", p.num_inference_steps, p.guidance_scale, width=p.width or 0, height=p.height or 0
+def make_plan(params: GenerateParams, batches: int) -> Plan:
+    """So many batches of one class."""
+    side, none = params.height or 0, ImageSet((), ())
+    chosen = Settings("txt2img", "ddim", params.num_inference_steps, params.guidance_scale, width=side, height=side)
+    images = tuple(
+        Job(f"{n}", n, 0, "a photo of a cat", "", image_seed(0, None, "txt2img", n), (side, side), "RGB", chosen)
+        for n in range(batches * params.batch_size)
     )
-    size = (p.width or 0, p.height or 0)
-    return [
-        Job(f"{n}", n, 0, "a photo of a cat", "", image_seed(0, None, "txt2img", n), size, "RGB", settings)
-        for n in range(p.batch_size)
-    ]
+    return Plan(none, none, images, (), (), ())
 
 
-def counted_flops(pipeline: StableDiffusionPipeline, size: int, steps: int) -> float:
-    """FLOPs of one image: two U-Net passes per step (guidance) and one decode; a multiply-add counts as two."""
+def counted_flops(pipeline: Any, params: GenerateParams) -> float:
+    """FLOPs of one image: a U-Net pass per step, two with guidance, and one decode; a multiply-add counts as two."""
     options: dict[str, Any] = {"device": pipeline.device, "dtype": pipeline.dtype}
-    latent = torch.zeros((1, 4, size // 8, size // 8), **options)
-    with torch.inference_mode(), FlopCounterMode(display=False) as unet:
-        pipeline.unet(latent, torch.zeros(1, device=latent.device), torch.zeros((1, 77, 768), **options))
-    with torch.inference_mode(), FlopCounterMode(display=False) as vae:
+    latent = torch.zeros((1, 4, (params.height or 0) // 8, (params.width or 0) // 8), **options)
+    text = torch.zeros((1, 77, pipeline.unet.config.cross_attention_dim), **options)
+    with torch.no_grad(), FlopCounterMode(display=False) as unet:
+        pipeline.unet(latent, torch.zeros(1, device=latent.device), text)
+    with torch.no_grad(), FlopCounterMode(display=False) as vae:
         pipeline.vae.decode(latent)
-    return 2 * steps * unet.get_total_flops() + vae.get_total_flops()
+    passes = params.num_inference_steps * (2 if params.guidance_scale > 1 else 1)
+    return passes * unet.get_total_flops() + vae.get_total_flops()
 
 
 def matrix_peak(device: torch.device, dtype: torch.dtype) -> float:
@@ -121,34 +117,43 @@ def _wait(device: torch.device) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--guidance", type=float, default=7.5)
     parser.add_argument("--size", type=int, default=512)
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--tiny-vae", action="store_true")
     parser.add_argument("--small", action="store_true")
     arguments = parser.parse_args()
-    device = choose_device()
-    pipeline = build(arguments.small).to(device, resolve_dtype("auto", device))
-    flops = counted_flops(pipeline, arguments.size, arguments.steps)  # before compiling
-    sampler = open_sampler(arguments, pipeline)
-    batch = jobs(sampler)
-    for _ in range(2):  # compiles, and chooses kernels
-        sampler.draw(batch, {}).images()
-    start = time.perf_counter()
-    for _ in range(arguments.rounds):
-        sampler.draw(batch, {}).images()
-    rate = arguments.rounds * arguments.batch / (time.perf_counter() - start)
-    peak = matrix_peak(device, sampler.model.dtype)
+    build_with_checker(arguments.folder, arguments.small)
+    params, device, warm = settings(arguments), choose_device(), 2  # these batches compile, and choose kernels
+    with tempfile.TemporaryDirectory() as work:
+        drawing = Drawing(params, make_plan(params, arguments.rounds + warm), Path(work), device)
+        flops = counted_flops(drawing.sampler.model.pipeline, params) if not params.compile else None
+        drawing.draw(range(warm), lambda _: None)
+        start = time.perf_counter()
+        drawing.draw(range(warm, warm + arguments.rounds), lambda _: None)
+        rate = arguments.rounds * arguments.batch / (time.perf_counter() - start)
+        assert len(list(Path(work).rglob("*.png"))) == len(drawing.plan.images)
+        dtype = drawing.model.dtype
+    if flops is None:  # counted before compiling, on a second one
+        eager = Drawing(params.model_copy(update={"compile": False}), make_plan(params, 1), Path("unused"), device)
+        flops = counted_flops(eager.sampler.model.pipeline, params)
+    peak = matrix_peak(device, dtype)
     name = torch.cuda.get_device_name() if device.type == "cuda" else platform.processor() or platform.machine()
-    print(f"{name}, torch {torch.__version__}, diffusers {diffusers.__version__}, {sampler.model.dtype}")
-    print("| size | steps | batch | compiled | images/s | TFLOP/image | TFLOP/s | matrix peak, TFLOP/s | fraction |")
-    print("|---|---|---|---|---|---|---|---|---|")
+    print(f"{name}, torch {torch.__version__}, diffusers {diffusers.__version__}, {dtype}")
     print(
-        f"| {arguments.size} | {arguments.steps} | {arguments.batch} | {'yes' if arguments.compile else 'no'} | "
-        f"{rate:.2f} | "
-        f"{flops / 1e12:.2f} | {rate * flops / 1e12:.1f} | {peak / 1e12:.0f} | {rate * flops / peak:.2f} |"
+        "| size | steps | guidance | batch | compiled | VAE | images/s | steps/s | TFLOP/s | peak, TFLOP/s | fraction |"
     )
+    print("|---|---|---|---|---|---|---|---|---|---|---|")
+    print(
+        f"| {arguments.size} | {arguments.steps} | {arguments.guidance:g} | {arguments.batch} | "
+        f"{'yes' if arguments.compile else 'no'} | {'tiny' if arguments.tiny_vae else 'own'} | {rate:.2f} | "
+        f"{rate * arguments.steps:.1f} | {rate * flops / 1e12:.1f} | {peak / 1e12:.0f} | {rate * flops / peak:.2f} |"
+    )
+    print(ANCHORS)
 
 
 if __name__ == "__main__":
