@@ -45,7 +45,7 @@ class Drawing:
     @cached_property
     def sampler(self) -> Sampler:
         """The open model."""
-        return open_sampler(self._params, self._device)
+        return open_sampler(self._params, self._device, self.plan)
 
     @cached_property
     def cache(self) -> WorkCache:
@@ -59,8 +59,12 @@ class Drawing:
     def path(self, job: Job) -> Path:
         """The path of the job's image, whether it exists or not."""
         source = self.source(job)
-        boxes = source.bbox if source and job.part else ()  # the masks are made from them
-        return self.cache.path(job, f"{source.sha256} {boxes}" if source else None)
+        if source is None:
+            return self.cache.path(job, None)
+        masks = f"{source.bbox if job.part else ()}"  # what they are made from
+        if job.mode == "inpaint":
+            masks += self.plan.objects.made_from(self.plan.cls.names[job.label])
+        return self.cache.path(job, f"{source.sha256} {masks}")
 
     def unfinished(self) -> dict[int, list[Job]]:
         """Batch number to its jobs that are not drawn yet. Batches are cut before the cache is checked, so a resumed

@@ -28,11 +28,12 @@ from diffaug.diffusion.schedulers import make_scheduler, takes_eta
 from diffaug.diffusion.small_memory import place, slice_vae
 from diffaug.generation.drawing.conditions import open_control
 from diffaug.generation.drawing.views import Views
-from diffaug.generation.plan.jobs import Job, Settings
+from diffaug.generation.plan.jobs import Job, Plan, Settings
 from diffaug.hub.locate import Located
 from diffaug.params.generate import GenerateParams
 from diffaug.runtime.errors import UserError
 from diffaug.runtime.shortage import lacks_memory
+from diffaug.segmenting.objects import Objects
 
 
 @dataclass(frozen=True)
@@ -56,15 +57,16 @@ class Drawn:
 
 
 class Sampler:
-    """The model with one pipeline per mode; draws the images of jobs."""
+    """The model with one pipeline per mode; draws the images of jobs. plan: finds the objects of their sources."""
 
-    def __init__(self, model: Model, params: GenerateParams) -> None:
+    def __init__(self, model: Model, params: GenerateParams, plan: Plan | None = None) -> None:
         self.model = model
         self.params = params
         self.control = open_control(params.cls.modes.controlnet, model)
         self._pipelines: dict[tuple[str, bool], Any] = {}
         self._own_scheduler = model.pipeline.scheduler
-        self.views = Views(params)
+        self._objects = plan.objects if plan else Objects()
+        self.views = Views(params, plan.object_of if plan else self._objects.in_image)
         self._native: tuple[int, int] | None = None
         self._control = self.control.located if self.control else None
         if params.compile:
@@ -104,6 +106,7 @@ class Sampler:
             "controlnet": modes.controlnet.model_dump(exclude_none=True) if guided and modes.controlnet else None,
             "controlnet_sha256": self._control.sha256 if guided and self._control else None,
             "controlnet_licence": self._control.licence if guided and self._control else None,
+            **(self._objects.settings if settings.mode == "inpaint" else {}),
         }
 
     def check(self, jobs: Sequence[Job], names: Sequence[str]) -> None:
@@ -263,9 +266,9 @@ class Sampler:
         return {"image": seen, "callback_on_step_end": after, "callback_on_step_end_tensor_inputs": ["latents"]}
 
 
-def open_sampler(params: GenerateParams, device: torch.device) -> Sampler:
+def open_sampler(params: GenerateParams, device: torch.device, plan: Plan | None = None) -> Sampler:
     """A sampler with the model of the params. Raises UserError if it is missing or lacks a requested feature."""
-    return Sampler(open_model(params, device), params)
+    return Sampler(open_model(params, device), params, plan)
 
 
 def initial_generators(jobs: Sequence[Job]) -> list[torch.Generator]:
