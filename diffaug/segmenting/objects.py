@@ -13,7 +13,7 @@ from PIL import Image
 from diffaug.dataset.records import Record
 from diffaug.pictures import grabcut
 from diffaug.pictures.boxes import XYWH
-from diffaug.pictures.cutout import has_plain_ground, object_in_box, object_in_image, object_mask, with_alpha
+from diffaug.pictures.cutout import object_in_box, object_in_image, object_mask, with_alpha
 from diffaug.runtime.files import atomic_path
 
 # Masks, bool (H, W), that may be the object of an image: the one in the box or, without a box, the one of this name.
@@ -50,9 +50,13 @@ class Objects:
 
     def in_image(self, record: Record, name: str = "") -> np.ndarray | None:
         """bool (H, W): the object of a classification image of the class `name`: what differs from a plain background;
-        in a photograph, what the segmenter or GrabCut finds. None if nothing is plausible."""
+        otherwise, what the segmenter or GrabCut finds. None if nothing is plausible."""
         image = record.open()
-        mask = object_mask(image) if has_plain_ground(image) else self._mask(image, None, name)
+        mask = object_mask(image)
+        if mask is not None:
+            mask = object_in_image(mask)
+        if mask is None:
+            mask = self._mask(image, None, name)
         self._looked[record.sha256] = mask is not None
         return mask
 

@@ -89,6 +89,15 @@ def test_without_a_segmenter_an_object_of_a_photograph_is_found_by_its_colours()
     assert cut is not None and usual is not None and cut.tobytes() == usual.tobytes()
 
 
+def test_what_stands_out_beside_the_middle_of_a_plain_ground_is_not_the_object() -> None:
+    """A network may still find one: the middle may be too like the ground for the colours alone."""
+    pixels = np.full((48, 64), 90)
+    pixels[2:12, 2:22] = 200
+    assert Objects().in_image(picture(pixels)) is None
+    found = Objects(segmenter=Told(MIDDLE).segmenter).in_image(picture(pixels))
+    assert found is not None and np.array_equal(found, MIDDLE)
+
+
 SMALL, LARGE = area(np.s_[20:26, 30:36]), area(np.s_[1:48, 0:64])  # 1 % and 98 % of the image
 CORNER, MIDDLE = area(np.s_[0:20, 0:20]), area(np.s_[10:40, 20:50])
 
