@@ -10,14 +10,17 @@ from typing import Any
 import numpy as np
 import pytest
 import segmenters
+from default_params import raw
 from fetching import command, content, named
 from hub_server import COMMIT, serve
 from safetensors.torch import load_file, save_file
 from segmenters import ellipses, inside
 from settings import modes, params
 
+from diffaug.commands.fetch import _used
 from diffaug.dataset.codec import encode_png
 from diffaug.dataset.records import make_record
+from diffaug.params import Params
 from diffaug.runtime.errors import UserError
 from diffaug.segmenting.finding import find_for, finding
 
@@ -60,6 +63,16 @@ def test_a_network_of_which_no_mode_makes_use_is_not_looked_for(tmp_path: Path) 
     assert find_for(nowhere, tmp_path).segmenter is None
     with pytest.raises(UserError, match=r"generate\.segmenter: /nowhere is not a folder; give the path of a folder"):
         find_for(given(Path("/nowhere")), tmp_path)
+
+
+def test_a_network_of_which_no_mode_makes_use_is_not_fetched() -> None:
+    named_one = {"name": "facebook/sam", "revision": COMMIT}
+    for modes_of, used in ({"inpaint": {"weight": 1} | INPAINT}, True), ({"txt2img": {"weight": 1}}, False):
+        found = raw()
+        found["generate"] |= {"segmenter": named_one, "det": {"per_real": 0, "modes": {}}}
+        found["generate"]["cls"]["modes"] = modes_of
+        found["download"]["det"] = None
+        assert any(need.startswith("generate.segmenter") for need in _used(Params.model_validate(found))) is used
 
 
 def test_the_text_of_a_class_is_its_first_synonym(tmp_path: Path) -> None:

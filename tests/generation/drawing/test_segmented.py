@@ -1,5 +1,6 @@
 """Photographs whose objects a network or GrabCut finds: their background drawn anew, their objects pasted elsewhere."""
 
+import runpy
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 import torch
 import yaml
 from default_params import raw
+from paths import ROOT
 from segmenters import ellipses, inside
 from settings import modes, params
 
@@ -18,6 +20,7 @@ from diffaug.generation.composing.tables import write_tables
 from diffaug.generation.drawing.drawing import Drawing
 from diffaug.generation.drawing.engines import draw_all
 from diffaug.generation.plan.plan import make_plan
+from diffaug.params import load_params
 from diffaug.params.generate import GenerateParams
 from diffaug.runtime.errors import UserError
 from diffaug.segmenting.finding import find_for, finding
@@ -84,6 +87,21 @@ def test_the_background_of_a_photograph_is_drawn_anew(random_pipeline: Path, tau
         wanted = inside(SIZE, (BOX[0] - shift, BOX[1], BOX[2] - shift, BOX[3]))
         assert same[wanted].mean() > 0.85 and same[~wanted].mean() < 0.3
         assert ("segmenter_sha256" in (record.settings or "")) is network
+
+
+def test_the_stage_says_in_how_many_images_no_object_was_found(
+    random_pipeline: Path, taught_sam: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stage = runpy.run_path(str(ROOT / "stages/generate.py"))["generate"]
+    for segmenter, more in ((None, "; a network in generate.segmenter finds more"), (taught_sam, "")):
+        write_params(given(random_pipeline, segmenter, cls=modes(inpaint=INPAINT)))
+        done = stage(load_params(), Path("work"))
+        assert done == {"images": 8, "scenes": 0}
+        said = capsys.readouterr().out
+        assert (
+            "generate: note: cls.modes.inpaint: no object was found in 1 of 5 train images, which it leaves out"
+            f"{more}\n"
+        ) in said
 
 
 @pytest.mark.slow
