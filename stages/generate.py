@@ -19,15 +19,19 @@ from diffaug.hub.licence import licence_warning
 from diffaug.params import Params
 from diffaug.runtime.device import choose_device
 from diffaug.runtime.files import atomic_path
+from diffaug.segmenting.finding import finding
+from diffaug.segmenting.objects import Objects
 from diffaug.stage import run_stage
 
 
 def generate(params: Params, work: Path) -> Mapping[str, float]:
     """Plan every image, draw the images that are not in the work cache, write the sets."""
-    plan = make_plan(params.generate, params.image_draws)
+    with finding(params.generate, work) as objects:
+        plan = make_plan(params.generate, params.image_draws, objects)
     _write_plan(work / "plan.jsonl", plan)
     drawing = Drawing(params.generate, plan, work, choose_device())
     _say(drawing, params.generate.batch_size)
+    _say_objects(plan.objects)
     drawn = draw_all(drawing, params.generate, work)
     write_tables(drawing, params.generate, Path("data/generated/cls"), Path("data/generated/det"))
     return {"images": drawn, "scenes": len(plan.scenes)}
@@ -57,6 +61,21 @@ def _say(drawing: Drawing, batch_size: int) -> None:
             f"mode and strength; a smaller batch_size, or one that divides the images of each, avoids this (now "
             f"{batch_size})"
         )
+
+
+def _say_objects(objects: Objects) -> None:
+    """In how many images no object was found, and the limits of the segmenter's licence."""
+    missed, looked = objects.missed
+    if missed:
+        advice = "" if objects.segmenter else "; a network in generate.segmenter finds more"
+        print(
+            f"generate: note: cls.modes.inpaint: no object was found in {missed} of {looked} train images, which it "
+            f"leaves out{advice}"
+        )
+    if objects.segmenter is not None:
+        warning = licence_warning(objects.segmenter.name, objects.segmenter.licence)
+        if warning:
+            print(f"generate: note: {warning}")
 
 
 if __name__ == "__main__":

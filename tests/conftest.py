@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import segmenters
 import small_models
 import torch
 
@@ -55,3 +56,15 @@ def saved_pipeline(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def pipeline(saved_pipeline: Path, tmp_path: Path) -> Path:
     """A copy of it that a test may change."""
     return Path(shutil.copytree(saved_pipeline, tmp_path / "pipeline"))
+
+
+@pytest.fixture(scope="session")
+def taught_sam(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small SAM that finds ellipses; tests must not change it."""
+    return segmenters.taught_sam(tmp_path_factory.mktemp("models") / "sam")
+
+
+@pytest.fixture(scope="session")
+def taught_clipseg(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small CLIPSeg that finds yellow ellipses by the word cat, cyan ones by dog; tests must not change it."""
+    return segmenters.taught_clipseg(tmp_path_factory.mktemp("models") / "clipseg")

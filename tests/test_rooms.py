@@ -9,7 +9,7 @@ from diffaug.runtime.code import imported_files
 
 # From the bottom up. params imports only runtime; runtime imports no other room.
 FLOORS = (
-    *("runtime", "params", "dataset", "pictures", "hub", "sources", "diffusion", "generator_training"),
+    *("runtime", "params", "dataset", "pictures", "hub", "sources", "segmenting", "diffusion", "generator_training"),
     *("generation/plan", "generation/drawing", "generation/composing", "training", "classifier", "export", "detector"),
     *("scoring", "merging", "evaluation", "report", "comparing", "commands"),
 )

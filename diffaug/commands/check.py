@@ -22,6 +22,7 @@ from diffaug.params.generate import ClsGeneration
 from diffaug.runtime.errors import UserError
 from diffaug.runtime.hardware import device_lines
 from diffaug.runtime.work import work_folder
+from diffaug.segmenting.kinds import KEY, kind_of
 
 if TYPE_CHECKING:
     from diffaug.sources.real import RealData
@@ -184,6 +185,7 @@ def _check_files(params: Params) -> None:
         "generate.model": generate.model,
         "generate.vae": generate.vae,
         "generate.tiny_vae": generate.tiny_vae,
+        KEY: generate.segmenter,
         "generate.cls.modes.controlnet.model": controlnet.model if controlnet else None,
         "generate.cls.modes.controlnet.condition_model": controlnet.condition_model if controlnet else None,
         "train_gen.lora.model": params.train_gen.lora.model if params.train_gen.method == "lora" else None,
@@ -196,6 +198,8 @@ def _check_files(params: Params) -> None:
     for key, path in paths:
         if path != GENERATOR and not Path(path).expanduser().exists():
             raise UserError(f"params.yaml: {key}: {path} does not exist; name an existing file or folder")
+    if generate.segmenter is not None and not generate.segmenter.on_hub:
+        kind_of(Path(generate.segmenter.name).expanduser())
     for key in ("generate.model", "train_gen.lora.model"):
         if (model := models[key]) and model.is_file:
             from diffaug.hub.locate import single_file  # the libraries take seconds to import

@@ -11,6 +11,7 @@ import numpy as np
 from diffaug.commands.nearness import Nearness, nearness
 from diffaug.dataset.records import Record
 from diffaug.generation.plan.objects import cut_real, free_objects
+from diffaug.segmenting.objects import Objects
 from diffaug.sources.real import RealData
 
 _TRIED = 16  # objects of a class that are tried
@@ -71,18 +72,19 @@ def facts(task: str, source: Mapping[str, Any], data: RealData) -> Facts:
         round(min((float(np.median(of_class)) for of_class in sides.values()), default=0)),
         sum(record.color == "L" for record in train) / max(1, len(train)),
         nearness(task, data),
-        tuple(data.names[label] for label in sorted(_cuttable(train))),
+        tuple(data.names[label] for label in sorted(_cuttable(train, data.names))),
     )
 
 
-def _cuttable(train: Sequence[Record]) -> set[int]:
+def _cuttable(train: Sequence[Record], names: Sequence[str]) -> set[int]:
     """The classes of whose first free objects enough can be cut out."""
     tried: Counter[int] = Counter()
     cut: Counter[int] = Counter()
+    objects = Objects()
     for record in train:
         for number in free_objects(record):
             label = record.category[number]
             if tried[label] < _TRIED:
                 tried[label] += 1
-                cut[label] += cut_real(record, number) is not None
+                cut[label] += cut_real(record, number, names, objects) is not None
     return {label for label, count in tried.items() if cut[label] >= max(1, _ENOUGH * count)}

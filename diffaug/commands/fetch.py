@@ -98,7 +98,8 @@ def _used(params: Params) -> dict[str, Any]:
     """The sections that name models, without those of methods and tasks that the params switch off."""
     tasks = [task for task in ("cls", "det") if getattr(params.download, task) is not None]
     modes = {f"{task}.modes": getattr(params.generate, task).modes for task in tasks}
-    generate = {name: value for name, value in params.generate if name not in ("cls", "det")} | modes
+    idle = ("cls", "det") if params.generate.segments() else ("cls", "det", "segmenter")
+    generate = {name: value for name, value in params.generate if name not in idle} | modes
     found: dict[str, Any] = {f"generate.{name}": value for name, value in generate.items()}
     found |= {f"filter.{task}": getattr(params.filter, task) for task in tasks}
     if params.train_gen.method == "lora":

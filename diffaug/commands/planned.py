@@ -17,6 +17,9 @@ from diffaug.params.base import GENERATOR, is_local
 from diffaug.params.download import FashionMnist
 from diffaug.params.merge import DRAWN
 from diffaug.runtime.errors import UserError
+from diffaug.runtime.work import work_folder
+from diffaug.segmenting.kinds import KEY
+from diffaug.segmenting.objects import Objects, assume_all
 from diffaug.sources.real import RealData
 
 _MOST = 2_000_000  # images of one plan, which lies in memory
@@ -34,7 +37,7 @@ def plan_on(params: Params, data: Mapping[str, RealData]) -> Images:
             f"params.yaml: generate: per_class and per_real ask for {count} images, but at most {_MOST} are planned; "
             "lower them"
         )
-    plan = plan_for(params.generate, cls, det, draws[:1])
+    plan = plan_for(params.generate, cls, det, draws[:1], _objects(params))
     _refuse_unknown_classes(params, plan)
     if params.merge.recipe in DRAWN:
         _compare_with_demand(params, plan)
@@ -43,6 +46,20 @@ def plan_on(params: Params, data: Mapping[str, RealData]) -> Images:
     pixels += sum(math.prod(record.size) for record in det) * len(plan.scenes) // max(1, len(det))
     weight = sum(len(record.image) for images in (cls, det) for record in images)
     return Images(len(draws) * len(plan.drawn), len(draws) * made, len(draws) * pixels, weight)
+
+
+def _objects(params: Params) -> Objects:
+    """What finds the objects of the images: a segmenter is not run here, so it counts as finding each; without one,
+    what is found is kept for `generate`."""
+    generate, paste = params.generate, params.generate.det.modes.paste
+    if not (generate.cls.modes.inpaint or (paste and paste.objects == "train")):
+        return Objects()
+    if generate.segmenter is None:
+        from diffaug.segmenting.finding import find_for  # its libraries take seconds to import
+
+        return find_for(generate, work_folder("generate"))
+    print(f"{KEY}: note: it is not run here; how many objects it finds is known when `generate` begins")
+    return assume_all()
 
 
 def _train(data: RealData | None) -> ImageSet:

@@ -13,6 +13,7 @@ from diffaug.runtime.device import choose_device
 from diffaug.runtime.errors import UserError
 from diffaug.runtime.files import atomic_path
 from diffaug.runtime.work import work_folder
+from diffaug.segmenting.finding import finding
 
 
 def regenerate(drawing: Drawing, params: GenerateParams, id: str) -> bytes:
@@ -38,8 +39,10 @@ def _draw_alone(drawing: Drawing, id: str) -> tuple[Job, bytes]:
 
 def compare_again(params: Params, id: str, out: Path) -> str:
     """Make one image again, write it, and say whether it is the same as in data/generated. Raises UserError."""
-    plan = make_plan(params.generate, params.image_draws)
-    drawing = Drawing(params.generate, plan, work_folder("generate"), choose_device())
+    work = work_folder("generate")
+    with finding(params.generate, work) as objects:
+        plan = make_plan(params.generate, params.image_draws, objects)
+    drawing = Drawing(params.generate, plan, work, choose_device())
     data = regenerate(drawing, params.generate, id)
     with atomic_path(out) as temporary:
         temporary.write_bytes(data)

@@ -20,7 +20,9 @@ from diffaug.pictures.grid import Cell, make_grid
 from diffaug.report.sheet import save_png
 from diffaug.runtime.device import choose_device
 from diffaug.runtime.errors import UserError
+from diffaug.runtime.work import work_folder
 from diffaug.runtime.yaml_files import parse_yaml
+from diffaug.segmenting.finding import finding
 
 _JOB_KEYS = ("prompt", "negative_prompt", "seed")
 _SIZES = ("width", "height")  # of the image as the model draws it, before it is brought to the size of its set
@@ -126,11 +128,12 @@ def write_sheet(
 
     task: default: the one that has images; mode, class_name: default: the first. Raises UserError.
     """
-    plan = make_plan(params.generate, params.image_draws[:1])
+    with finding(params.generate, work_folder("generate")) as objects:
+        plan = make_plan(params.generate, params.image_draws[:1], objects)
     task = task or ("cls" if len(plan.cls) else "det")
     job = first_job(plan, task, mode, class_name)
     real = plan.cls if task == "cls" else plan.det
     source = next((record for record in real if record.id == job.source_id), None)
-    sampler = open_sampler(params.generate, choose_device())
+    sampler = open_sampler(params.generate, choose_device(), plan)
     save_png(sheet(sampler, job, source, across, down, real.names), out)
     return job

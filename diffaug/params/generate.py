@@ -237,6 +237,7 @@ class GenerateParams(Section):
     embeddings: list[Embedding]
     vae: ModelName | None
     tiny_vae: ModelName | None
+    segmenter: ModelName | None = None
     dtype: Literal["auto", "float32", "bfloat16", "float16"]
     memory: MemoryParams
     compile: bool
@@ -267,6 +268,10 @@ class GenerateParams(Section):
         paste = self.det.modes.paste
         scenes = self.det.modes.redrawn() or (paste and paste.objects == "generated")
         return bool((cls and self.cls.per_class) or (det and self.det.per_real and scenes))
+
+    def segments(self) -> bool:
+        """Whether a mode looks for objects, so that a segmenter is of use."""
+        return bool(self.cls.modes.inpaint or self.det.modes.paste)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

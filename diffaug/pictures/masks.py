@@ -1,4 +1,4 @@
-"""Which pixels of a real image are redrawn: its objects (by their boxes, or on a plain ground), or all others."""
+"""Which pixels of a real image are redrawn: its objects, or all others."""
 
 import numpy as np
 from PIL import Image
@@ -6,18 +6,14 @@ from scipy import ndimage
 
 from diffaug.dataset.records import Record
 from diffaug.pictures.boxes import Region, pixels_of
-from diffaug.pictures.cutout import object_mask
 
 
-def find_objects(record: Record) -> np.ndarray | None:
-    """bool (H, W): the pixels of the record's objects. By its boxes or, for a classification image, by its difference
-    from a plain background; None if the background is not plain or there is no object."""
-    if record.label is None:
-        mask = np.zeros(record.size[::-1], dtype=bool)
-        for box in record.bbox:
-            mask[pixels_of(box)] = True
-        return mask
-    return object_mask(record.open())
+def boxed(record: Record) -> np.ndarray:
+    """bool (H, W): the pixels in the boxes of a scene."""
+    mask = np.zeros(record.size[::-1], dtype=bool)
+    for box in record.bbox:
+        mask[pixels_of(box)] = True
+    return mask
 
 
 def part_mask(record: Record, mode: str, region: Region, object: int, padding: int) -> np.ndarray:
@@ -30,9 +26,7 @@ def part_mask(record: Record, mode: str, region: Region, object: int, padding: i
     left, top, right, bottom = region
     mask[top:bottom, left:right] = True
     if mode == "inpaint_background":
-        objects = find_objects(record)
-        assert objects is not None  # a scene has boxes
-        return mask & repaint_mask(objects, "background", padding)
+        return mask & repaint_mask(boxed(record), "background", padding)
     if mode == "inpaint_object":
         own = np.zeros_like(mask)
         own[pixels_of(record.bbox[object])] = True

@@ -1,5 +1,6 @@
 """`diffaug check` finds what would fail after hours: it makes the plan on the images that are on the disk."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from paths import ROOT
 from photos import WRITERS, two_hundred
 from PIL import Image
 from project import merged
+from segmenters import ellipses
 
 from diffaug.commands.check import check
 from diffaug.params import Params
@@ -115,3 +117,48 @@ def test_one_large_photograph_does_not_count_for_all(tmp_path: Path, capsys: pyt
     with_data(source, None)
     needed = re.search(r"([\d.]+) GiB of disk", capsys.readouterr().out)
     assert needed and float(needed[1]) < 5
+
+
+INPAINT = {"weight": 1, "strength": 1.0, "repaint": "background", "padding": 1, "feather": 1}
+
+
+def photographs(folder: Path, corner: bool = False) -> dict[str, Any]:
+    """A folder of photographs of two classes, of which GrabCut finds the object, unless it is in a corner."""
+    for name, count in (("cat", 10), ("dog", 10)):
+        (folder / name).mkdir(parents=True)
+        for number in range(count):
+            left, top = 16 - number % 4, 16 - number // 4
+            box = (2 + number, 2, 12 + number, 14) if corner else (left, top, left + 32, top + 32)
+            ellipses((64, 64), {box: name}).save(folder / name / f"{number}.png")
+    return {"source": "folder", "path": str(folder), **FRACTIONS}
+
+
+def inpainting(segmenter: Path | None = None) -> dict[str, Any]:
+    cls = {"per_class": 6, "oversample": None, "modes": {"txt2img": None, "img2img": None, "inpaint": INPAINT}}
+    named = {"segmenter": {"name": str(segmenter)}} if segmenter else {}
+    return {"generate": {"cls": cls} | named, "merge": {"ratio": 1.0}}
+
+
+def test_photographs_whose_object_is_found_by_colours_and_what_was_found_is_kept(tmp_path: Path) -> None:
+    with_data(photographs(tmp_path / "photos"), None, **inpainting())
+    kept = list((tmp_path / "work/generate/masks").rglob("*.png"))
+    assert 8 <= len(kept) <= 12  # one for each train image
+    with pytest.raises(UserError, match=r"inpaint: no object was found in any train image of cat, dog; they were"):
+        with_data(photographs(tmp_path / "corners", corner=True), None, **inpainting())
+
+
+def test_a_segmenter_is_not_loaded_and_counts_as_finding_each_object(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its folder has no weights."""
+    folder = tmp_path / "sam"
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps({"model_type": "sam"}))
+    with_data(photographs(tmp_path / "corners", corner=True), None, **inpainting(folder))
+    said = capsys.readouterr().out
+    assert said.count("generate.segmenter: note: it is not run here; how many objects it finds is known when") == 1
+    (folder / "config.json").write_text(json.dumps({"model_type": "segformer"}))
+    with pytest.raises(UserError, match=r"segmenter: .*config\.json: model_type: found 'segformer'; allowed are sam, "):
+        with_data(photographs(tmp_path / "again"), None, **inpainting(folder))
+    with pytest.raises(UserError, match=r"generate\.segmenter: .*/nowhere does not exist; name an existing file or fo"):
+        with_data(photographs(tmp_path / "third"), None, **inpainting(tmp_path / "nowhere"))

@@ -4,7 +4,7 @@ from PIL import Image
 
 from diffaug.dataset.codec import encode_png
 from diffaug.dataset.records import Record, make_record
-from diffaug.pictures.masks import composite, find_objects, part_mask, put_back, repaint_mask
+from diffaug.pictures.masks import boxed, composite, part_mask, put_back, repaint_mask
 
 Slices = list[tuple[slice, slice]]  # rows, columns
 
@@ -12,10 +12,6 @@ Slices = list[tuple[slice, slice]]  # rows, columns
 def scene(boxes: list[tuple[float, float, float, float]]) -> Record:
     image = Image.new("RGB", (12, 8))
     return make_record("s", encode_png(image), "train", bbox=tuple(boxes), category=(0,) * len(boxes))
-
-
-def picture(pixels: np.ndarray) -> Record:
-    return make_record("p", encode_png(Image.fromarray(pixels.astype(np.uint8))), "train", label=0)
 
 
 def mask(shape: tuple[int, int], *places: tuple[slice, slice]) -> np.ndarray:
@@ -38,34 +34,9 @@ def mask(shape: tuple[int, int], *places: tuple[slice, slice]) -> np.ndarray:
     ],
 )
 def test_boxes_cover_every_pixel_they_touch(boxes: list[tuple[float, float, float, float]], places: Slices) -> None:
-    found = find_objects(scene(boxes))
-    assert found is not None and found.dtype == bool
+    found = boxed(scene(boxes))
+    assert found.dtype == bool
     assert np.array_equal(found, mask((8, 12), *places))
-
-
-@pytest.mark.parametrize("color", [(), (3,)])
-@pytest.mark.parametrize(("ground", "object"), [(200, 50), (0, 25), (255, 230)])
-def test_an_object_on_a_plain_ground_is_found(ground: int, object: int, color: tuple[int, ...]) -> None:
-    pixels = np.full((16, 20, *color), ground)
-    pixels[4:11, 6:15] = object
-    pixels[7, 9] = ground  # a hole belongs to the object
-    pixels[13, 2] = object  # a speck does not
-    found = find_objects(picture(pixels))
-    assert found is not None
-    assert np.array_equal(found, mask((16, 20), np.s_[4:11, 6:15]))
-
-
-@pytest.mark.parametrize(
-    "pixels",
-    [
-        np.full((16, 16), 90),
-        np.add(np.full((16, 16), 90), np.eye(16) * 24),  # within the tolerance
-        np.tile(np.arange(16) * 16, (16, 1)),
-        np.random.default_rng(0).integers(256, size=(16, 16, 3)),
-    ],
-)
-def test_without_an_object_on_a_plain_ground_there_is_none(pixels: np.ndarray) -> None:
-    assert find_objects(picture(pixels)) is None
 
 
 @pytest.mark.parametrize(
@@ -78,9 +49,7 @@ def test_objects_are_grown_on_every_side(padding: int, grown: tuple[slice, slice
 
 
 def test_a_scene_without_objects_is_all_background() -> None:
-    objects = find_objects(scene([]))
-    assert objects is not None
-    assert repaint_mask(objects, "background", 3).all()
+    assert repaint_mask(boxed(scene([])), "background", 3).all()
 
 
 @pytest.mark.parametrize(

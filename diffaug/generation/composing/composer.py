@@ -16,7 +16,7 @@ from diffaug.generation.plan.boxes import longer_sides
 from diffaug.generation.plan.jobs import Job, SceneJob
 from diffaug.generation.plan.objects import cut_real, object_id
 from diffaug.params.generate import GenerateParams
-from diffaug.pictures.cutout import cut_from_box, cut_out
+from diffaug.pictures.cutout import cut_out, has_plain_ground
 
 _INSET = 0.04  # margin of a drawn image, if the model does not say how much of the image the object fills
 _KEPT = 512  # cut-outs, each of which is used in several scenes
@@ -47,6 +47,7 @@ class Composer:
         if scene.mode == "paste":
             assert self._paste is not None  # such scenes exist only with the mode
             cuts = [cut for item in scene.items if (cut := self._cut(item)) is not None]
+            made = replace(made, settings={**made.settings, **self._drawing.plan.objects.settings})
             return compose(scene, source, cuts, self._sizes, self._paste, made)
         parts = [(self._jobs[item], self._read(item)) for item in scene.items]
         return put_together(scene, source, parts, made)
@@ -60,11 +61,12 @@ class Composer:
 
     def _cut_out(self, item: str) -> Cut | None:
         """An object without its background; None if they cannot be separated."""
+        plan = self._drawing.plan
         if item in self._jobs:
             cut = self._cut_drawn(self._jobs[item])
         else:
             record, number = self._objects[item]
-            image = cut_real(record, number)
+            image = cut_real(record, number, plan.det.names, plan.objects)
             cut = Cut(image, record.category[number], None) if image is not None else None
         self._could[item] = cut is not None
         return cut
@@ -77,5 +79,9 @@ class Composer:
         width, height = image.width * share, image.height * share
         inner = ((image.width - width) / 2, (image.height - height) / 2, width, height)
         # An image with surroundings may have other objects there, so only its middle is used.
-        cut = cut_from_box(image, inner) if context > 1 else cut_out(image, inner)
+        if context <= 1 and has_plain_ground(image):
+            cut = cut_out(image)
+        else:
+            plan = self._drawing.plan
+            cut = plan.objects.cut(image, inner, plan.det.names[job.label])
         return Cut(cut, job.label, job.prompt) if cut is not None else None

@@ -22,6 +22,8 @@ def write_tables(drawing: Drawing, params: GenerateParams, cls: Path, det: Path)
     drawn = [(name, (_image(job, drawing) for job in jobs)) for name, jobs in images]
     write_shards(cls, plan.cls.names, drawn or [("00000", [])])
     paths = {job.id: drawing.path(job) for job in (*plan.items, *plan.parts)}
+    if plan.items and plan.objects.segmenter is not None:
+        drawing.release()  # the segmenter cuts the drawn objects out
     composer = Composer(drawing, params, lambda id: read_drawn(paths[id]))
     scenes = _shards((scene.mode, scene.index, scene) for scene in plan.scenes)
     composed = [(name, (composer.scene(scene) for scene in members)) for name, members in scenes]

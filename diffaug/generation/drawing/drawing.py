@@ -69,7 +69,8 @@ class Drawing:
     @cached_property
     def sampler(self) -> Sampler:
         """The open model. Raises UserError if it cannot draw the plan's jobs."""
-        opened = Sampler(open_model(self._params, self._device, self.model), self._params, self.control)
+        model = open_model(self._params, self._device, self.model)
+        opened = Sampler(model, self._params, self.control, self.plan)
         opened.check(self.plan.drawn)
         if any(not (job.settings.width and job.settings.height) for job in self.plan.drawn):
             with atomic_path(self.cache.folder / _NATIVE) as temporary:
@@ -92,8 +93,12 @@ class Drawing:
     def path(self, job: Job) -> Path:
         """The path of the job's image, whether it exists or not."""
         source = self.source(job)
-        boxes = source.bbox if source and job.part else ()  # the masks are made from them
-        return self.cache.path(job, f"{source.sha256} {boxes}" if source else None)
+        if source is None:
+            return self.cache.path(job, None)
+        masks = f"{source.bbox if job.part else ()}"  # what they are made from
+        if job.mode == "inpaint":
+            masks += self.plan.objects.made_from(self.plan.cls.names[job.label])
+        return self.cache.path(job, f"{source.sha256} {masks}")
 
     def unfinished(self) -> dict[int, list[Job]]:
         """Batch number to its jobs that are not drawn yet. Batches are cut before the cache is checked, so a resumed
@@ -171,6 +176,7 @@ class Drawing:
             "controlnet": guided.model_dump(exclude_none=True) if guided else None,
             "controlnet_sha256": control.sha256 if control else None,
             "controlnet_licence": control.licence if control else None,
+            **(self.plan.objects.settings if settings.mode == "inpaint" else {}),
         }
 
     @cached_property

@@ -25,6 +25,7 @@ from diffaug.runtime.device import choose_device
 from diffaug.runtime.errors import UserError
 from diffaug.runtime.processes import Child, end_with_parent, is_child, last_words, report_error
 from diffaug.runtime.shortage import lacks_memory, memory_in_words
+from diffaug.segmenting.finding import find_for
 
 _POLL_SECONDS = 1.0
 _COPIES = 3  # a drawing process needs about this many times the memory of the model's weights
@@ -156,7 +157,8 @@ class _Actor:
         os.environ["OMP_NUM_THREADS"] = str(
             threads
         )  # Ray has set its own number, and it is part of an image's identity
-        self._drawing = Drawing(params, make_plan(params, draws), Path(work).absolute(), choose_device())
+        plan = make_plan(params, draws, find_for(params, Path(work)))
+        self._drawing = Drawing(params, plan, Path(work).absolute(), choose_device())
 
     def draw(self, number: int) -> int:
         counts: list[int] = []
@@ -186,6 +188,8 @@ if __name__ == "__main__":
     try:
         params = load_params()
         with memory_in_words("generate", params):
-            _worker(params.generate, make_plan(params.generate, params.image_draws), Path(sys.argv[1]))
+            work = Path(sys.argv[1])
+            objects = find_for(params.generate, work)
+            _worker(params.generate, make_plan(params.generate, params.image_draws, objects), work)
     except (UserError, OSError) as error:
         sys.exit(report_error(error))

@@ -1,5 +1,7 @@
 """Which part of its real source a job uses, and how the drawn image is put back."""
 
+from collections.abc import Callable
+
 import numpy as np
 from PIL import Image
 
@@ -7,14 +9,16 @@ from diffaug.dataset.records import Record
 from diffaug.generation.plan.jobs import AS_DRAWN, Job
 from diffaug.params.generate import GenerateParams, Inpaint
 from diffaug.pictures.canvas import Canvas, leave_text_canvas
-from diffaug.pictures.masks import composite, find_objects, part_mask, put_back, repaint_mask
+from diffaug.pictures.masks import composite, part_mask, put_back, repaint_mask
 
 
 class Views:
-    """The part, mask and place in the source for every job, from the params of its mode."""
+    """The part, mask and place in the source for every job, from the params of its mode. object_of: the mask of a
+    classification image's object."""
 
-    def __init__(self, params: GenerateParams) -> None:
+    def __init__(self, params: GenerateParams, object_of: Callable[[Record], np.ndarray | None]) -> None:
         self._params = params
+        self._object_of = object_of
 
     def enter(self, source: Record, job: Job, size: tuple[int, int]) -> Image.Image:
         """The input image of the job, RGB, on the model's canvas of `size` (width, height)."""
@@ -54,7 +58,7 @@ class Views:
         """bool (H, W): the pixels of the whole source that the job may change."""
         if job.part is not None:
             return part_mask(source, job.mode, job.part.region, job.part.object, job.part.padding)
-        objects = find_objects(source)
+        objects = self._object_of(source)
         assert objects is not None  # the plan leaves out other sources
         return repaint_mask(objects, self._inpaint.repaint, self._inpaint.padding)
 

@@ -10,11 +10,12 @@ from diffaug.generation.plan.jobs import Job, image_seed
 from diffaug.generation.plan.prompts import class_variants
 from diffaug.generation.plan.settings import job_settings, pass_on, shares
 from diffaug.params.generate import GenerateParams, Inpaint, Mode
-from diffaug.pictures.masks import find_objects
 from diffaug.runtime.errors import UserError
+from diffaug.segmenting.kinds import KEY
+from diffaug.segmenting.objects import Objects
 
 
-def plan_cls(params: GenerateParams, train: ImageSet) -> list[Job]:
+def plan_cls(params: GenerateParams, train: ImageSet, objects: Objects) -> list[Job]:
     """Jobs for classification in all given modes. Job k of a mode is of class k mod classes, so a larger count appends;
     a class with a smaller count leaves out numbers.
 
@@ -32,7 +33,7 @@ def plan_cls(params: GenerateParams, train: ImageSet) -> list[Job]:
     for name, mode in modes.items():
         variants = class_variants(params, mode, train.names)
         drawn = [label for label, count in enumerate(counts) if count[name]]
-        sources = None if name == "txt2img" else _sources(train, name, mode, drawn)
+        sources = None if name == "txt2img" else _sources(train, name, mode, drawn, objects)
         for index in range(max(count[name] for count in counts) * len(train.names)):
             label, turn = index % len(train.names), index // len(train.names)
             if turn >= counts[label][name]:
@@ -60,18 +61,24 @@ def plan_cls(params: GenerateParams, train: ImageSet) -> list[Job]:
     return jobs
 
 
-def _sources(train: ImageSet, name: str, mode: Mode, drawn: Collection[int]) -> list[list[Record]]:
+def _sources(train: ImageSet, name: str, mode: Mode, drawn: Collection[int], objects: Objects) -> list[list[Record]]:
     """Every class's train images from which this mode can start. Raises UserError if a class of `drawn` has none."""
     usable = list(train)
     if isinstance(mode, Inpaint):
-        usable = [record for record in train if find_objects(record) is not None]
+        usable = [record for record in train if objects.in_image(record, train.names[record.label or 0]) is not None]
     sources = [[record for record in usable if record.label == label] for label in range(len(train.names))]
     empty = [train.names[label] for label in drawn if not sources[label]]
     if empty:
         raise UserError(
-            f"params.yaml: generate.cls.modes.{name}: no train image of {', '.join(empty)} has an object that stands "
-            "out from a plain background; use img2img, or controlnet"
+            f"params.yaml: generate.cls.modes.{name}: no object was found in any train image of {', '.join(empty)}; "
+            f"{_advice(objects)}, or use img2img or controlnet"
             if isinstance(mode, Inpaint)
             else f"params.yaml: generate.cls.modes.{name}: there is no train image of {', '.join(empty)} to start from"
         )
     return sources
+
+
+def _advice(objects: Objects) -> str:
+    if objects.segmenter is not None:
+        return f"{objects.segmenter.name} looked for them: name another network in {KEY}"
+    return f"they were looked for by colours alone: name a network that finds objects in {KEY}"

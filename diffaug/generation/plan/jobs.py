@@ -3,10 +3,13 @@
 import hashlib
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+import numpy as np
 
 from diffaug.dataset.provenance import Part
-from diffaug.dataset.records import ImageSet
+from diffaug.dataset.records import ImageSet, Record
+from diffaug.segmenting.objects import Objects
 
 FOR_ALL: tuple[None] = (None,)  # one draw, for all training seeds
 AS_DRAWN = (0, 0)  # the size of a job whose image keeps the size that the model draws
@@ -104,7 +107,7 @@ def batches(jobs: Sequence[Job], size: int) -> list[list[Job]]:
 @dataclass(frozen=True)
 class Plan:
     """All jobs of the stage: classification images, objects and parts of scenes to draw, scenes to compose; for each of
-    the draws."""
+    the draws. objects: finds what the images show."""
 
     cls: ImageSet
     det: ImageSet
@@ -113,8 +116,13 @@ class Plan:
     parts: tuple[Job, ...]
     scenes: tuple[SceneJob, ...]
     draws: tuple[int | None, ...] = FOR_ALL
+    objects: Objects = field(default_factory=Objects)
 
     @property
     def drawn(self) -> tuple[Job, ...]:
         """All jobs for the diffusion pipeline."""
         return (*self.images, *self.items, *self.parts)
+
+    def object_of(self, record: Record) -> np.ndarray | None:
+        """bool (H, W): the object of a classification image; None if it is not clear."""
+        return self.objects.in_image(record, self.cls.names[record.label or 0])

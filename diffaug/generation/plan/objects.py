@@ -9,9 +9,10 @@ from diffaug.dataset.records import ImageSet, Record
 from diffaug.generation.plan.jobs import Job
 from diffaug.params.generate import Paste
 from diffaug.pictures.boxes import shared
-from diffaug.pictures.cutout import cut_from_box
 from diffaug.pictures.squares import square
 from diffaug.runtime.errors import UserError
+from diffaug.segmenting.kinds import KEY
+from diffaug.segmenting.objects import Objects
 
 _CROWDED = 0.3  # if others cover more of an object, parts of them would be cut out with it
 _AROUND = 1.5  # the part of a photograph around an object that shows its background, as a multiple of the box
@@ -32,14 +33,16 @@ def free_objects(record: Record) -> list[int]:
     ]
 
 
-def cut_real(record: Record, number: int) -> Image.Image | None:
-    """An object of a photograph without its background ("LA" or "RGBA"); None if they cannot be separated."""
+def cut_real(record: Record, number: int, names: Sequence[str], objects: Objects) -> Image.Image | None:
+    """An object of a photograph without its background ("LA" or "RGBA"); None if they cannot be separated. names: of
+    the classes."""
     image, box = record.open(), record.bbox[number]
     left, top, right, bottom = square(box, image.size, _AROUND)
-    return cut_from_box(image.crop((left, top, right, bottom)), (box[0] - left, box[1] - top, box[2], box[3]))
+    own = (box[0] - left, box[1] - top, box[2], box[3])
+    return objects.cut(image.crop((left, top, right, bottom)), own, names[record.category[number]])
 
 
-def objects_to_paste(paste: Paste, train: ImageSet, items: Sequence[Job]) -> list[list[str]]:
+def objects_to_paste(paste: Paste, train: ImageSet, items: Sequence[Job], objects: Objects) -> list[list[str]]:
     """The drawn objects of every pasted class or, with `train`, its first `items_per_class` free objects that can be
     cut out.
 
@@ -49,18 +52,19 @@ def objects_to_paste(paste: Paste, train: ImageSet, items: Sequence[Job]) -> lis
     if paste.objects == "generated":
         return [[job.id for job in items if job.label == label] for label in range(len(train.names))]
     by_class = [
-        list(islice(_can_be_cut(train, label), paste.items_per_class)) if label in pasted else []
+        list(islice(_can_be_cut(train, label, objects), paste.items_per_class)) if label in pasted else []
         for label in range(len(train.names))
     ]
     empty = [train.names[label] for label in pasted if not by_class[label]]
     if empty:
         found = ", ".join(f"{len(by_class[label])} of {train.names[label]}" for label in pasted)
         others = [train.names[label] for label in pasted if by_class[label]]
+        another = "another" if objects.segmenter else "a"
         out = f"leave them out with classes: [{', '.join(others)}]" if others else "remove paste"
         raise UserError(
             f"params.yaml: generate.det.modes.paste.objects: no object of {', '.join(empty)} in train can be cut out: "
-            "each is covered by others, or has the colours of its surroundings (objects that can be cut out, counted "
-            f"up to items_per_class: {found}); {out}, or use objects: generated"
+            f"each is covered by others, or {_reason(objects)} (objects that can be cut out, counted up to "
+            f"items_per_class: {found}); {out}, or use objects: generated, or name {another} network in {KEY}"
         )
     return by_class
 
@@ -76,8 +80,12 @@ def pasted_classes(paste: Paste, names: Sequence[str]) -> list[int]:
     return [label for label, name in enumerate(names) if paste.classes is None or name in paste.classes]
 
 
-def _can_be_cut(train: ImageSet, label: int) -> Iterator[str]:
+def _can_be_cut(train: ImageSet, label: int, objects: Objects) -> Iterator[str]:
     for record in train:
         for number in free_objects(record):
-            if record.category[number] == label and cut_real(record, number) is not None:
+            if record.category[number] == label and cut_real(record, number, train.names, objects):
                 yield object_id(record, number)
+
+
+def _reason(objects: Objects) -> str:
+    return f"{objects.segmenter.name} does not find it" if objects.segmenter else "has the colours of its surroundings"

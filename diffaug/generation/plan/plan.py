@@ -14,24 +14,34 @@ from diffaug.generation.plan.objects import objects_to_paste
 from diffaug.generation.plan.prompts import check_classes
 from diffaug.generation.plan.scenes import plan_items, plan_pasted, plan_redrawn
 from diffaug.params.generate import GenerateParams
+from diffaug.segmenting.objects import Objects
 
 Made = TypeVar("Made", Job, SceneJob)
 
 
-def make_plan(params: GenerateParams, draws: Sequence[int | None] = FOR_ALL) -> Plan:
-    """The plan for the real train sets on this disk; `draws`: the training seeds, each of which gets its own images."""
+def make_plan(params: GenerateParams, draws: Sequence[int | None] = FOR_ALL, objects: Objects | None = None) -> Plan:
+    """The plan for the real train sets on this disk; `draws`: the training seeds, each of which gets its own images.
+    objects: finds what the images show; without it by colours, and nothing that is found is kept."""
     cls, det = (read_set(Path(f"data/real/{task}/train")) for task in ("cls", "det"))
-    return plan_for(params, cls, det, draws)
+    return plan_for(params, cls, det, draws, objects)
 
 
-def plan_for(params: GenerateParams, cls: ImageSet, det: ImageSet, draws: Sequence[int | None] = FOR_ALL) -> Plan:
+def plan_for(
+    params: GenerateParams,
+    cls: ImageSet,
+    det: ImageSet,
+    draws: Sequence[int | None] = FOR_ALL,
+    objects: Objects | None = None,
+) -> Plan:
     """The plan for these real train sets; a task that is switched off has an empty one. A draw is planned as if it were
     alone, so another draw changes none of its images. Raises UserError if a mode finds nothing to start from."""
     if cls.names or det.names:
         check_classes(params, sorted({*cls.names, *det.names}))
+    assert objects is not None or not (params.segmenter and params.segments())  # it is not what the params say
+    objects = objects or Objects()
     paste = params.det.modes.paste
-    real = objects_to_paste(paste, det, []) if paste and paste.objects == "train" and len(det) else None
-    plans = [_plan(params, cls, det, real, draw) for draw in draws]
+    real = objects_to_paste(paste, det, [], objects) if paste and paste.objects == "train" and len(det) else None
+    plans = [_plan(params, cls, det, real, draw, objects) for draw in draws]
     return Plan(
         cls,
         det,
@@ -40,23 +50,33 @@ def plan_for(params: GenerateParams, cls: ImageSet, det: ImageSet, draws: Sequen
         parts=tuple(job for one in plans for job in one.parts),
         scenes=tuple(job for one in plans for job in one.scenes),
         draws=tuple(draws),
+        objects=objects,
     )
 
 
-def _plan(params: GenerateParams, cls: ImageSet, det: ImageSet, real: list[list[str]] | None, draw: int | None) -> Plan:
+def _plan(
+    params: GenerateParams,
+    cls: ImageSet,
+    det: ImageSet,
+    real: list[list[str]] | None,
+    draw: int | None,
+    objects: Objects,
+) -> Plan:
     """One draw. real: the real objects to paste by class, None if objects are drawn."""
     if draw is not None:
         params = params.model_copy(update={"seed": _seed(params.seed, draw)})
     items = plan_items(params, det.names, common_format(det)[1]) if len(det) else []
     parts, redrawn = plan_redrawn(params, det)
     paste = params.det.modes.paste
-    pasted = plan_pasted(params, det, real or objects_to_paste(paste, det, items)) if paste and len(det) else []
+    pasted = []
+    if paste and len(det):
+        pasted = plan_pasted(params, det, real or objects_to_paste(paste, det, items, objects))
     drawn = {job.id for job in (*items, *parts)}
 
     def named(jobs: Sequence[Made]) -> tuple[Made, ...]:
         return tuple(_of_draw(job, draw, drawn) for job in jobs)
 
-    return Plan(cls, det, named(plan_cls(params, cls)), named(items), named(parts), named([*redrawn, *pasted]))
+    return Plan(cls, det, named(plan_cls(params, cls, objects)), named(items), named(parts), named([*redrawn, *pasted]))
 
 
 def _of_draw(job: Made, draw: int | None, drawn: set[str]) -> Made:

@@ -15,6 +15,7 @@ from diffaug.generation.drawing.engines import draw_all
 from diffaug.generation.plan.plan import make_plan
 from diffaug.params.generate import GenerateParams
 from diffaug.runtime.errors import UserError
+from diffaug.segmenting.objects import Objects
 
 PASTE = {
     **{"weight": 1, "items_per_class": 2, "max_objects": 2, "scale": [0.3, 0.4], "max_overlap": 0.9},
@@ -62,11 +63,12 @@ def test_drawn_objects_that_cannot_be_cut_out_are_counted(
 ) -> None:
     """The first of two."""
 
-    def cut(image: Image.Image, inner: object) -> Image.Image | None:
+    def cut(image: Image.Image, *_: object) -> Image.Image | None:
         return None if fails.pop(0) else image.convert("RGBA")
 
     fails = [True, False] * 2
     monkeypatch.setattr(composer, "cut_out", cut)
+    monkeypatch.setattr(Objects, "cut", lambda self, *given: cut(*given))
     paste = PASTE | {"objects": "generated", "max_objects": 1, "items_per_class": 1}
     make(params(random_pipeline, num_inference_steps=2, batch_size=2, det={"per_real": 9.0, "modes": {"paste": paste}}))
     said = capsys.readouterr().out

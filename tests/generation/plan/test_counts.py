@@ -10,6 +10,7 @@ from diffaug.generation.plan.counts import per_class
 from diffaug.generation.plan.images import plan_cls
 from diffaug.params.generate import ClsGeneration
 from diffaug.runtime.errors import UserError
+from diffaug.segmenting.objects import Objects
 
 REAL = {"rare": 20, "some": 100, "many": 400}
 PIXEL = encode_png(Image.new("L", (1, 1)))
@@ -42,7 +43,7 @@ def test_the_plan_has_these_numbers_and_the_images_of_equal_counts() -> None:
     records = tuple(make_record(f"r{n:02d}", PIXEL, "train", label=label) for n, label in enumerate(labels))
     train = ImageSet(("rare", "some", "many"), records)
     two = modes(txt2img={}, img2img={"strength": 0.6})
-    equal = plan_cls(params(cls=two | {"per_class": 4}), train)
-    jobs = plan_cls(params(cls=two | {"per_class": "balance"}), train)
+    equal = plan_cls(params(cls=two | {"per_class": 4}), train, Objects())
+    jobs = plan_cls(params(cls=two | {"per_class": "balance"}), train, Objects())
     assert [sum(job.label == label for job in jobs) for label in range(3)] == [4, 2, 0]
     assert set(jobs) < set(equal)

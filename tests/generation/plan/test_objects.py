@@ -7,6 +7,7 @@ from diffaug.dataset.records import ImageSet, Record, make_record
 from diffaug.generation.plan.objects import cut_real, free_objects, objects_to_paste
 from diffaug.params.generate import Paste
 from diffaug.runtime.errors import UserError
+from diffaug.segmenting.objects import Objects
 
 BOXES = ((5.0, 5.0, 14.0, 14.0), (40.0, 20.0, 14.0, 14.0), (44.0, 20.0, 14.0, 14.0), (70.0, 30.0, 16.0, 12.0))
 
@@ -32,7 +33,7 @@ def test_an_object_that_another_covers_is_not_free() -> None:
 
 
 def test_an_object_is_cut_along_its_outline() -> None:
-    cut = cut_real(photo(0, 3), 3)
+    cut = cut_real(photo(0, 3), 3, ("cat",), Objects())
     assert cut is not None and cut.size == (16, 12)
     assert cut.getpixel((8, 6)) == (255, 255, 0, 255) and cut.getchannel("A").getpixel((0, 0)) == 0
 
@@ -40,11 +41,11 @@ def test_an_object_is_cut_along_its_outline() -> None:
 def test_what_looks_like_its_surroundings_is_not_planned() -> None:
     """The first object's box is empty: a listed object that cannot be cut out would not change its scene."""
     record = photo(3)
-    assert cut_real(record, 0) is None
-    assert objects_to_paste(paste(1), ImageSet(("cat",), (record,)), []) == [["s0#3"]]
-    assert objects_to_paste(paste(9), ImageSet(("cat",), (photo(0, 3),)), []) == [["s0#0", "s0#3"]]
+    assert cut_real(record, 0, ("cat",), Objects()) is None
+    assert objects_to_paste(paste(1), ImageSet(("cat",), (record,)), [], Objects()) == [["s0#3"]]
+    assert objects_to_paste(paste(9), ImageSet(("cat",), (photo(0, 3),)), [], Objects()) == [["s0#0", "s0#3"]]
 
 
 def test_a_class_of_which_nothing_can_be_cut_is_an_error() -> None:
     with pytest.raises(UserError, match="no object of cat in train can be cut out: each is covered by others, or has"):
-        objects_to_paste(paste(1), ImageSet(("cat",), (photo(),)), [])
+        objects_to_paste(paste(1), ImageSet(("cat",), (photo(),)), [], Objects())

@@ -12,6 +12,7 @@ from diffaug.generation.plan.settings import shares
 from diffaug.params.generate import GenerateParams
 from diffaug.pictures.squares import apart
 from diffaug.runtime.errors import UserError
+from diffaug.segmenting.objects import Objects
 
 
 def test_without_images_nothing_is_planned() -> None:
@@ -101,7 +102,7 @@ def test_modes_share_the_scenes_and_ids_differ() -> None:
 def objects(given: GenerateParams, images: ImageSet | None = None, items: Sequence[Job] = ()) -> list[list[str]]:
     """The ids of the objects to paste, by class."""
     assert given.det.modes.paste is not None
-    return objects_to_paste(given.det.modes.paste, images or train(), items)
+    return objects_to_paste(given.det.modes.paste, images or train(), items, Objects())
 
 
 def test_a_mode_without_an_object_says_so() -> None:

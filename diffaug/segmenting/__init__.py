@@ -1,0 +1,1 @@
+"""Finding the objects of images: by a plain background, GrabCut, or a network."""
