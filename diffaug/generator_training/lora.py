@@ -17,8 +17,9 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from diffaug.dataset.codec import encode_png, open_image
-from diffaug.diffusion.abilities import pipeline_for, refuse_long_prompts
+from diffaug.diffusion.abilities import pipeline_for
 from diffaug.diffusion.opening import take_safety_checker
+from diffaug.diffusion.prompt_length import refuse_long_prompts
 from diffaug.generator_training.captioned import Captioned
 from diffaug.generator_training.fit import fit
 from diffaug.generator_training.latents import Latents, encode_all, kept
