@@ -23,10 +23,9 @@ def refuse_long_prompts(pipeline: Any, texts: Iterable[str], key: str, call: Map
     name = max(known, key=lambda one: known[one])
     reader, limit = tokenizers(pipeline)[name], known[name]
     read = {text: _as_given(pipeline, reader, text) for text in texts}
-    if call is not None and limit < reader.model_max_length:
-        refuse_truncation(reader, read, key, limit, f"shorten it, or raise generate.call.{_LENGTH} if the model can")
-    else:
-        refuse_truncation(reader, read, key)
+    raised = call is not None and limit < reader.model_max_length
+    ways = {"ways": f"shorten it, or raise generate.call.{_LENGTH} if the model can"} if raised else {}
+    refuse_truncation(reader, read, key, limit, **ways)
 
 
 def tokenizers(pipeline: Any) -> dict[str, PreTrainedTokenizerBase]:

@@ -55,6 +55,8 @@ def test_exactly_the_texts_that_a_language_model_would_not_read_are_refused(
     with pytest.raises(UserError, match=message):
         refuse_long_prompts(pipeline, ["o " * (at_limit + 1)], "generate.prompt", {})
     refuse_long_prompts(pipeline, ["o " * (at_limit + 1)], "generate.prompt", {"max_sequence_length": limit + 9})
+    with pytest.raises(UserError, match="; shorten it, or use words of train_gen"):
+        refuse_long_prompts(pipeline, ["o " * (at_limit + 1)], "train_gen.caption")
 
 
 def test_clip_has_its_own_limit_whatever_a_second_encoder_reads(model_folder: Folder) -> None:

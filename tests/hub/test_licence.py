@@ -29,6 +29,14 @@ def test_a_licence_with_limits_is_one_sentence(licence: str, limit: str) -> None
     assert "\n" not in warning
 
 
+def test_a_second_licence_counts_whatever_the_card_says() -> None:
+    """Kolors' card says apache-2.0, and nothing of the other file, which is about just what is done here."""
+    warning = licence_warning("Kwai-Kolors/Kolors-diffusers", "apache-2.0")
+    assert warning is not None
+    assert warning.startswith("Kwai-Kolors/Kolors-diffusers is licensed under apache-2.0, but its MODEL_LICENSE says")
+    assert "must not improve another large model; read it before you train on" in warning
+
+
 @pytest.mark.parametrize(
     "licence", [None, "", "openrail", "openrail++", "creativeml-openrail-m", "apache-2.0", "mit", "other"]
 )
