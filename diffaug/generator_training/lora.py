@@ -23,6 +23,7 @@ from diffaug.diffusion.prompt_length import refuse_long_prompts
 from diffaug.generator_training.captioned import Captioned
 from diffaug.generator_training.fit import fit
 from diffaug.generator_training.latents import Latents, encode_all, kept
+from diffaug.generator_training.optimizer import make_optimizer, refuse_optimizer
 from diffaug.params.train_gen import LoraParams, PriorParams, TrainGenParams
 from diffaug.runtime.errors import UserError
 from diffaug.runtime.files import atomic_path
@@ -50,6 +51,7 @@ def train_lora(
         )
     if lora.text_encoder:
         refuse_language_models(pipeline)
+    refuse_optimizer(lora, device)
     refuse_long_prompts(pipeline, data.captions, "train_gen.caption")
     take_safety_checker(pipeline)
     parts = [(1.0, 0, encode_latents(pipeline, data, device, work / "latents.safetensors"))]
@@ -69,7 +71,7 @@ def train_lora(
     curve = fit(
         trained,
         _loss(pipeline, parts, captions, fixed, params),
-        torch.optim.AdamW(trained.parameters(), lr=lora.learning_rate, weight_decay=0.01, fused=True),
+        make_optimizer(trained.parameters(), lora),
         name="lora",
         steps=lora.steps,
         learning_rate=lora.learning_rate,

@@ -227,6 +227,21 @@ def test_prior_preservation_draws_once_and_is_learned_too(tmp_path: Path) -> Non
     assert any(not torch.equal(value, without["unet"][key]) for key, value in with_prior["unet"].items())
 
 
+def test_a_lora_is_trained_with_an_optimizer_of_eight_bits(tmp_path: Path) -> None:
+    pytest.importorskip("bitsandbytes")
+    folder = small_models.stable_diffusion(tmp_path / "base")
+    losses = {}
+    for kind in ("adamw", "adamw8bit"):
+        chosen = params(optimizer=kind, rank=512, steps=6, learning_rate=0.001)
+        weights, curve = train_lora(opened(folder), bars(0, 3, 4), chosen, tmp_path / kind, CPU)
+        losses[kind] = curve["lora"]
+        assert all(value.isfinite().all() for value in weights["unet"].values())
+    saved = load_file(tmp_path / "adamw8bit/lora.safetensors")
+    assert {value.dtype for key, value in saved.items() if key.endswith(".state1")} == {torch.uint8}
+    assert losses["adamw8bit"] != losses["adamw"]
+    assert losses["adamw8bit"] == pytest.approx(losses["adamw"], rel=0.02)
+
+
 def test_a_model_without_a_unet_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"StableDiffusion3Pipeline has no U-Net.*train_gen\.method: none"):
         train_lora(
