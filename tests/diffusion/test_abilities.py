@@ -24,9 +24,10 @@ def opened(folder: Path) -> Any:
         ("kolors", ["txt2img", "img2img"]),
         ("z_image", ["txt2img", "img2img", "inpaint"]),
         ("flux2_klein", ["txt2img", "inpaint"]),
+        *((name, ["txt2img", "img2img", "inpaint"]) for name in ("sd3", "flux", "qwen_image")),
     ],
 )
-def test_the_modes_of_a_model(model_folder: Folder, name: str, expected: list[str]) -> None:
+def test_the_modes_of_a_model_are_those_of_the_docs(model_folder: Folder, name: str, expected: list[str]) -> None:
     assert modes(opened(model_folder(name))) == expected
 
 
