@@ -28,9 +28,9 @@ _LIMITS = {
     "cc-by-nc-4.0": "non-commercial use only",
     "cc-by-nc-sa-4.0": "non-commercial use only",
 }
-# By the beginning of the model's name in lower case: what a second licence in the same folder says, beside the card's.
+# By the beginning of the model's own name or folder, in lower case: what a second licence says beside that of the card.
 _BESIDE = {
-    "kwai-kolors/kolors": (
+    "kolors": (
         "its MODEL_LICENSE says that commercial use is to be registered, and that its images must not improve another "
         "large model"
     ),
@@ -70,7 +70,8 @@ def card_licence(card: Path) -> str | None:
 
 def licence_warning(model: str, licence: str | None) -> str | None:
     """One sentence if the licence limits which models may be trained on the images; None if no limit is known."""
-    beside = next((text for name, text in _BESIDE.items() if model.lower().startswith(name)), None)
+    own = re.split(r"[/\\]", model.lower())[-1]
+    beside = next((text for name, text in _BESIDE.items() if own.startswith(name)), None)
     if beside is not None:
         return f"{model} is licensed under {licence}, but {beside}; {_READ}"
     limit = _LIMITS.get((licence or "").lower())
