@@ -19,6 +19,7 @@ _AUTO = {
     "inpaint": AutoPipelineForInpainting,
 }
 _NAMED = {"img2img": "Img2ImgPipeline", "inpaint": "InpaintPipeline"}  # the ends of the names of diffusers' classes
+_NONE = (ValueError, AttributeError, TypeError)
 
 
 def pipeline_for(mode: str, loaded: Any, controlnet: Any | None = None) -> Any:
@@ -28,7 +29,7 @@ def pipeline_for(mode: str, loaded: Any, controlnet: Any | None = None) -> Any:
     """
     try:
         pipeline = _derived(mode, loaded, controlnet)
-    except (ValueError, AttributeError) as error:
+    except _NONE as error:
         if controlnet is not None:
             wanted, has = f"{mode} with a ControlNet", ""
         else:
@@ -47,27 +48,34 @@ def modes(loaded: Any) -> list[str]:
     """Which of txt2img, img2img and inpaint the model has."""
     found = []
     for mode in _AUTO:
-        with contextlib.suppress(ValueError, AttributeError):
+        with contextlib.suppress(*_NONE):
             _derived(mode, loaded, None)
             found.append(mode)
     return found
 
 
 def _derived(mode: str, loaded: Any, controlnet: Any | None) -> Any:
-    """Raises ValueError or AttributeError if diffusers has no such pipeline."""
+    """Raises one of _NONE if diffusers has no such pipeline."""
     extra = {"controlnet": controlnet} if controlnet is not None else {}
     try:
         pipeline = _AUTO[mode].from_pipe(loaded, **extra)
-    except (ValueError, AttributeError):
+    except _NONE:
         # A pipeline that the Auto classes do not know is used as it is: most draw from a text.
         stem = type(loaded).__name__.removesuffix("Pipeline")
         kind = type(loaded) if mode == "txt2img" else getattr(diffusers, f"{stem}{_NAMED[mode]}", None)
         if kind is None or controlnet is not None or (mode == "txt2img" and "image" in _required(loaded)):
             raise
-        pipeline = loaded if mode == "txt2img" else kind.from_pipe(loaded)
+        pipeline = loaded if mode == "txt2img" else _of_kind(kind, loaded)
     if mode == "img2img" and "strength" not in takes(pipeline):
         raise ValueError("it takes images as references, without a strength")
     return pipeline
+
+
+def _of_kind(kind: Any, loaded: Any) -> Any:
+    """A pipeline of this class with the parts and settings of the loaded one, as they are: the library's own from_pipe
+    would change the data type of the networks, which both share."""
+    known = {**loaded.config, **loaded.components}
+    return kind(**{name: known[name] for name in inspect.signature(kind.__init__).parameters if name in known})
 
 
 def takes(pipeline: Any) -> Mapping[str, inspect.Parameter]:

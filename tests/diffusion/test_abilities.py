@@ -47,3 +47,12 @@ def test_a_model_that_takes_images_as_references_only_is_one_line(model_folder: 
 )
 def test_the_size_of_a_model(model_folder: Folder, name: str, size: int) -> None:
     assert native_size(opened(model_folder(name))) == (size, size)
+
+
+def test_a_pipeline_that_is_found_by_its_name_shares_everything_as_it_is(model_folder: Folder) -> None:
+    """diffusers' from_pipe would make float32 of it, also in the pipeline from which it is made."""
+    loaded = open_model(params(model_folder("flux2_klein"), dtype="bfloat16"), torch.device("cpu")).pipeline
+    inpaint = pipeline_for("inpaint", loaded)
+    assert type(inpaint).__name__ == "Flux2KleinInpaintPipeline"
+    assert inpaint.transformer is loaded.transformer and inpaint.config.is_distilled
+    assert loaded.transformer.dtype is loaded.text_encoder.dtype is torch.bfloat16
