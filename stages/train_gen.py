@@ -67,7 +67,10 @@ def _key(data: Captioned, settings: TrainGenParams, device: str, base: str) -> s
     content.update(
         json.dumps([data.captions, data.labels.tolist(), settings.model_dump(exclude=unused), base]).encode()
     )
-    content.update(json.dumps([device, *map(version, ("torch", "diffusers", "transformers"))]).encode())
+    libraries = ["torch", "diffusers", "transformers"]
+    if settings.method == "lora" and settings.lora.optimizer == "adamw8bit":
+        libraries.append("bitsandbytes")
+    content.update(json.dumps([device, *map(version, libraries)]).encode())
     content.update(code.fingerprint(f"diffaug.generator_training.{settings.method}", "diffaug.runtime.device").encode())
     return content.hexdigest()[:16]
 

@@ -22,7 +22,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session")
 def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """Returns a small model by the name of its function in small_models; each is made once."""
+    """Returns a small model by the name of its function in small_models or small_transformers; each is made once."""
+    import small_transformers  # here, since it takes a while and few tests need it
+
     made: dict[str, Path] = {}
 
     def folder(name: str) -> Path:
@@ -34,7 +36,8 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Pa
             elif base == "latent8":
                 made[name] = small_models.stable_diffusion(place, latent_channels=8)
             else:
-                made[name] = getattr(small_models, base)(place)
+                make = getattr(small_models, base, None) or getattr(small_transformers, base)
+                made[name] = make(place)
         return made[name]
 
     return folder

@@ -19,6 +19,8 @@ NAMES = {
 }
 SOURCES = sorted([*(ROOT / "diffaug").rglob("*.py"), *(ROOT / "stages").glob("*.py"), ROOT / "run.py"])
 
+TESTS = sorted(path for path in (ROOT / "tests").rglob("*.py") if path.name not in ("systems.py", "test_systems.py"))
+
 
 def posix_only(source: str) -> list[str]:
     found = []
@@ -44,6 +46,28 @@ def test_nothing_is_asked_for_that_only_posix_has(path: Path) -> None:
 def test_such_calls_would_be_found() -> None:
     source = "import resource\nfrom fcntl import flock\nfrom os import fork\nos.killpg(1)\nrun(preexec_fn=None)\n"
     assert sorted(posix_only(source)) == ["fcntl", "fork", "killpg", "preexec_fn", "resource"]
+
+
+@pytest.mark.parametrize("path", TESTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_tests_that_need_posix_say_so(path: Path) -> None:
+    """With a mark of tests/helpers/systems.py; and they can be imported everywhere, so that the others run."""
+    source = path.read_text(encoding="utf-8")
+    assert not posix_only(source) or "from systems import" in source
+    assert "os.name" not in source and "sys.platform" not in source, "take the mark of tests/helpers/systems.py"
+    assert posix_only(ast.unparse(_AtImport().visit(ast.parse(source)))) == []
+
+
+class _AtImport(ast.NodeTransformer):
+    """What runs when a module is imported: all but the bodies of functions."""
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:
+        node.body = [ast.Pass()]
+        return node
+
+
+def test_a_name_that_is_missed_at_import_would_be_found() -> None:
+    source = "import signal\n@mark([signal.SIGKILL])\ndef test() -> None:\n    signal.SIGHUP\n"
+    assert posix_only(ast.unparse(_AtImport().visit(ast.parse(source)))) == ["SIGKILL"]
 
 
 @pytest.fixture

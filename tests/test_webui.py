@@ -36,7 +36,8 @@ def with_block(tmp_path: Path, content: dict[str, Any]) -> GenerateParams:
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A home with WebUI's folders: the files that the page names, of a small Stable Diffusion 1."""
-    monkeypatch.setenv("HOME", str(tmp_path))
+    for variable in ("HOME", "USERPROFILE"):  # of POSIX, of Windows
+        monkeypatch.setenv(variable, str(tmp_path))
     folder = small_models.stable_diffusion(tmp_path / "configuration")
     pipeline = open_model(params(folder), CPU).pipeline
     lora = "lora_unet_mid_block_attentions_0_proj_in"

@@ -1,14 +1,25 @@
 """What a pipeline can do, read from its call: the pipelines of the modes, their arguments, their size."""
 
+import ast
+import contextlib
 import inspect
+import textwrap
 from collections.abc import Iterable, Mapping
 from typing import Any, get_type_hints
 
+import diffusers
 from diffusers import AutoPipelineForImage2Image, AutoPipelineForInpainting, AutoPipelineForText2Image
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from diffaug.diffusion.truncation import refuse_truncation
 from diffaug.runtime.errors import UserError
+
+_AUTO = {
+    "txt2img": AutoPipelineForText2Image,
+    "img2img": AutoPipelineForImage2Image,
+    "inpaint": AutoPipelineForInpainting,
+}
+_NAMED = {"img2img": "Img2ImgPipeline", "inpaint": "InpaintPipeline"}  # the ends of the names of diffusers' classes
+_NONE = (ValueError, AttributeError, TypeError)
 
 
 def pipeline_for(mode: str, loaded: Any, controlnet: Any | None = None) -> Any:
@@ -16,27 +27,55 @@ def pipeline_for(mode: str, loaded: Any, controlnet: Any | None = None) -> Any:
 
     mode: txt2img, img2img or inpaint; if a `controlnet` is given, with a ControlNet.
     """
-    auto = {
-        "txt2img": AutoPipelineForText2Image,
-        "img2img": AutoPipelineForImage2Image,
-        "inpaint": AutoPipelineForInpainting,
-    }[mode]
-    extra = {"controlnet": controlnet} if controlnet is not None else {}
     try:
-        pipeline = auto.from_pipe(loaded, **extra)
-    except (ValueError, AttributeError) as error:
-        # A pipeline that the Auto classes do not know is used as it is: most draw from a text.
-        if mode != "txt2img" or controlnet is not None or "image" in _required(loaded):
-            wanted = f"{mode} with a ControlNet" if controlnet is not None else mode
-            raise UserError(
-                f"params.yaml: generate: {type(loaded).__name__} has no {wanted} ({str(error).splitlines()[0]}); "
-                "remove this mode, or take another model"
-            ) from None
-        pipeline = loaded
+        pipeline = _derived(mode, loaded, controlnet)
+    except _NONE as error:
+        if controlnet is not None:
+            wanted, has = f"{mode} with a ControlNet", ""
+        else:
+            wanted, has = mode, f"it has {' and '.join(modes(loaded)) or 'none of the modes'}; "
+        raise UserError(
+            f"params.yaml: generate: {type(loaded).__name__} has no {wanted} ({str(error).splitlines()[0]}); {has}"
+            "remove this mode, or take another model"
+        ) from None
     if getattr(pipeline, "watermark", None) is not None:
         pipeline.watermark = None  # a classifier would learn an invisible mark on all synthetic images
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
+
+
+def modes(loaded: Any) -> list[str]:
+    """Which of txt2img, img2img and inpaint the model has."""
+    found = []
+    for mode in _AUTO:
+        with contextlib.suppress(*_NONE):
+            _derived(mode, loaded, None)
+            found.append(mode)
+    return found
+
+
+def _derived(mode: str, loaded: Any, controlnet: Any | None) -> Any:
+    """Raises one of _NONE if diffusers has no such pipeline."""
+    extra = {"controlnet": controlnet} if controlnet is not None else {}
+    try:
+        pipeline = _AUTO[mode].from_pipe(loaded, **extra)
+    except _NONE:
+        # A pipeline that the Auto classes do not know is used as it is: most draw from a text.
+        stem = type(loaded).__name__.removesuffix("Pipeline")
+        kind = type(loaded) if mode == "txt2img" else getattr(diffusers, f"{stem}{_NAMED[mode]}", None)
+        if kind is None or controlnet is not None or (mode == "txt2img" and "image" in _required(loaded)):
+            raise
+        pipeline = loaded if mode == "txt2img" else _of_kind(kind, loaded)
+    if mode == "img2img" and "strength" not in takes(pipeline):
+        raise ValueError("it takes images as references, without a strength")
+    return pipeline
+
+
+def _of_kind(kind: Any, loaded: Any) -> Any:
+    """A pipeline of this class with the parts and settings of the loaded one, as they are: the library's own from_pipe
+    would change the data type of the networks, which both share."""
+    known = {**loaded.config, **loaded.components}
+    return kind(**{name: known[name] for name in inspect.signature(kind.__init__).parameters if name in known})
 
 
 def takes(pipeline: Any) -> Mapping[str, inspect.Parameter]:
@@ -80,30 +119,35 @@ def native_size(pipeline: Any) -> tuple[int, int]:
         getattr(network, "config", None), "sample_size", None
     )
     factor = getattr(pipeline, "vae_scale_factor", None)
-    if not sample or not factor:
+    if sample and factor:
+        height, width = (sample, sample) if isinstance(sample, int) else sample
+        return width * factor, height * factor
+    own_width, own_height = _default(pipeline, "width"), _default(pipeline, "height")
+    if own_width is None or own_height is None:
         raise UserError(
             f"params.yaml: generate.height: {type(pipeline).__name__} does not state its image size; give height and "
             "width, such as 1024"
         )
-    height, width = (sample, sample) if isinstance(sample, int) else sample
-    return width * factor, height * factor
+    return own_width, own_height
 
 
-def tokenizers(pipeline: Any) -> list[Any]:
-    """The pipeline's tokenizers that state their maximum length."""
-    found = [part for name, part in pipeline.components.items() if name.startswith("tokenizer")]
-    return [part for part in found if part is not None and getattr(part, "model_max_length", 10**9) < 10**6]
+def _default(pipeline: Any, name: str) -> int | None:
+    """The number that the call of a pipeline takes for an argument that is not given, as in: height = height or 1024"""
+    stated = takes(pipeline)[name].default if name in takes(pipeline) else None
+    found = [stated] if isinstance(stated, int) else []
+    for one in ast.walk(code_of(type(pipeline).__call__)):
+        match one:
+            case ast.Assign(
+                targets=[ast.Name(id=target)],
+                value=ast.BoolOp(op=ast.Or(), values=[ast.Name(id=given), ast.Constant(value=int() as number)]),
+            ) if target == given == name:
+                found.append(number)
+    return found[0] if found else None
 
 
-def refuse_long_prompts(pipeline: Any, texts: Iterable[str], key: str) -> None:
-    """Raises UserError if a text is too long for the text encoder with the largest limit."""
-    readers = tokenizers(pipeline)
-    if readers:
-        reader = max(readers, key=lambda one: one.model_max_length)
-        # The pipeline writes a token of its own for every further vector of an embedding.
-        expand = getattr(pipeline, "maybe_convert_prompt", None)
-        read = {text: expand(text, reader) if expand else text for text in texts}
-        refuse_truncation(reader, read, key)
+def code_of(what: Any) -> ast.AST:
+    """The code of a class or a function."""
+    return ast.parse(textwrap.dedent(inspect.getsource(inspect.unwrap(what))))
 
 
 def _required(pipeline: Any) -> list[str]:

@@ -8,11 +8,16 @@ from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 from torch.nn import functional as F
 
+from diffaug.diffusion.abilities import modes
+
 
 def has_inpainting(pipeline: Any) -> bool:
-    """Whether the pipeline's own inpainting accepts its U-Net: that of diffusers takes only 4 or 9 latent channels."""
+    """Whether the model's own inpainting is to be used: with a U-Net, diffusers has it for most models, and only for 4
+    or 9 latent channels."""
     unet = getattr(pipeline, "unet", None)
-    return unet is None or unet.config.in_channels in (4, 9)
+    if unet is None:
+        return True
+    return unet.config.in_channels in (4, 9) and ("inpaint" in modes(pipeline) or "img2img" not in modes(pipeline))
 
 
 def blend(

@@ -1,15 +1,13 @@
 """Settings that a pipeline would take and not use, and schedulers that it cannot drive: found before any work."""
 
 import ast
-import inspect
-import textwrap
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
 import numpy as np
 
-from diffaug.diffusion.abilities import takes
+from diffaug.diffusion.abilities import code_of, takes
 from diffaug.diffusion.schedulers import fitting, make_scheduler
 from diffaug.params.schedulers import MODEL_OWN
 from diffaug.runtime.errors import UserError
@@ -49,13 +47,19 @@ def guided(pipeline: Any, scale: float) -> bool:
 
 
 def idle_guidance(pipeline: Any) -> str | None:
-    """What to know about a pipeline that ignores guidance_scale, which params.yaml always has; None if it does not."""
+    """What to know about a pipeline that ignores guidance_scale, which params.yaml always has, or that counts it
+    differently; None if it does neither."""
+    kind = type(pipeline)
+    if hasattr(kind, "do_classifier_free_guidance") and guided(pipeline, 0.5):
+        return f"{kind.__name__} counts guidance_scale from 0: 0 is no guidance, and 1 is what is 2 elsewhere"
     network = getattr(pipeline, "transformer", None)
     embeds = getattr(getattr(network, "config", None), "guidance_embeds", None)
-    if embeds is not False or _GUIDANCE not in takes(pipeline) or hasattr(pipeline, "do_classifier_free_guidance"):
+    if embeds is not False or _GUIDANCE not in takes(pipeline):
+        return None
+    if hasattr(kind, "do_classifier_free_guidance") and guided(pipeline, 10.0):
         return None
     instead = f"; generate.call.{_TRUE}, with a negative prompt, does" if _TRUE in takes(pipeline) else ""
-    return f"guidance_scale changes nothing in {type(pipeline).__name__}{instead}"
+    return f"guidance_scale changes nothing in {kind.__name__}{instead}"
 
 
 def refuse_undriven(pipeline: Any, name: str, own: Any) -> None:
@@ -72,8 +76,7 @@ def refuse_undriven(pipeline: Any, name: str, own: Any) -> None:
 def drives(pipeline: Any, scheduler: Any) -> bool:
     """Whether the scheduler takes what the pipeline gives it in place of the number of steps, noise levels or a shift:
     a copy of it is asked, with two steps."""
-    given = _given(type(pipeline))  # type: ignore[arg-type]  # mypy: a class is hashable
-    values = {name: value for name, value in (("sigmas", np.array([1.0, 0.5])), ("mu", 0.5)) if name in given}
+    values = _given(type(pipeline))  # type: ignore[arg-type]  # mypy: a class is hashable
     try:
         type(scheduler).from_config(scheduler.config).set_timesteps(**values or {"num_inference_steps": 2})
     except Exception:  # it raises whatever comes of an argument that it does not know
@@ -82,9 +85,10 @@ def drives(pipeline: Any, scheduler: Any) -> bool:
 
 
 @cache
-def _given(kind: type) -> frozenset[str]:
-    """The arguments of the scheduler's set_timesteps that a pipeline fills by itself, read from its code."""
-    tree = ast.parse(textwrap.dedent(inspect.getsource(inspect.unwrap(kind.__call__))))  # type: ignore[operator]
+def _given(kind: type) -> dict[str, Any]:
+    """The arguments of the scheduler's set_timesteps that a pipeline fills by itself, read from its code, for two
+    steps. Some schedulers take noise levels as an array, but not as a list."""
+    tree = code_of(kind.__call__)  # type: ignore[operator]
     calls = [one for one in ast.walk(tree) if isinstance(one, ast.Call) and _name(one.func) == "retrieve_timesteps"]
     assigned = [one for one in ast.walk(tree) if isinstance(one, ast.Assign)]
     # As in: scheduler_kwargs = {"mu": mu}; retrieve_timesteps(..., **scheduler_kwargs)
@@ -92,7 +96,11 @@ def _given(kind: type) -> frozenset[str]:
     more = {str(key.value) for key in keys if isinstance(key, ast.Constant)}
     filled = {_name(target) for one in assigned for target in one.targets}
     named = {str(word.arg) for call in calls for word in call.keywords} & filled
-    return frozenset((named | more) & {"sigmas", "mu"})
+    values: dict[str, Any] = {"sigmas": [1.0, 0.5], "mu": 0.5}
+    made = [part for one in assigned if "sigmas" in map(_name, one.targets) for part in ast.walk(one.value)]
+    if any(isinstance(part, ast.Name) and part.id == "np" for part in made):
+        values["sigmas"] = np.array(values["sigmas"])
+    return {name: value for name, value in values.items() if name in named | more}
 
 
 def _name(node: ast.expr) -> str:

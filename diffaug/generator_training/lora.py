@@ -17,11 +17,13 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from diffaug.dataset.codec import encode_png, open_image
-from diffaug.diffusion.abilities import pipeline_for, refuse_long_prompts
+from diffaug.diffusion.abilities import pipeline_for
 from diffaug.diffusion.opening import take_safety_checker
+from diffaug.diffusion.prompt_length import refuse_long_prompts
 from diffaug.generator_training.captioned import Captioned
 from diffaug.generator_training.fit import fit
 from diffaug.generator_training.latents import Latents, encode_all, kept
+from diffaug.generator_training.optimizer import make_optimizer, refuse_optimizer
 from diffaug.params.train_gen import LoraParams, PriorParams, TrainGenParams
 from diffaug.runtime.errors import UserError
 from diffaug.runtime.files import atomic_path
@@ -37,15 +39,19 @@ def train_lora(
 ) -> tuple[dict[str, dict[str, Tensor]], dict[str, list[float]]]:
     """LoRA weights by the part to which they belong ("unet", "text_encoder", ...), scaled by alpha, and the loss curve.
 
-    `pipeline`: an open text-to-image pipeline with a U-Net; it is changed. Raises UserError if it has none.
+    `pipeline`: an open text-to-image pipeline with a U-Net; it is changed. Raises UserError if it has none, or if its
+    text encoder is to be trained and is a language model.
     """
     lora = params.lora
     if getattr(pipeline, "unet", None) is None:
         raise UserError(
             f"params.yaml: train_gen.lora.model: {type(pipeline).__name__} has no U-Net, and LoRA training supports "
-            "only models with one (such as Stable Diffusion 1, 2 and XL); set train_gen.method: none to use it without "
+            "only models with one (Stable Diffusion 1, 2 and XL, Kolors); set train_gen.method: none to use it without "
             "training"
         )
+    if lora.text_encoder:
+        refuse_language_models(pipeline)
+    refuse_optimizer(lora, device)
     refuse_long_prompts(pipeline, data.captions, "train_gen.caption")
     take_safety_checker(pipeline)
     parts = [(1.0, 0, encode_latents(pipeline, data, device, work / "latents.safetensors"))]
@@ -65,7 +71,7 @@ def train_lora(
     curve = fit(
         trained,
         _loss(pipeline, parts, captions, fixed, params),
-        torch.optim.AdamW(trained.parameters(), lr=lora.learning_rate, weight_decay=0.01, fused=True),
+        make_optimizer(trained.parameters(), lora),
         name="lora",
         steps=lora.steps,
         learning_rate=lora.learning_rate,
@@ -78,14 +84,28 @@ def train_lora(
     return {name: _weights(network, lora) for name, network in adapted.items()}, {"lora": curve}
 
 
+def text_encoders(pipeline: Any) -> dict[str, Any]:
+    """The pipeline's text encoders by their names in it."""
+    return {name: part for name, part in pipeline.components.items() if name.startswith("text_encoder") and part}
+
+
+def refuse_language_models(pipeline: Any) -> None:
+    """Raises UserError if a text encoder lacks CLIP's layers, to which the LoRA would be added."""
+    for encoder in text_encoders(pipeline).values():
+        ends = {name.rpartition(".")[2] for name, _ in encoder.named_modules()}
+        if not ends >= set(_TEXT_ATTENTION):
+            raise UserError(
+                f"params.yaml: train_gen.lora.text_encoder: found true, but that of {type(pipeline).__name__} is the "
+                f"language model {type(encoder).__name__}, and only CLIP's is trained; set it to false"
+            )
+
+
 def add_adapters(pipeline: Any, lora: LoraParams, seed: int) -> dict[str, nn.Module]:
     """Freeze the pipeline and add trainable LoRA layers to its U-Net and, if set, its text encoders."""
     torch.manual_seed(seed)
     networks = {"unet": pipeline.unet}
     if lora.text_encoder:
-        networks |= {
-            name: part for name, part in pipeline.components.items() if name.startswith("text_encoder") and part
-        }
+        networks |= text_encoders(pipeline)
     for part in pipeline.components.values():
         if isinstance(part, nn.Module):
             part.requires_grad_(False)
@@ -207,7 +227,7 @@ def _loss(
 @torch.no_grad()
 def fixed_conditions(pipeline: Any, captions: list[str], size: int, device: torch.device) -> dict[str, Any]:
     """The U-Net's conditions for all captions, encoded some at a time, with the text encoders on the device."""
-    encoders = [part for name, part in pipeline.components.items() if name.startswith("text_encoder") and part]
+    encoders = text_encoders(pipeline).values()
     for encoder in encoders:
         encoder.to(device)
     parts = [
@@ -226,7 +246,7 @@ def _joined(parts: list[Any]) -> Any:
 
 
 def condition(pipeline: Any, captions: list[str], size: int, device: torch.device) -> dict[str, Any]:
-    """The U-Net's conditions for the captions: the text and, for SDXL, the pooled text and the size of the image."""
+    """The U-Net's conditions for the captions: the text and, for SDXL and Kolors, the pooled text and the size."""
     encoded = pipeline.encode_prompt(
         prompt=captions, device=device, num_images_per_prompt=1, do_classifier_free_guidance=False
     )

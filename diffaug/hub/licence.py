@@ -28,8 +28,15 @@ _LIMITS = {
     "cc-by-nc-4.0": "non-commercial use only",
     "cc-by-nc-sa-4.0": "non-commercial use only",
 }
+# By the beginning of the model's own name or folder, in lower case: what a second licence says beside that of the card.
+_BESIDE = {
+    "kolors": (
+        "its MODEL_LICENSE says that commercial use is to be registered, and that its images must not improve another "
+        "large model"
+    ),
+}
 
-
+_READ = "read it before you train on, or share, what was made here"
 _MAX_BYTES = 2**20  # of a model card
 _MAX_HEAD = 50_000  # characters of its head, which has the licence and usually a few hundred
 _HEAD = re.compile(r"\s*---[ \t]*\r?\n(.*?)\r?\n---[ \t]*(\r?\n|$)", re.DOTALL)
@@ -63,9 +70,13 @@ def card_licence(card: Path) -> str | None:
 
 def licence_warning(model: str, licence: str | None) -> str | None:
     """One sentence if the licence limits which models may be trained on the images; None if no limit is known."""
+    own = re.split(r"[/\\]", model.lower())[-1]
+    beside = next((text for name, text in _BESIDE.items() if own.startswith(name)), None)
+    if beside is not None:
+        return f"{model} is licensed under {licence}, but {beside}; {_READ}"
     limit = _LIMITS.get((licence or "").lower())
     if limit is None and "non-commercial" in (licence or "").lower():
         limit = "non-commercial use only"
     if limit is None:
         return None
-    return f"{model} is licensed under {licence}: {limit}; read it before you train on, or share, what was made here"
+    return f"{model} is licensed under {licence}: {limit}; {_READ}"

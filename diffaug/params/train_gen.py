@@ -63,6 +63,7 @@ class LoraParams(Section):
     batch_size: Positive
     gradient_accumulation: Positive
     gradient_checkpointing: bool
+    optimizer: Literal["adamw", "adamw8bit"]
     learning_rate: Rate
     caption_dropout: Fraction
     prior: PriorParams | None = None

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from diffaug.dataset.codec import open_image
 from diffaug.dataset.records import Record
 from diffaug.pictures import grabcut
 from diffaug.pictures.boxes import XYWH
@@ -137,7 +138,7 @@ def _grabcut(image: Image.Image, box: XYWH | None, name: str) -> Sequence[np.nda
 def _read(path: Path, size: tuple[int, int]) -> np.ndarray | None:
     """A kept mask; None if there is none, or if it is damaged."""
     try:
-        with Image.open(path) as image:
+        with open_image(path.read_bytes()) as image:
             mask = np.asarray(image, dtype=bool)
     except (OSError, SyntaxError, ValueError):
         return None

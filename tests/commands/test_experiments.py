@@ -1,5 +1,6 @@
 """How experiments are found again, and what is refused (real git, no training)."""
 
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -109,7 +110,7 @@ def test_a_commit_that_leaves_the_pipeline_alone_undoes_nothing(project: Path) -
 def test_another_pipeline_is_run_anew(project: Path, monkeypatch: pytest.MonkeyPatch, name: str, text: str) -> None:
     finish(project, DUPLICATE)
     change(project, name, text)
-    monkeypatch.setattr(experiments.sys, "executable", "/bin/false")
+    monkeypatch.setattr(experiments.sys, "executable", shutil.which("git"))
     with pytest.raises(UserError, match=f"{DUPLICATE.reference} failed"):
         run_all([DUPLICATE], PARAMS)
 

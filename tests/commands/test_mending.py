@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from project import run
+from systems import posix
 from tiny_dvc import JOINED, A, cached, clone_of, dvc, flip, folder_list, runs, stored
 
 from diffaug.commands.doctor import doctor
@@ -148,7 +149,7 @@ def test_an_object_of_another_version_is_checked_too(project: Path, capfd: pytes
     assert (project / "data/a.txt").read_bytes() == b"a" * 100
 
 
-@pytest.mark.parametrize("link", ["symlink", "hardlink"])
+@pytest.mark.parametrize("link", [pytest.param("symlink", marks=posix), "hardlink"])
 def test_a_workspace_of_links_to_the_cache(project: Path, link: str, capfd: pytest.CaptureFixture[str]) -> None:
     """The damaged object and the damaged file are the same bytes on the disk."""
     assert dvc(project, "config", "--local", "cache.type", link) == 0

@@ -59,7 +59,8 @@ def test_no_credentials(folder: Path, server: tuple[str, ThreadedMotoServer], mo
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    monkeypatch.setenv("HOME", str(folder))
+    for variable in ("HOME", "USERPROFILE"):  # of POSIX, of Windows
+        monkeypatch.setenv(variable, str(folder))
     assert said(folder, "s3://images/x", endpointurl=server[0]) == (
         "remote far (s3://images/x): found no credentials (Unable to locate credentials); for S3 set AWS_ACCESS_KEY_ID "
         "and AWS_SECRET_ACCESS_KEY"

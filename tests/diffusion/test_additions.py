@@ -12,8 +12,8 @@ from damage import refused
 from safetensors.torch import save_file
 from settings import params
 
-from diffaug.diffusion.abilities import refuse_long_prompts
 from diffaug.diffusion.opening import Model, open_model
+from diffaug.diffusion.prompt_length import refuse_long_prompts
 from diffaug.runtime.errors import UserError
 
 BLOCK = "unet.down_blocks.1.attentions.0.transformer_blocks.0.attn1"

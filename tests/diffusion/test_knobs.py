@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import small_transformers
 import torch
 from diffusers import DiffusionPipeline
 
@@ -18,14 +17,13 @@ SIZE = {"height": 16, "width": 16, "num_inference_steps": 3, "output_type": "pt"
 
 
 @pytest.fixture(scope="module")
-def opened(tmp_path_factory: pytest.TempPathFactory, model_folder: Callable[[str], Path]) -> Callable[[str], Any]:
-    """Returns a small pipeline by the name of its function; each is made once."""
+def opened(model_folder: Callable[[str], Path]) -> Callable[[str], Any]:
+    """Returns a small pipeline by its name; each is opened once."""
     made: dict[str, Any] = {}
 
     def pipeline(name: str) -> Any:
         if name not in made:
-            own = getattr(small_transformers, name, None)
-            folder = own(tmp_path_factory.mktemp("transformers") / name) if own else model_folder(name)
+            folder = model_folder(name)
             made[name] = DiffusionPipeline.from_pretrained(folder, **dict.fromkeys(empty_parts(folder / INDEX)))
             made[name].set_progress_bar_config(disable=True)
         return made[name]
@@ -39,7 +37,7 @@ def draw(pipeline: Any, **settings: Any) -> torch.Tensor:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["flux", "qwen_image", "sd3", "stable_diffusion"])
+@pytest.mark.parametrize("name", ["flux", "flux2_klein", "kolors", "qwen_image", "sd3", "stable_diffusion", "z_image"])
 def test_exactly_the_schedulers_that_draw_are_offered(opened: Callable[[str], Any], name: str) -> None:
     pipeline = opened(name)
     own = pipeline.scheduler
@@ -84,6 +82,10 @@ def test_a_scheduler_that_the_pipeline_cannot_drive_is_refused(opened: Callable[
         ("stable_diffusion", {"negative_prompt": "x", "guidance_scale": 1.0}, r"guidance_scale 1 is none; raise it"),
         ("stable_diffusion", {"negative_prompt": "x", "guidance_scale": 2.0}, None),
         ("sd3", {"negative_prompt": "x", "guidance_scale": 0.0}, r"guidance_scale 0 is none"),
+        ("kolors", {"negative_prompt": "x", "guidance_scale": 1.0}, r"guidance_scale 1 is none; raise it"),
+        ("kolors", {"negative_prompt": "x", "guidance_scale": 2.0}, None),
+        ("z_image", {"negative_prompt": "x", "guidance_scale": 0.0}, r"guidance_scale 0 is none; raise it"),
+        ("z_image", {"negative_prompt": "x", "guidance_scale": 1.0}, None),
     ],
 )
 def test_what_is_refused_changes_nothing_and_what_is_not_does(
@@ -111,6 +113,7 @@ def test_what_is_refused_changes_nothing_and_what_is_not_does(
             "guidance_scale changes nothing in FluxPipeline; generate.call.true_cfg_scale, with a negative prompt",
         ),
         ("qwen_image", "guidance_scale changes nothing in QwenImagePipeline"),
+        ("flux2_klein", "guidance_scale changes nothing in Flux2KleinPipeline"),
     ],
 )
 def test_a_guidance_scale_that_changes_nothing_is_said(opened: Callable[[str], Any], name: str, note: str) -> None:
@@ -120,6 +123,12 @@ def test_a_guidance_scale_that_changes_nothing_is_said(opened: Callable[[str], A
 
 
 def test_a_guidance_scale_that_works_is_not(opened: Callable[[str], Any]) -> None:
-    for name in ("stable_diffusion", "sd3"):
+    for name in ("stable_diffusion", "sd3", "kolors", "flux2_klein_base"):
         assert idle_guidance(opened(name)) is None
         assert (guided(opened(name), 1.5), guided(opened(name), 1.0)) == (True, False)
+
+
+def test_a_guidance_scale_that_begins_at_zero_is_said(opened: Callable[[str], Any]) -> None:
+    pipeline = opened("z_image")
+    assert (idle_guidance(pipeline) or "").startswith("ZImagePipeline counts guidance_scale from 0")
+    assert not torch.equal(draw(pipeline, guidance_scale=0.0), draw(pipeline, guidance_scale=1.0))

@@ -1,8 +1,8 @@
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import small_models
 import torch
 from diffusers import DiffusionPipeline
 
@@ -59,16 +59,18 @@ def test_one_tensor_a_prompt_stays_a_list() -> None:
     assert second == []
 
 
-@pytest.mark.parametrize("kind", ["stable_diffusion", "sdxl"])
-def test_real_pipelines_draw_the_same_with_and_without_it(kind: str, tmp_path: Path) -> None:
-    pipeline = DiffusionPipeline.from_pretrained(getattr(small_models, kind)(tmp_path / kind))
+@pytest.mark.parametrize("kind", ["stable_diffusion", "sdxl", "kolors", "z_image"])
+def test_real_pipelines_draw_the_same_with_and_without_it(model_folder: Callable[[str], Path], kind: str) -> None:
+    pipeline = DiffusionPipeline.from_pretrained(model_folder(kind))
     pipeline.set_progress_bar_config(disable=True)
     images = []
     for _ in range(2):
         generators = [torch.Generator().manual_seed(seed) for seed in range(2)]
         images.append(
             pipeline(
-                ["a cat", "a dog"],
+                ["a cat", "a small dog"],
+                height=16,
+                width=16,
                 negative_prompt=["", "dark"],
                 num_inference_steps=2,
                 guidance_scale=3.0,

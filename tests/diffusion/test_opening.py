@@ -10,7 +10,7 @@ from ldm import checkpoint_tensors, save_checkpoint
 from safetensors.torch import save_file
 from settings import params
 
-from diffaug.diffusion.finding import resolve_dtype
+from diffaug.diffusion.finding import resolve_dtype, training_dtype
 from diffaug.diffusion.opening import open_model
 from diffaug.runtime.errors import UserError
 
@@ -129,3 +129,8 @@ def test_what_does_not_fit_is_one_line(
 def test_arithmetic_by_name_and_by_device() -> None:
     assert resolve_dtype("auto", CPU) is torch.float32
     assert resolve_dtype("bfloat16", CPU) is torch.bfloat16
+    apple = torch.device("mps")
+    assert resolve_dtype("auto", apple) is torch.float16
+    assert training_dtype(apple) is training_dtype(CPU) is torch.float32  # float16 would need a loss scaler
+    with torch.autocast("mps", dtype=torch.bfloat16, enabled=False):  # as in LoRA training
+        pass

@@ -18,7 +18,12 @@ CPU = torch.device("cpu")
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("preset", "model"),
-    [("sd15_lora", "stable_diffusion"), ("sd_turbo", "stable_diffusion"), ("sdxl_12gb", "sdxl")],
+    [
+        ("sd15_lora", "stable_diffusion"),
+        ("sd_turbo", "stable_diffusion"),
+        ("sdxl_12gb", "sdxl"),
+        ("kolors_lora", "kolors"),
+    ],
 )
 def test_it_draws_with_its_own_settings(model_folder: Callable[[str], Path], preset: str, model: str) -> None:
     given = params_with(ROOT / f"presets/{preset}.yaml", ROOT / "params.yaml").generate
@@ -38,7 +43,7 @@ def test_it_draws_with_its_own_settings(model_folder: Callable[[str], Path], pre
 
 
 def test_what_is_downloaded_has_its_commit() -> None:
-    for preset in ("sd15_lora", "sd_turbo", "sdxl_12gb"):
+    for preset in ("sd15_lora", "sd_turbo", "sdxl_12gb", "kolors_lora"):
         params = params_with(ROOT / f"presets/{preset}.yaml", ROOT / "params.yaml")
         named = params.train_gen.lora.model if params.train_gen.method == "lora" else params.generate.model
         assert named.on_hub and named.revision and params.download.unseen_by is None

@@ -3,6 +3,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import settings
 import small_models
 import torch
 import yaml
@@ -11,6 +12,7 @@ from paths import ROOT
 from safetensors.torch import load_file
 
 from diffaug.diffusion.loras import LORA_FILE, load_loras
+from diffaug.diffusion.opening import open_model
 from diffaug.generator_training.captioned import Captioned
 from diffaug.generator_training.lora import train_lora
 from diffaug.generator_training.save import save_lora
@@ -49,7 +51,13 @@ def positions(pipeline: Any, count: int = 24) -> np.ndarray:
     """The position of the light (0: left border, 15: right border) in `count` samples, each with its own seed."""
     generators = [torch.Generator().manual_seed(seed) for seed in range(count)]
     drawn = pipeline(
-        [CAPTION] * count, num_inference_steps=8, guidance_scale=1.0, generator=generators, output_type="np"
+        [CAPTION] * count,
+        num_inference_steps=8,
+        guidance_scale=1.0,
+        height=16,
+        width=16,
+        generator=generators,
+        output_type="np",
     )
     columns = drawn.images.mean(axis=(1, 3))
     weights = columns - columns.min(axis=1, keepdims=True) + 1e-6
@@ -117,14 +125,16 @@ def test_samples_move_toward_the_images_it_was_tuned_on(base: Path, tmp_path: Pa
     assert np.abs(positions(halves) - after).max() < 0.01, "two half scales equal one full scale"
 
 
-@pytest.mark.parametrize("kind", ["stable_diffusion", "sdxl"])
-@pytest.mark.parametrize("text_encoder", [False, True])
+@pytest.mark.parametrize(
+    ("kind", "text_encoder"),
+    [("stable_diffusion", False), ("stable_diffusion", True), ("sdxl", False), ("sdxl", True), ("kolors", False)],
+)
 def test_models_with_a_unet_are_tuned_and_resumed_to_the_same_bytes(
     kind: str, text_encoder: bool, tmp_path: Path
 ) -> None:
     folder = getattr(small_models, kind)(tmp_path / "base")
     data = bars(0, 10, 4)
-    settings = params(text_encoder=text_encoder, steps=4, gradient_checkpointing=text_encoder)
+    settings = params(text_encoder=text_encoder, steps=4, gradient_checkpointing=text_encoder or kind == "kolors")
     whole, _ = train_lora(opened(folder), data, settings, tmp_path / "whole", CPU)
     expected = (
         {"unet", "text_encoder"} | ({"text_encoder_2"} if kind == "sdxl" else set()) if text_encoder else {"unet"}
@@ -158,6 +168,51 @@ def test_models_with_a_unet_are_tuned_and_resumed_to_the_same_bytes(
     opened(folder).load_lora_weights(tmp_path / "one")
 
 
+def test_kolors_is_conditioned_and_noised_as_it_was_trained(tmp_path: Path) -> None:
+    """The text of the layer before the last, the pooled text of the last token, the image's size, 1,100 steps."""
+    pipeline = opened(small_models.kolors(tmp_path / "base"))
+    tokens = pipeline.tokenizer([CAPTION], padding="max_length", max_length=256, return_tensors="pt")
+    with torch.no_grad():
+        layers = pipeline.text_encoder(**tokens, output_hidden_states=True).hidden_states
+    seen: list[tuple[torch.Tensor, torch.Tensor, dict[str, torch.Tensor]]] = []
+    original = pipeline.unet.forward
+
+    def recording(noisy: torch.Tensor, steps: torch.Tensor, **given: Any) -> Any:
+        seen.append((steps, given["encoder_hidden_states"], given["added_cond_kwargs"]))
+        return original(noisy, steps, **given)
+
+    pipeline.unet.forward = recording
+    train_lora(pipeline, bars(0, 3, 4), params(batch_size=64, caption_dropout=0.0), tmp_path / "work", CPU)
+    steps = torch.cat([one[0] for one in seen])
+    assert 1000 < steps.max() < 1100 and steps.min() < 100
+    _, text, more = seen[0]
+    assert torch.allclose(text, layers[-2].permute(1, 0, 2).expand(64, -1, -1), atol=1e-5)
+    assert torch.allclose(more["text_embeds"], layers[-1][-1].expand(64, -1), atol=1e-5)
+    assert more["time_ids"].tolist() == [[16, 16, 0, 0, 16, 16]] * 64
+
+
+def test_a_lora_of_kolors_is_drawn_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By generate, as models/generator; and as in the pipeline on which it was trained."""
+    monkeypatch.chdir(tmp_path)
+    folder = small_models.kolors(tmp_path / "base")
+    tuned = opened(folder)
+    weights, losses = train_lora(tuned, bars(0, 3, 4), params(steps=8, learning_rate=0.05), tmp_path / "work", CPU)
+    save_lora(weights, losses, ModelName(name="./base"), 1.5, tmp_path / "models/generator")
+    model = open_model(settings.params("models/generator"), CPU)
+    assert model.notes[0].endswith("32 of 32 modules fit KolorsPipeline")
+    drawn, trained, plain = (positions(one, 4) for one in (model.pipeline, tuned, opened(folder)))
+    assert np.abs(drawn - trained).max() < 0.01
+    assert np.abs(drawn - plain).max() > 0.05
+
+
+def test_a_language_model_is_not_tuned(tmp_path: Path) -> None:
+    message = r"lora\.text_encoder: found true, but that of KolorsPipeline is the language model ChatGLMModel"
+    with pytest.raises(UserError, match=message):
+        train_lora(
+            opened(small_models.kolors(tmp_path / "base")), bars(0, 3, 2), params(text_encoder=True), tmp_path, CPU
+        )
+
+
 def test_prior_preservation_draws_once_and_is_learned_too(tmp_path: Path) -> None:
     folder = small_models.stable_diffusion(tmp_path / "base")
     prior = {"caption": "a {class}", "images": 3, "steps": 2, "guidance_scale": 2.0, "weight": 1.0}
@@ -170,6 +225,21 @@ def test_prior_preservation_draws_once_and_is_learned_too(tmp_path: Path) -> Non
     without, plain = train_lora(opened(folder), bars(0, 3, 4), params(), tmp_path / "b", CPU)
     assert curve["lora"][0] > plain["lora"][0], "the prior's error is added"
     assert any(not torch.equal(value, without["unet"][key]) for key, value in with_prior["unet"].items())
+
+
+def test_a_lora_is_trained_with_an_optimizer_of_eight_bits(tmp_path: Path) -> None:
+    pytest.importorskip("bitsandbytes")
+    folder = small_models.stable_diffusion(tmp_path / "base")
+    losses = {}
+    for kind in ("adamw", "adamw8bit"):
+        chosen = params(optimizer=kind, rank=512, steps=6, learning_rate=0.001)
+        weights, curve = train_lora(opened(folder), bars(0, 3, 4), chosen, tmp_path / kind, CPU)
+        losses[kind] = curve["lora"]
+        assert all(value.isfinite().all() for value in weights["unet"].values())
+    saved = load_file(tmp_path / "adamw8bit/lora.safetensors")
+    assert {value.dtype for key, value in saved.items() if key.endswith(".state1")} == {torch.uint8}
+    assert losses["adamw8bit"] != losses["adamw"]
+    assert losses["adamw8bit"] == pytest.approx(losses["adamw"], rel=0.02)
 
 
 def test_a_model_without_a_unet_is_refused(tmp_path: Path) -> None:

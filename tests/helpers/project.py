@@ -193,6 +193,15 @@ def copy_of(project: Path, folder: Path) -> Path:
     return folder
 
 
+def remove(project: Path, *names: str) -> None:
+    """Remove files and folders of the project, if they are there."""
+    for path in (project / name for name in names):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
 def digest(place: Path) -> str:
     """A hash of the names and bytes of all files in a folder, or of one file."""
     content = hashlib.sha256()

@@ -1,8 +1,10 @@
 """Complete diffusion models of real parts with small random weights, saved as folders in the hub's layout."""
 
+import io
 import json
 from pathlib import Path
 
+import sentencepiece
 import torch
 from diffusers import (
     AutoencoderKL,
@@ -10,11 +12,14 @@ from diffusers import (
     ControlNetModel,
     EulerDiscreteScheduler,
     FlowMatchEulerDiscreteScheduler,
+    KolorsPipeline,
     SD3Transformer2DModel,
     StableDiffusion3Pipeline,
     StableDiffusionXLPipeline,
     UNet2DConditionModel,
 )
+from diffusers.pipelines.kolors.text_encoder import ChatGLMConfig, ChatGLMModel
+from diffusers.pipelines.kolors.tokenizer import ChatGLMTokenizer
 from transformers import (
     CLIPConfig,
     CLIPImageProcessor,
@@ -58,29 +63,46 @@ def sdxl(folder: Path, second: int = 16) -> Path:
     second: the width of the second text encoder."""
     torch.manual_seed(1)
     tokenizer = build_tokenizer(CAPTIONS)
-    unet = UNet2DConditionModel(
-        sample_size=4,
-        down_block_types=["DownBlock2D", "CrossAttnDownBlock2D"],
-        up_block_types=["CrossAttnUpBlock2D", "UpBlock2D"],
-        block_out_channels=[8, 16],
-        layers_per_block=1,
-        attention_head_dim=[2, 4],
-        norm_num_groups=8,
-        cross_attention_dim=16 + second,
-        use_linear_projection=True,
-        addition_embed_type="text_time",
-        addition_time_embed_dim=8,
-        projection_class_embeddings_input_dim=16 + 6 * 8,
-        transformer_layers_per_block=[1, 1],
-    )
     StableDiffusionXLPipeline(
         vae=_vae(),
-        unet=unet,
+        unet=_unet(16 + second),
         text_encoder=CLIPTextModel(_text(tokenizer)),
         text_encoder_2=CLIPTextModelWithProjection(_text(tokenizer, second)),
         tokenizer=tokenizer,
         tokenizer_2=tokenizer,
         scheduler=EulerDiscreteScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear"),
+    ).save_pretrained(folder)
+    return folder
+
+
+def kolors(folder: Path) -> Path:
+    """The shape of Kolors: SDXL's U-Net, whose only text encoder is a ChatGLM, and 1,100 steps of noise."""
+    torch.manual_seed(6)
+    pieces = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        **{"sentence_iterator": iter(CAPTIONS), "model_writer": pieces, "vocab_size": 64, "hard_vocab_limit": False},
+        **{"byte_fallback": False, "minloglevel": 2},
+    )
+    folder.mkdir(parents=True)
+    (folder / "tokenizer.model").write_bytes(pieces.getvalue())
+    tokenizer = ChatGLMTokenizer(str(folder / "tokenizer.model"))
+    config = ChatGLMConfig(
+        **{"num_layers": 2, "padded_vocab_size": tokenizer.vocab_size, "hidden_size": 32, "ffn_hidden_size": 16},
+        **{"kv_channels": 8, "num_attention_heads": 2, "seq_length": 256, "add_qkv_bias": True, "use_cache": True},
+        **{"multi_query_attention": True, "multi_query_group_num": 1, "original_rope": True},
+    )
+    text_encoder = ChatGLMModel(config, empty_init=False)
+    for value in text_encoder.parameters():  # the class leaves some of them as the memory was
+        torch.nn.init.normal_(value, mean=1.0 if value.ndim == 1 else 0.0, std=0.2)
+    KolorsPipeline(
+        vae=_vae(),
+        unet=_unet(16, pooled=32, encoder_hid_dim=32, encoder_hid_dim_type="text_proj"),
+        text_encoder=text_encoder,
+        tokenizer=tokenizer,
+        scheduler=EulerDiscreteScheduler(
+            **{"beta_start": 0.00085, "beta_end": 0.014, "beta_schedule": "scaled_linear", "steps_offset": 1},
+            **{"num_train_timesteps": 1100, "timestep_spacing": "leading"},
+        ),
     ).save_pretrained(folder)
     return folder
 
@@ -139,6 +161,26 @@ def tiny_vae(folder: Path) -> Path:
         num_decoder_blocks=(1, 1, 1),
     ).save_pretrained(folder)
     return folder
+
+
+def _unet(text_width: int, pooled: int = 16, **config: object) -> UNet2DConditionModel:
+    """SDXL's: it takes a pooled text of width `pooled` and the image's size beside the text."""
+    return UNet2DConditionModel(
+        sample_size=4,
+        down_block_types=["DownBlock2D", "CrossAttnDownBlock2D"],
+        up_block_types=["CrossAttnUpBlock2D", "UpBlock2D"],
+        block_out_channels=[8, 16],
+        layers_per_block=1,
+        attention_head_dim=[2, 4],
+        norm_num_groups=8,
+        cross_attention_dim=text_width,
+        use_linear_projection=True,
+        addition_embed_type="text_time",
+        addition_time_embed_dim=8,
+        projection_class_embeddings_input_dim=pooled + 6 * 8,
+        transformer_layers_per_block=[1, 1],
+        **config,
+    )
 
 
 def _vae(latent_channels: int = 4, **config: float) -> AutoencoderKL:

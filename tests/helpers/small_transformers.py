@@ -5,12 +5,17 @@ from pathlib import Path
 import torch
 from diffusers import (
     AutoencoderKL,
+    AutoencoderKLFlux2,
     AutoencoderKLQwenImage,
     FlowMatchEulerDiscreteScheduler,
+    Flux2KleinPipeline,
+    Flux2Transformer2DModel,
     FluxPipeline,
     FluxTransformer2DModel,
     QwenImagePipeline,
     QwenImageTransformer2DModel,
+    ZImagePipeline,
+    ZImageTransformer2DModel,
 )
 from small_models import CAPTIONS
 from tokenizers.pre_tokenizers import ByteLevel
@@ -20,6 +25,9 @@ from transformers import (
     Qwen2_5_VLConfig,
     Qwen2_5_VLForConditionalGeneration,
     Qwen2Tokenizer,
+    Qwen3Config,
+    Qwen3ForCausalLM,
+    Qwen3Model,
     T5Config,
     T5EncoderModel,
     T5Tokenizer,
@@ -28,6 +36,12 @@ from transformers import (
 from diffaug.generator_training.parts import build_tokenizer
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
+# What Qwen3's own template makes of one message, where nothing is to be thought about.
+QWEN3_CHAT = (
+    "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n"
+    "{% if enable_thinking is defined and enable_thinking is false %}<think>\n\n</think>\n\n{% endif %}{% endif %}"
+)
 
 
 def flux(folder: Path) -> Path:
@@ -72,9 +86,7 @@ def flux(folder: Path) -> Path:
 def qwen_image(folder: Path) -> Path:
     """The shape of Qwen-Image: guidance is true_cfg_scale, and works only with a negative prompt."""
     torch.manual_seed(5)
-    letters = {letter: number for number, letter in enumerate(sorted(ByteLevel.alphabet()))}
-    special = ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>", "<|image_pad|>")
-    tokenizer = Qwen2Tokenizer(vocab=letters, merges=[], extra_special_tokens=list(special))
+    tokenizer = _qwen_tokenizer("<|vision_start|>", "<|vision_end|>", "<|image_pad|>")
     text = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
     rope = {"mrope_section": [1, 1, 2], "rope_type": "default", "rope_theta": 10000.0}
     config = Qwen2_5_VLConfig(
@@ -97,3 +109,76 @@ def qwen_image(folder: Path) -> Path:
         ),
     ).save_pretrained(folder)
     return folder
+
+
+def z_image(folder: Path) -> Path:
+    """The shape of Z-Image: a Qwen3 reads the text as a chat, and its captions keep their own lengths."""
+    torch.manual_seed(6)
+    tokenizer = _qwen_tokenizer(chat_template=QWEN3_CHAT)
+    transformer = ZImageTransformer2DModel(
+        **{"in_channels": 4, "dim": 16, "n_layers": 1, "n_refiner_layers": 1, "n_heads": 2, "n_kv_heads": 2},
+        **{"cap_feat_dim": 16, "axes_dims": [4, 2, 2], "axes_lens": [600, 64, 64]},
+    )
+    ZImagePipeline(
+        scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0),
+        vae=AutoencoderKL(
+            block_out_channels=[8, 8],
+            down_block_types=["DownEncoderBlock2D"] * 2,
+            up_block_types=["UpDecoderBlock2D"] * 2,
+            norm_num_groups=4,
+            latent_channels=4,
+            shift_factor=0.1,
+            scaling_factor=1.5,
+            use_quant_conv=False,
+            use_post_quant_conv=False,
+        ),
+        text_encoder=Qwen3Model(_qwen3(tokenizer, layers=2)).eval(),
+        tokenizer=tokenizer,
+        transformer=transformer,
+    ).save_pretrained(folder)
+    return folder
+
+
+def flux2_klein(folder: Path, distilled: bool = True) -> Path:
+    """The shape of FLUX.2 [klein]: it draws from texts and takes images as references, without a strength."""
+    torch.manual_seed(7)
+    tokenizer = _qwen_tokenizer(chat_template=QWEN3_CHAT)
+    Flux2KleinPipeline(
+        scheduler=FlowMatchEulerDiscreteScheduler(),
+        vae=AutoencoderKLFlux2(
+            block_out_channels=[8, 8],
+            down_block_types=["DownEncoderBlock2D"] * 2,
+            up_block_types=["UpDecoderBlock2D"] * 2,
+            norm_num_groups=4,
+            latent_channels=4,
+            layers_per_block=1,
+        ),
+        text_encoder=Qwen3ForCausalLM(_qwen3(tokenizer, layers=28)).eval(),  # layers 9, 18 and 27 are read
+        tokenizer=tokenizer,
+        transformer=Flux2Transformer2DModel(
+            **{"in_channels": 16, "num_layers": 1, "num_single_layers": 1, "attention_head_dim": 16},
+            **{"num_attention_heads": 2, "joint_attention_dim": 48, "axes_dims_rope": (4, 4, 4, 4)},
+            guidance_embeds=False,
+        ),
+        is_distilled=distilled,
+    ).save_pretrained(folder)
+    return folder
+
+
+def flux2_klein_base(folder: Path) -> Path:
+    """The same before it was distilled: guidance works."""
+    return flux2_klein(folder, distilled=False)
+
+
+def _qwen_tokenizer(*more: str, chat_template: str | None = None) -> Qwen2Tokenizer:
+    """Qwen's, whose tokens are single bytes and its special ones."""
+    letters = {letter: number for number, letter in enumerate(sorted(ByteLevel.alphabet()))}
+    special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", *more]
+    return Qwen2Tokenizer(vocab=letters, merges=[], extra_special_tokens=special, chat_template=chat_template)
+
+
+def _qwen3(tokenizer: Qwen2Tokenizer, layers: int) -> Qwen3Config:
+    return Qwen3Config(
+        **{"vocab_size": len(tokenizer), "hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": layers},
+        **{"num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 8},
+    )

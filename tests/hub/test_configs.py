@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from systems import posix
 
 from diffaug.hub.configs import MAX_BYTES, MAX_ENTRIES, check_small_files, read_json, read_mapping, read_shards
 from diffaug.runtime.errors import UserError
@@ -52,7 +53,7 @@ def test_a_file_that_is_too_long_is_not_read(tmp_path: Path) -> None:
     assert refused(read_json, tmp_path / "z.json").startswith("z.json: is not a file")
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="has no named pipes")
+@posix
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "x.json")
     assert refused(read_json, tmp_path / "x.json").startswith("x.json: is not a file")

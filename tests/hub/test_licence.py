@@ -30,6 +30,21 @@ def test_a_licence_with_limits_is_one_sentence(licence: str, limit: str) -> None
 
 
 @pytest.mark.parametrize(
+    "name",
+    [
+        *("Kwai-Kolors/Kolors-diffusers", "modelscope:Kwai-Kolors/Kolors-diffusers at 7e091c75199e, variant fp16"),
+        *("./models/Kolors", "C:\\models\\kolors-diffusers"),
+    ],
+)
+def test_a_second_licence_counts_whatever_the_card_says(name: str) -> None:
+    """Kolors' card says apache-2.0, and nothing of the other file, which is about just what is done here."""
+    warning = licence_warning(name, "apache-2.0")
+    assert warning is not None
+    assert warning.startswith(f"{name} is licensed under apache-2.0, but its MODEL_LICENSE says")
+    assert "must not improve another large model; read it before you train on" in warning
+
+
+@pytest.mark.parametrize(
     "licence", [None, "", "openrail", "openrail++", "creativeml-openrail-m", "apache-2.0", "mit", "other"]
 )
 def test_other_licences_need_no_warning(licence: str | None) -> None:

@@ -1,5 +1,6 @@
 """A committed project in other places: moved, cloned in other ways, of another user, and without a network."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 from project import copy_of, environment, run
+from systems import posix
 
 pytestmark = pytest.mark.slow
 
@@ -41,7 +43,7 @@ def test_a_project_that_was_moved(finished: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("options", [("--depth", "1"), ("-c", "core.autocrlf=true")], ids=["shallow", "autocrlf"])
 def test_a_clone_of_another_kind(pushed: Path, options: tuple[str, ...]) -> None:
     clone = pushed.with_name("clone")
-    run(pushed.parent, "git", "clone", "-q", *options, f"file://{pushed}", clone.name)
+    run(pushed.parent, "git", "clone", "-q", *options, pushed.as_uri(), clone.name)
     try:
         run(clone, "dvc", "pull", "-q")
         is_up_to_date(clone)
@@ -49,6 +51,7 @@ def test_a_clone_of_another_kind(pushed: Path, options: tuple[str, ...]) -> None
         shutil.rmtree(clone)
 
 
+@posix
 def test_another_user(pushed: Path) -> None:
     """Who may read the remote, but not write it."""
     python, packages = python_of_another_user(), sysconfig.get_path("purelib")
@@ -57,7 +60,7 @@ def test_another_user(pushed: Path) -> None:
     run(pushed.parent, "chown", "-R", "65534:65534", clone.name)
 
     def done(*arguments: str) -> str:
-        own = {"HOME": str(clone), "PYTHONPATH": f"{clone}:{packages}"}
+        own = {"HOME": str(clone), "PYTHONPATH": os.pathsep.join([str(clone), packages])}
         command = [*OTHER_USER, "sh", "-c", 'exec "$0" "$@"', python, "-m", *arguments]
         finished = subprocess.run(command, cwd=clone, env=environment(clone) | own, capture_output=True, text=True)
         assert finished.returncode == 0, finished.stdout + finished.stderr

@@ -9,7 +9,8 @@ from pathlib import Path
 import psutil
 import pytest
 from faults import at_write
-from project import change, copy_of, digest, environment, repro, run
+from project import change, copy_of, digest, environment, remove, repro, run
+from systems import posix
 
 pytestmark = pytest.mark.slow
 
@@ -47,9 +48,10 @@ def longer(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return project
 
 
+@posix
 def test_killed_stages_go_on_to_the_same_bytes(finished: Path, longer: Path, tmp_path: Path) -> None:
     project = copy_of(finished, tmp_path / "project")
-    run(project, "rm", "-rf", ".work")
+    remove(project, ".work")
     change(project, LONGER)
     kill_when(project, "train_gen", "train_gen/*/unet.safetensors", 1)
     unet = next((project / ".work").glob("train_gen/*/unet.safetensors"))
@@ -86,7 +88,7 @@ def test_the_same_stage_twice_gives_the_same_bytes(finished: Path, tmp_path: Pat
         "report": ["metrics/plots", "metrics/cards", "metrics/report.html"],
     }[stage]
     before = [digest(project / out) for out in outs]
-    run(project, "rm", "-rf", ".work", *outs)
+    remove(project, ".work", *outs)
     arguments = {"train_cls": ["merged", "0"], "train_det": ["merged", "0"], "merge": ["0"]}.get(stage, [])
     run(project, "python", f"stages/{stage}.py", *arguments)
     assert [digest(project / out) for out in outs] == before
@@ -101,10 +103,11 @@ def drawn(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return project
 
 
+@posix
 @pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)])
 def test_two_processes_that_draw_end_with_one_line(drawn: Path, tmp_path: Path, number: signal.Signals) -> None:
     project = copy_of(drawn, tmp_path / "project")
-    run(project, "rm", "-rf", ".work/generate", "data/generated")
+    remove(project, ".work/generate", "data/generated")
     process = subprocess.Popen(
         ["python", "stages/generate.py"],
         cwd=project,
@@ -131,17 +134,18 @@ def test_two_processes_that_draw_end_with_one_line(drawn: Path, tmp_path: Path, 
         assert digest(project / f"data/generated/{task}") == digest(drawn / f"data/generated/{task}")
 
 
-@pytest.mark.parametrize(
-    ("write", "how"), [(1, signal.SIGKILL), (4, signal.SIGKILL), (7, signal.SIGTERM), (8, signal.SIGINT)]
-)
-def test_merge_ended_in_the_middle_of_a_file(finished: Path, tmp_path: Path, write: int, how: signal.Signals) -> None:
+@posix
+@pytest.mark.parametrize(("write", "how"), [(1, "SIGKILL"), (4, "SIGKILL"), (7, "SIGTERM"), (8, "SIGINT")])
+def test_merge_ended_in_the_middle_of_a_file(finished: Path, tmp_path: Path, write: int, how: str) -> None:
     project = copy_of(finished, tmp_path / "project")
     own = environment(project)
-    faulty = own | {"PYTHONPATH": os.pathsep.join([at_write(tmp_path / "fault", write, how), own["PYTHONPATH"]])}
-    run(project, "rm", "-rf", "data/merged")
+    faulty = own | {
+        "PYTHONPATH": os.pathsep.join([at_write(tmp_path / "fault", write, signal.Signals[how]), own["PYTHONPATH"]])
+    }
+    remove(project, "data/merged")
     done = subprocess.run(["python", "stages/merge.py", "0"], cwd=project, env=faulty, capture_output=True, text=True)
-    assert done.returncode == (-9 if how == signal.SIGKILL else 1) and "Traceback" not in done.stderr
-    assert len(list(project.rglob("*.tmp"))) == (1 if how == signal.SIGKILL else 0)
+    assert done.returncode == (-9 if how == "SIGKILL" else 1) and "Traceback" not in done.stderr
+    assert len(list(project.rglob("*.tmp"))) == (1 if how == "SIGKILL" else 0)
     run(project, "python", "stages/merge.py", "0")
     assert not list(project.rglob("*.tmp"))
     assert digest(project / "data/merged") == digest(finished / "data/merged")

@@ -53,3 +53,19 @@ def test_a_lora_on_ones_own_images_and_a_model_as_it_is(finished: Path, tmp_path
         ("./edges", "cc-by-nc-4.0: non-commercial use only; read it before you train on, or share, what was made here"),
     ]
     assert all(note in run(project, "diffaug", "verdict") for note in notes)
+
+
+def test_a_lora_of_kolors_draws_in_all_its_modes(finished: Path, tmp_path: Path) -> None:
+    project = copy_of(finished, tmp_path / "project")
+    small_models.kolors(project / "kolors")
+    (project / "kolors/README.md").write_text("---\nlicense: apache-2.0\n---\n")
+    lora = LORA | {"model": {"name": "./kolors", "revision": None}}
+    change(project, {"download": {"unseen_by": None}, "train_gen": {"method": "lora", "lora": lora}})
+    change(project, {"generate": {"height": 16, "width": 16, "scheduler": "default"}})
+    run(project, "diffaug", "check")
+    output = run(project, "dvc", "repro", "generate")
+    assert "./kolors is licensed under apache-2.0, but its MODEL_LICENSE says" in output
+    drawn = read_set(project / "data/generated/cls").records
+    assert {record.mode for record in drawn} == {"txt2img", "img2img", "inpaint"}
+    assert {record.model for record in drawn} == {"./kolors"}
+    assert len({record.sha256 for record in drawn}) == len(drawn)

@@ -18,9 +18,10 @@ from pathlib import Path
 import psutil
 import pytest
 import yaml
-from project import copy_of, digest, environment, run
+from project import copy_of, digest, environment, remove, run
+from systems import posix
 
-pytestmark = [pytest.mark.slow, pytest.mark.long]
+pytestmark = [pytest.mark.slow, pytest.mark.long, posix]
 
 _SEED = 20261127
 _TRIES = 5
@@ -94,7 +95,7 @@ def stages(project: Path) -> dict[str, float]:
 def killed(project: Path, count: int, generator: random.Random) -> Iterator[tuple[str, float]]:
     """Run the pipeline with `count` kills, which are spread over the stages; yields where each hit."""
     times = stages(project)
-    run(project, "rm", "-rf", ".work", "dvc.lock", ".dvc/cache", ".dvc/tmp", "data", "models", "metrics")
+    remove(project, ".work", "dvc.lock", ".dvc/cache", ".dvc/tmp", "data", "models", "metrics")
     turns = sorted(itertools.islice(itertools.cycle(times), count), key=list(times).index)
     for stage in turns:
         hit = _hit(Repro(project), stage, generator.uniform(0, times[stage]))

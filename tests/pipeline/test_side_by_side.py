@@ -1,7 +1,5 @@
 """Trainings side by side, with the real dvc.yaml."""
 
-import os
-import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -9,7 +7,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from project import change, copy_of, digest, environment, repro, run
+from project import change, copy_of, digest, environment, remove, repro, run
 
 from diffaug.params import load_params
 from diffaug.training.finished import Training
@@ -25,13 +23,13 @@ LONGER = {"train_cls": {"steps": 60, "eval_every": 10}, "train_det": {"steps": 4
 def test_one_after_another_gives_the_same_bytes(finished: Path, tmp_path: Path) -> None:
     project = copy_of(finished, tmp_path / "project")
     together = {model: digest(project / model) for model in MODELS}
-    run(project, "rm", "-rf", ".work", "models/cls", "models/det", "metrics/curves")
+    remove(project, ".work", "models/cls", "models/det", "metrics/curves")
     for jobs in (1, 2):
         change(project, {"jobs": jobs})
         for task, arm in (("cls", "real"), ("det", "real"), ("cls", "merged"), ("det", "merged")):
             run(project, "python", f"stages/train_{task}.py", arm, "0")
         assert {model: digest(project / model) for model in MODELS} == together
-        run(project, "rm", "-rf", ".work")
+        remove(project, ".work")
 
 
 def test_a_finished_model_is_taken_and_not_trained_again(finished: Path, tmp_path: Path) -> None:
@@ -49,7 +47,7 @@ def test_only_what_dvc_would_run_is_trained_beside(
     """A model that DVC has, but that is not here, is none; one whose parameters are edited is one, and so is one that
     only dvc.lock knows, as in a fresh clone."""
     project = copy_of(finished, tmp_path / "project")
-    run(project, "rm", "-rf", ".work", "models/det/real-0", "models/cls/real-0")
+    remove(project, ".work", "models/det/real-0", "models/cls/real-0")
     monkeypatch.chdir(project)
     monkeypatch.setenv("PATH", environment(project)["PATH"])
     monkeypatch.delenv("DIFFAUG_WORK", raising=False)
@@ -57,7 +55,7 @@ def test_only_what_dvc_would_run_is_trained_beside(
     assert _due(both, load_params()) == {}
     change(project, {"train_det": {"learning_rate": 0.003}})
     assert list(_due(both, load_params())) == [both[1]]
-    run(project, "rm", "-rf", ".dvc/cache")
+    remove(project, ".dvc/cache")
     assert list(_due(both, load_params())) == both
     run(project, "rm", "dvc.lock")
     assert list(_due(both, load_params())) == both
@@ -101,7 +99,7 @@ def test_one_of_two_siblings_is_killed_and_everything_goes_on(finished: Path, tm
     sibling = next(child_of(psutil.Process(process.pid), "stages/train_det.py"))
     curve = project / "metrics/curves/det/real-0.csv"
     wait_for("no live curve", curve.exists)
-    sibling.send_signal(signal.SIGKILL)
+    sibling.kill()
     output, _ = process.communicate(timeout=300)
     assert process.returncode == 0, output
     assert "train_det@real-0 has ended early; its own stage will go on with it" in output
@@ -138,6 +136,6 @@ def test_a_killed_stage_leaves_no_training_behind(finished: Path, tmp_path: Path
     )
     wait_for("no child", lambda: any(child_of(psutil.Process(process.pid), "stages/train_cls.py")))
     child = next(child_of(psutil.Process(process.pid), "stages/train_cls.py"))
-    os.kill(process.pid, signal.SIGKILL)
+    process.kill()
     process.wait()
     assert psutil.wait_procs([child], timeout=20)[1] == []

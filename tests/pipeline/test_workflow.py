@@ -9,6 +9,7 @@ import pytest
 import yaml
 from paths import ROOT
 from project import change, environment
+from systems import posix
 
 TEXT = (ROOT / ".github/workflows/check.yml").read_text(encoding="utf-8")
 WORKFLOW: dict[Any, Any] = yaml.safe_load(TEXT)
@@ -33,6 +34,7 @@ def test_its_commands_are_those_of_run_py() -> None:
     ]
 
 
+@posix  # its shell
 @pytest.mark.slow
 def test_its_last_steps_run_in_a_committed_project(finished: Path, tmp_path: Path) -> None:
     """In a fresh clone without data, as on a server; `finished` is a project on which `dvc repro` has run."""

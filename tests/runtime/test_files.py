@@ -10,15 +10,11 @@ from pathlib import Path
 
 import pytest
 from paths import ROOT
+from systems import mounts
 
 from diffaug.runtime.errors import in_words
 from diffaug.runtime.files import atomic_path, replace_folder, sweep
 
-CAN_MOUNT = (
-    sys.platform == "linux"
-    and os.geteuid() == 0
-    and subprocess.run(["unshare", "-m", "true"], capture_output=True, check=False).returncode == 0
-)
 WRITERS = {
     "bytes": "with atomic_path(out / 'image.png') as path: path.write_bytes(bytes(2**22))",
     "table": "write_table(out / 'ledger.csv', ['a'], [['x' * 100]] * 50_000)",
@@ -42,7 +38,7 @@ replace_folder(out / "real-0", lambda place: save_classifier(place, network, par
 }
 
 
-@pytest.mark.skipif(not CAN_MOUNT, reason="only root may mount a small disk")
+@mounts
 @pytest.mark.parametrize("writer", list(WRITERS))
 def test_a_full_disk_is_one_line_with_file_and_disk(tmp_path: Path, writer: str) -> None:
     """On a real disk of one MiB."""

@@ -1,15 +1,15 @@
 """What `check` says about the device, with a stand-in for nvidia-smi: no card is needed."""
 
-import os
 import sys
 from pathlib import Path
 
 import pytest
+from systems import posix
 
 from diffaug.runtime import hardware
 from diffaug.runtime.hardware import TorchBuild, device_lines, nvidia_cards, torch_build
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="the stand-in is a script of POSIX")
+pytestmark = posix  # the stand-in is a script with #!
 CPU, CUDA = TorchBuild("2.15.0+cpu", None, None), TorchBuild("2.15.0+cu132", "13.2", None)
 
 

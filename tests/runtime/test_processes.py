@@ -8,6 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 from paths import ROOT
+from systems import posix
 
 from diffaug.runtime.processes import Child
 
@@ -65,9 +66,10 @@ def test_its_own_message_is_its_last_word() -> None:
         ("raise ValueError('found 3')", "ValueError: found 3"),
         ("import sys; sys.exit('bye')", "bye"),
         ("import sys; sys.exit(3)", "nothing"),
-        (
+        pytest.param(
             "import os; os.kill(os.getpid(), 9)",
             "it was ended by signal 9, which is often the system's answer to a lack",
+            marks=posix,
         ),
     ],
 )
@@ -102,7 +104,7 @@ def test_stopping_ends_it_with_its_own_children() -> None:
     child.stop()  # once more does nothing
 
 
-@pytest.mark.skipif(os.name == "nt", reason="sends a signal to a group of processes")
+@posix
 def test_ctrl_c_waits_for_the_command_to_close_what_is_open(tmp_path: Path) -> None:
     """Two seconds after Ctrl-C, as `dvc repro` with a stage; subprocess.run would have killed it after 0.25."""
     slow = "import time\ntry: open('started', 'w'); time.sleep(60)\n"

@@ -1,10 +1,10 @@
 """A folder is read as it was written, or not at all."""
 
-import os
 import shutil
 from pathlib import Path
 
 import pytest
+from systems import posix
 
 from diffaug.runtime import seals
 from diffaug.runtime.errors import UserError
@@ -71,7 +71,7 @@ def test_a_copy_is_sealed_too(folder: Path, tmp_path: Path) -> None:
     assert is_sealed(tmp_path / "copy")
 
 
-@pytest.mark.skipif(os.name == "nt", reason="rights of folders")
+@posix
 def test_nothing_need_be_writable(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("DIFFAUG_WORK", str(tmp_path / "file/below"))

@@ -1,5 +1,4 @@
 import io
-import os
 import zipfile
 from collections import Counter
 from pathlib import Path
@@ -7,6 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 from shared_data import shared
+from systems import posix
 
 from diffaug.params.download import Folder
 from diffaug.runtime.errors import UserError
@@ -160,7 +160,7 @@ def test_real_photographs(tmp_path: Path) -> None:
     assert Image.open(io.BytesIO(record.image)).size == (32, 32)
 
 
-@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+@posix
 def test_a_link_that_leads_nowhere_is_not_left_out(tmp_path: Path) -> None:
     """Such as those to a disk that is not mounted."""
     for name in ("cat", "dog"):

@@ -1,12 +1,12 @@
 """What is not read is counted, said or a fault: links, hidden folders, images without labels, paths that lead out."""
 
 import json
-import os
 from pathlib import Path
 
 import pytest
 from photos import Photo, fault, read, voc_xml, write_coco, write_voc, write_yolo
 from PIL import Image
+from systems import posix
 
 from diffaug.params.download import Folder
 from diffaug.runtime.errors import UserError
@@ -15,7 +15,6 @@ from diffaug.sources.placing import to_real_data
 from diffaug.sources.real import RealData
 
 PHOTOS = tuple(Photo(f"p{number:03d}", "train", (40, 20), ((number % 2, 4, 2, 20, 12),)) for number in range(12))
-links = pytest.mark.skipif(os.name == "nt", reason="links need rights there")
 
 
 def save(path: Path, shade: int) -> None:
@@ -32,7 +31,7 @@ def ids(data: RealData) -> set[str]:
     return {record.id for split in data.splits.values() for record in split}
 
 
-@links
+@posix
 def test_linked_files_and_folders_are_followed(tmp_path: Path) -> None:
     for number in range(4):
         save(tmp_path / f"disk/a/{number}.png", number)
@@ -44,7 +43,7 @@ def test_linked_files_and_folders_are_followed(tmp_path: Path) -> None:
     assert ids(data) == {f"{name}/{number}.png" for name in ("cat", "dog") for number in range(4)}
 
 
-@links
+@posix
 def test_a_link_to_its_own_folder_ends(tmp_path: Path) -> None:
     for number in range(4):
         save(tmp_path / f"cat/{number}.png", number)
@@ -54,7 +53,7 @@ def test_a_link_to_its_own_folder_ends(tmp_path: Path) -> None:
     assert len(ids(cls(tmp_path, strict=False))) == 8
 
 
-@links
+@posix
 @pytest.mark.parametrize("write", [write_voc, write_yolo, write_coco])
 def test_twelve_dangling_links_are_twelve_faults(tmp_path: Path, write: object) -> None:
     more = [Photo(f"p1{number:02d}", "train", (40, 20), ((number % 2, 4, 2, 20, 12),)) for number in range(6)]
@@ -74,7 +73,7 @@ def test_twelve_dangling_links_are_twelve_faults(tmp_path: Path, write: object) 
     assert "18 links lead nowhere: " in message or "and 17 more (17 x link that leads nowhere)" in message
 
 
-@links
+@posix
 def test_ids_of_linked_images_are_paths_of_the_set(tmp_path: Path) -> None:
     root = write_yolo(tmp_path / "set", PHOTOS)
     (root / "images").rename(tmp_path / "elsewhere")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from paths import ROOT
+from systems import linux, posix
 
 STAGES = sorted(path.stem for path in (ROOT / "stages").glob("*.py"))
 SCRIPTS = {name: [sys.executable, f"stages/{name}.py"] for name in STAGES}
@@ -23,7 +24,7 @@ def catches_sigterm(process: subprocess.Popen) -> bool:
     return bool(int(caught.split()[1], 16) & (1 << (signal.SIGTERM - 1)))
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+@linux
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
 @pytest.mark.parametrize("stage", STAGES)
 def test_stopped_while_it_imports_a_stage_says_one_line(tmp_path: Path, stage: str, number: signal.Signals) -> None:
@@ -36,7 +37,7 @@ def test_stopped_while_it_imports_a_stage_says_one_line(tmp_path: Path, stage: s
     assert (process.returncode, said) == (1, f"{stage}: stopped; finished work is kept, run again to continue\n")
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+@linux
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
 def test_stopped_while_it_works_what_is_open_is_closed(tmp_path: Path, number: signal.Signals) -> None:
     script = tmp_path / "stage.py"
@@ -57,7 +58,7 @@ def test_stopped_while_it_works_what_is_open_is_closed(tmp_path: Path, number: s
     assert list((tmp_path / "work/merge").iterdir()) == []
 
 
-@pytest.mark.skipif(os.name == "nt", reason="names are always Unicode there")
+@posix  # elsewhere names are always Unicode
 @pytest.mark.parametrize("command", [["stages/merge.py"], ["-m", "diffaug.commands.main", "check"]])
 def test_a_locale_in_which_names_would_be_read_wrongly_is_refused(command: list[str]) -> None:
     plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONPATH": str(ROOT)}

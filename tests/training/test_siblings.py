@@ -7,6 +7,7 @@ from typing import Any
 import psutil
 import pytest
 from default_params import params
+from systems import posix
 
 from diffaug.params import Params
 from diffaug.runtime.errors import UserError
@@ -35,7 +36,7 @@ def train(training, params, folder, model):
     if bad.exists() and bad.read_text() == "fail":
         raise UserError("the loss became nan; lower the rate")
     if bad.exists() and bad.read_text() == "kill":
-        os.kill(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), 9)
     (model / "model.json").write_text(training.name)
     seal(model)
     return 5
@@ -90,7 +91,7 @@ def test_with_one_job_nothing_runs_beside_it(small: Path) -> None:
     assert started() == ["train_cls@real-0 1"]
 
 
-@pytest.mark.parametrize("how", ["fail", "kill"])
+@pytest.mark.parametrize("how", ["fail", pytest.param("kill", marks=posix)])
 def test_a_failed_sibling_says_so_in_its_own_stage(small: Path, how: str, capsys: pytest.CaptureFixture[str]) -> None:
     sibling = Training("det", "real", 1)
     (small / sibling.name).write_text(how)

@@ -128,17 +128,10 @@ def _ray(drawing: Drawing, params: GenerateParams, work: Path, numbers: list[int
         have = int(
             ray.cluster_resources().get("GPU" if device == "cuda" else "CPU", 0) // next(iter(resources.values()))
         )
-        if have < (params.launch.processes or 1):
-            raise UserError(
-                f"params.yaml: generate.launch.processes: {params.launch.processes or 1}, but the Ray cluster "
-                f"has {have}; lower it"
-            )
-        actors = [
-            actor.remote(params, drawing.plan.draws, str(Path.cwd()), str(work), threads())
-            for _ in range(params.launch.processes or have)
-        ]
-        for count in ActorPool(actors).map_unordered(lambda a, number: a.draw.remote(number), numbers):
-            report(count)
+        count = actors_of(params.launch.processes, have)
+        actors = [actor.remote(params, drawing.plan.draws, str(Path.cwd()), str(work), threads()) for _ in range(count)]
+        for drawn in ActorPool(actors).map_unordered(lambda a, number: a.draw.remote(number), numbers):
+            report(drawn)
     except RayError as error:
         cause = getattr(error, "cause", None)
         if cause is not None and lacks_memory(cause):
@@ -147,6 +140,16 @@ def _ray(drawing: Drawing, params: GenerateParams, work: Path, numbers: list[int
         raise UserError(f"a Ray actor failed; finished images are kept. It said: {last_words(reason)}") from None
     finally:
         ray.shutdown()
+
+
+def actors_of(wanted: int | None, have: int) -> int:
+    """How many actors draw: as many as wanted, or as the cluster has devices for. Ray knows no GPU of Apple's, which
+    all actors would share: there it is one. Raises UserError if there are fewer devices than wanted."""
+    if have < (wanted or 1):
+        raise UserError(
+            f"params.yaml: generate.launch.processes: {wanted or 1}, but the Ray cluster has {have}; lower it"
+        )
+    return wanted or (1 if torch.backends.mps.is_available() else have)
 
 
 class _Actor:
@@ -172,6 +175,8 @@ def _make_room(drawing: Drawing) -> None:
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
+    if torch.backends.mps.is_available():
+        torch.mps.empty_cache()
 
 
 def _worker(params: GenerateParams, plan: Plan, work: Path) -> None:

@@ -14,7 +14,6 @@ from diffaug.dataset.records import Record
 from diffaug.diffusion.abilities import (
     native_size,
     pipeline_for,
-    refuse_long_prompts,
     refuse_unknown,
     refuse_wrong_types,
     takes,
@@ -25,6 +24,7 @@ from diffaug.diffusion.inpainting import blend, has_inpainting
 from diffaug.diffusion.knobs import idle_guidance, refuse_idle, refuse_undriven
 from diffaug.diffusion.memo import remember_prompts
 from diffaug.diffusion.opening import Model, open_model
+from diffaug.diffusion.prompt_length import refuse_long_prompts
 from diffaug.diffusion.schedulers import make_scheduler, takes_eta
 from diffaug.diffusion.small_memory import place, slice_vae
 from diffaug.generation.drawing.conditions import FoundControl, find_control, open_control
@@ -85,7 +85,7 @@ class Sampler:
             self._arguments(settings)
             self.size(settings)
         texts = sorted({text for job in jobs for text in (job.prompt, job.negative_prompt)})
-        refuse_long_prompts(self.model.pipeline, texts, "generate.prompt")
+        refuse_long_prompts(self.model.pipeline, texts, "generate.prompt", self.params.call)
 
     def notes(self, jobs: Sequence[Job]) -> list[str]:
         """What to know about settings that this model does not use, once for each."""
@@ -167,11 +167,10 @@ class Sampler:
     def _pipeline(self, settings: Settings) -> Any:
         guided = settings.mode == "controlnet"
         mode = ("img2img" if settings.strength else "txt2img") if guided else settings.pipeline
-        if mode == "inpaint" and not has_inpainting(self.model.pipeline):
-            mode = "img2img"
         if (mode, guided) not in self._pipelines:
             network = self.control.network if guided and self.control else None
-            pipeline = pipeline_for(mode, self.model.pipeline, network)
+            blended = mode == "inpaint" and not has_inpainting(self.model.pipeline)
+            pipeline = pipeline_for("img2img" if blended else mode, self.model.pipeline, network)
             if pipeline is not self.model.pipeline and self.params.memory.offload != "none":
                 place(pipeline, self.params.memory, self.model.found.device)
             remember_prompts(pipeline)

@@ -57,7 +57,8 @@ def test_initial_noise_is_the_images_own(random_pipeline: Path) -> None:
 
 
 UNETS = ["stable_diffusion", "latent8", "sdxl"]
-PLAIN = [(name, mode) for name in [*UNETS, "sd3"] for mode in ("txt2img", "img2img", "inpaint")]
+PLAIN = [(name, mode) for name in [*UNETS, "sd3", "kolors", "z_image"] for mode in ("txt2img", "img2img", "inpaint")]
+PLAIN += [("flux2_klein", "txt2img"), ("flux2_klein", "inpaint")]
 GUIDED = [(name, mode) for name in UNETS for mode in ("controlnet", "controlnet with strength")]
 
 
@@ -70,7 +71,7 @@ def test_every_kind_of_model_draws_in_every_mode(model_folder: Folder, name: str
     chosen = modes(**{mode: given[mode]})
     sampler = open_sampler(params(model_folder(name), cls=chosen), CPU)
     far = 0.7 if mode in ("img2img", "inpaint") or strength else 0.0
-    plan = jobs(2, mode, scheduler="default", strength=far)
+    plan = jobs(2, mode, scheduler="default", strength=far, height=16, width=16)
     sampler.check(plan)
     first, second = finished(sampler, plan)
     assert first.shape == (14, 20, 3)
@@ -81,10 +82,10 @@ def test_every_kind_of_model_draws_in_every_mode(model_folder: Folder, name: str
         assert not np.array_equal(first, changed), "the source must change the result"
 
 
-@pytest.mark.parametrize("name", ["stable_diffusion", "latent8"])
+@pytest.mark.parametrize("name", ["stable_diffusion", "latent8", "kolors"])
 def test_inpainting_keeps_the_object_pixel_for_pixel(model_folder: Folder, name: str) -> None:
     sampler = open_sampler(params(model_folder(name), cls=modes(inpaint=INPAINT)), CPU)
-    image = finished(sampler, jobs(1, "inpaint", strength=0.8))[0]
+    image = finished(sampler, jobs(1, "inpaint", scheduler="default", strength=0.8))[0]
     original = np.asarray(source().open())
     kept = (slice(3, 11), slice(5, 15))  # the rectangle, padded by one pixel
     assert np.array_equal(image[kept], original[kept])
