@@ -59,7 +59,7 @@ def open_model(params: GenerateParams, device: torch.device, found: Found | None
     name_text_models(pipeline)
     quantize(pipeline, params.memory.quantize)
     safety = take_safety_checker(pipeline)
-    if safety is not None:
+    if safety is not None and params.memory.offload == "none":  # otherwise it has no place there, and works on the CPU
         safety[0].to(device)
     notes = [located.note, *notes] if located.note else notes
     return Model(found, place(pipeline, params.memory, device), safety, tuple(notes))
