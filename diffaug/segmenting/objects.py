@@ -140,6 +140,6 @@ def _read(path: Path, size: tuple[int, int]) -> np.ndarray | None:
     try:
         with open_image(path.read_bytes()) as image:
             mask = np.asarray(image, dtype=bool)
-    except (OSError, SyntaxError, ValueError):
+    except (OSError, SyntaxError, ValueError, ImportError):  # the last one by Ultralytics, which wraps Image.open
         return None
     return mask if mask.shape == size[::-1] else None

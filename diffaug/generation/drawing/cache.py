@@ -40,7 +40,7 @@ def read_drawn(path: Path) -> bytes:
     data = path.read_bytes()
     try:
         open_image(data).verify()
-    except (OSError, SyntaxError, ValueError):
+    except (OSError, SyntaxError, ValueError, ImportError):  # the last one by Ultralytics, which wraps Image.open
         path.unlink()
         raise UserError(f"{path}: was damaged, and is removed; run `dvc repro` to draw it again") from None
     return data
