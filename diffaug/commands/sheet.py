@@ -134,6 +134,6 @@ def write_sheet(
     job = first_job(plan, task, mode, class_name)
     real = plan.cls if task == "cls" else plan.det
     source = next((record for record in real if record.id == job.source_id), None)
-    sampler = open_sampler(params.generate, choose_device(), plan)
+    sampler = open_sampler(params.generate, choose_device(), plan.object_of)
     save_png(sheet(sampler, job, source, across, down, real.names), out)
     return job

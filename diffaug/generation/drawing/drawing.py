@@ -70,7 +70,7 @@ class Drawing:
     def sampler(self) -> Sampler:
         """The open model. Raises UserError if it cannot draw the plan's jobs."""
         model = open_model(self._params, self._device, self.model)
-        opened = Sampler(model, self._params, self.control, self.plan)
+        opened = Sampler(model, self._params, self.control, self.plan.object_of)
         opened.check(self.plan.drawn)
         if any(not (job.settings.width and job.settings.height) for job in self.plan.drawn):
             with atomic_path(self.cache.folder / _NATIVE) as temporary:

@@ -28,8 +28,8 @@ from diffaug.diffusion.prompt_length import refuse_long_prompts
 from diffaug.diffusion.schedulers import make_scheduler, takes_eta
 from diffaug.diffusion.small_memory import place, slice_vae
 from diffaug.generation.drawing.conditions import FoundControl, find_control, open_control
-from diffaug.generation.drawing.views import Views
-from diffaug.generation.plan.jobs import Job, Plan, Settings
+from diffaug.generation.drawing.views import ObjectOf, Views
+from diffaug.generation.plan.jobs import Job, Settings
 from diffaug.params.generate import GenerateParams
 from diffaug.runtime.errors import UserError
 from diffaug.runtime.shortage import lacks_memory
@@ -57,17 +57,21 @@ class Drawn:
 
 
 class Sampler:
-    """The model with one pipeline per mode; draws the images of jobs. plan: finds the objects of their sources."""
+    """The model with one pipeline per mode; draws the images of jobs. object_of: the mask of a source's object."""
 
     def __init__(
-        self, model: Model, params: GenerateParams, control: FoundControl | None = None, plan: Plan | None = None
+        self,
+        model: Model,
+        params: GenerateParams,
+        control: FoundControl | None = None,
+        object_of: ObjectOf | None = None,
     ) -> None:
         self.model = model
         self.params = params
         self.control = open_control(control, model) if control is not None else None
         self._pipelines: dict[tuple[str, bool], Any] = {}
         self._own_scheduler = model.pipeline.scheduler
-        self.views = Views(params, plan.object_of if plan else Objects().in_image)
+        self.views = Views(params, object_of or Objects().in_image)
         if params.compile:
             compile_pipeline(model.pipeline)
             if self.control is not None:
@@ -230,10 +234,10 @@ class Sampler:
         return {"image": seen, "callback_on_step_end": after, "callback_on_step_end_tensor_inputs": ["latents"]}
 
 
-def open_sampler(params: GenerateParams, device: torch.device, plan: Plan | None = None) -> Sampler:
+def open_sampler(params: GenerateParams, device: torch.device, object_of: ObjectOf | None = None) -> Sampler:
     """A sampler with the model of the params. Raises UserError if it is missing or lacks a requested feature."""
     found, control = find_model(params, device), find_control(params.cls.modes.controlnet)
-    return Sampler(open_model(params, device, found), params, control, plan)
+    return Sampler(open_model(params, device, found), params, control, object_of)
 
 
 def initial_generators(jobs: Sequence[Job]) -> list[torch.Generator]:

@@ -11,12 +11,14 @@ from diffaug.params.generate import GenerateParams, Inpaint
 from diffaug.pictures.canvas import Canvas, leave_text_canvas
 from diffaug.pictures.masks import composite, part_mask, put_back, repaint_mask
 
+ObjectOf = Callable[[Record], np.ndarray | None]  # bool (H, W): the object of an image
+
 
 class Views:
     """The part, mask and place in the source for every job, from the params of its mode. object_of: the mask of a
     classification image's object."""
 
-    def __init__(self, params: GenerateParams, object_of: Callable[[Record], np.ndarray | None]) -> None:
+    def __init__(self, params: GenerateParams, object_of: ObjectOf) -> None:
         self._params = params
         self._object_of = object_of
 
