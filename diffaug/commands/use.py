@@ -1,7 +1,7 @@
 """Presets: values for a certain case, put into params.yaml, whose comments are kept."""
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,19 @@ def lay_over(
     text, changed = _merged(params, preset, assignments, edit)
     _checked(text, params, preset)
     return text, changed
+
+
+def with_values(values: Mapping[str, Any], params: Path = Path("params.yaml")) -> tuple[str, list[str]]:
+    """The text of params.yaml with values, by keys such as generate.eta, and the changed keys; comments are kept.
+
+    Raises UserError if the result is not a valid params.yaml.
+    """
+    base = _read(params)
+    changed = [name for key, value in values.items() for name in _put(base, _nested(key, value), "")]
+    text = io.StringIO()
+    _yaml().dump(base, text)
+    check_params(parse_yaml(text.getvalue()), f"{params} with {', '.join(values)}")
+    return text.getvalue(), changed
 
 
 def params_with(preset: Path, params: Path = Path("params.yaml")) -> Params:

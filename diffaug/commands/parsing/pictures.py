@@ -1,13 +1,86 @@
-"""The command line of what draws by hand: sheet, regenerate."""
+"""The command line of what draws by hand: draw, sheet, regenerate."""
 
 import argparse
 from pathlib import Path
+from typing import Any
+
+from diffaug.commands.parsing.values import count, lora, model, numbers
+
+_DRAW_EXAMPLES = """examples:
+  diffaug draw "a photo of a Bag" --n 8 --grid
+  diffaug draw "a photo of a Bag" --scheduler pndm --steps 50 --seed 7 --same-noise
+  diffaug draw "a watercolour of a house" --image house.jpg --strength 0.4,0.8 --use-in generate.cls.modes.img2img
+  diffaug draw "a red roof" --image house.jpg --mask roof.png
+  diffaug draw --from-file prompts.txt --model ./model.safetensors --lora ./style.safetensors:0.8"""
 
 
 def add(commands: argparse._SubParsersAction) -> None:
     """Add these commands."""
+    _add_draw(commands)
     _add_sheet(commands)
     _add_regenerate(commands)
+
+
+def _add_draw(commands: argparse._SubParsersAction) -> None:
+    draw = commands.add_parser(
+        "draw",
+        help="draw any prompt, or a photograph with a prompt",
+        description="Draws by the model and the settings of params.yaml's section generate, unless others are given. "
+        "The PNGs carry their settings, as those of Stable Diffusion WebUI do. Needs no data set.",
+        epilog=_DRAW_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    draw.add_argument("prompt", nargs="?", help="what to draw")
+    draw.add_argument("--negative", default="", metavar="TEXT", help="what not to draw (default: nothing)")
+    draw.add_argument("--from-file", type=Path, metavar="FILE", help="a prompt a line; options as in prompts/README.md")
+    draw.add_argument("--image", type=Path, help="a picture to draw over; the result has its size")
+    draw.add_argument("--mask", type=Path, help="a picture as large as it, white where it is drawn anew (inpainting)")
+    draw.add_argument("--strength", type=numbers, default=(0.6,), help="0 to 1, one or several (default: 0.6)")
+    draw.add_argument("--n", type=count, default=1, dest="count", help="images of each (default: 1)")
+    draw.add_argument("--seed", type=int, default=0, help="of the first image; the next have the next (default: 0)")
+    draw.add_argument("--same-noise", action="store_true", help="start all images from the same noise")
+    draw.add_argument("--model", type=model, help="a folder, a .safetensors file, or OWNER/MODEL@COMMIT")
+    draw.add_argument("--lora", type=lora, action="append", metavar="PATH:SCALE", help="several can be given")
+    draw.add_argument("--scheduler", help="such as ddim, pndm, euler_a or dpmpp_2m_karras")
+    draw.add_argument("--steps", type=int, dest="num_inference_steps")
+    draw.add_argument("--guidance", type=float, dest="guidance_scale", help="WebUI's CFG scale")
+    draw.add_argument("--eta", type=float, help="of ddim and tcd: 0 adds no noise on the way, 1 adds as much as DDPM")
+    draw.add_argument("--height", type=int, help="of what the model draws, in pixels")
+    draw.add_argument("--width", type=int)
+    draw.add_argument("--batch", type=int, dest="batch_size", help="images that are drawn together")
+    draw.add_argument("--dtype", choices=("auto", "float32", "float16", "bfloat16"))
+    draw.add_argument("--out", type=Path, default=Path("drawn"), help="a folder; its files are numbered on (drawn)")
+    draw.add_argument("--grid", action="store_true", help="write all of them on one sheet too")
+    draw.add_argument("--columns", type=count, default=4, help="of the sheet (default: 4)")
+    draw.add_argument("--use-in", metavar="KEY", help="put the given settings into this section of params.yaml")
+    draw.set_defaults(run=_draw)
+
+
+def _draw(arguments: argparse.Namespace) -> None:
+    from diffaug.commands.draw import draw, make_wish
+    from diffaug.params import load_params
+    from diffaug.runtime.shortage import memory_in_words
+
+    given: dict[str, Any] = vars(arguments)
+    keys = ("scheduler", "num_inference_steps", "guidance_scale", "eta", "height", "width", "batch_size", "dtype")
+    changes = {key: given[key] for key in (*keys, "model") if given[key] is not None}
+    changes |= {"loras": arguments.lora} if arguments.lora else {}
+    wish = make_wish(
+        arguments.prompt,
+        arguments.negative,
+        arguments.from_file,
+        count=arguments.count,
+        seed=arguments.seed,
+        same_noise=arguments.same_noise,
+        image=arguments.image,
+        mask=arguments.mask,
+        strengths=arguments.strength,
+    )
+    params = load_params()
+    with memory_in_words("generate", params):
+        columns = arguments.columns if arguments.grid else None
+        paths = draw(params.generate, changes, wish, arguments.out, columns, arguments.use_in)
+    print("\n".join(map(str, paths)))
 
 
 def _add_sheet(commands: argparse._SubParsersAction) -> None:

@@ -1,6 +1,7 @@
 """Types of values on the command line."""
 
 import argparse
+from pathlib import Path
 
 
 def minutes(text: str) -> float:
@@ -12,3 +13,35 @@ def minutes(text: str) -> float:
     if not 1 <= found <= 100_000:
         raise argparse.ArgumentTypeError(f"{text} is not between 1 and 100000")
     return found
+
+
+def count(text: str) -> int:
+    """A whole number from 1 to 100,000. Raises ArgumentTypeError."""
+    if not (text.isdecimal() and 1 <= int(text) <= 100_000):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 100000")
+    return int(text)
+
+
+def numbers(text: str) -> tuple[float, ...]:
+    """Numbers with commas between them. Raises ArgumentTypeError."""
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a number, nor several with commas, such as 0.4,0.8"
+        ) from None
+
+
+def model(text: str) -> dict[str, str]:
+    """A model as in params.yaml, of a path, or of OWNER/MODEL@COMMIT."""
+    name, at, revision = text.rpartition("@")
+    return {"name": name, "revision": revision} if at and not Path(text).exists() else {"name": text}
+
+
+def lora(text: str) -> dict[str, str | float]:
+    """A LoRA as in params.yaml, of PATH:SCALE; the scale is 1 if it is not given."""
+    path, colon, scale = text.rpartition(":")
+    try:
+        return {"path": path, "scale": float(scale)} if colon and path else {"path": text, "scale": 1.0}
+    except ValueError:  # a colon of a path, such as C:
+        return {"path": text, "scale": 1.0}

@@ -76,6 +76,15 @@ def _variants(params: GenerateParams, mode: Mode | None, name: str, lines: list[
     return [variants[place] for place in order]
 
 
+def read_prompts(path: Path, negative: str) -> list[Variant]:
+    """The prompts of a file as they are, for any picture: neither {class} nor other fields are filled in. negative: for
+    the lines without one. Raises UserError if it has none, or a line is not understood."""
+    return [
+        Variant(line.prompt, negative if line.negative_prompt is None else line.negative_prompt, line.overrides)
+        for line in _read_file(path, of_classes=False)
+    ]
+
+
 def expand(template: str, words: Mapping[str, Sequence[str]], where: str) -> list[str]:
     """The template with every combination of words in its {fields}. Raises UserError for an unknown field.
 
@@ -130,19 +139,24 @@ def _parser() -> _LineParser:
     return parser
 
 
-def _read_file(path: Path) -> list[_Line]:
-    """One prompt per line; `#` begins a comment; a line beginning with `--` has options, see prompts/README.md."""
+def _read_file(path: Path, of_classes: bool = True) -> list[_Line]:
+    """One prompt per line; `#` begins a comment; a line beginning with `--` has options, see prompts/README.md.
+    of_classes: each line must name the class for which it is."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not readable ({error}); correct generate.prompts_file") from None
+        advice = "correct generate.prompts_file" if of_classes else "name a text file with one prompt per line"
+        raise UserError(f"{path}: not readable ({error}); {advice}") from None
     lines = []
-    for number, line in enumerate(text.splitlines(), 1):
-        content = line.strip()
+    for number, written in enumerate(text.splitlines(), 1):
+        content = written.strip()
         if not content or content.startswith("#"):
             continue
         try:
-            lines.append(replace(_parse(content), where=f"{path}: line {number}"))
+            line = _parse(content)
+            if of_classes:
+                _says_class(line)
+            lines.append(replace(line, where=f"{path}: line {number}"))
         except ValueError as error:
             raise UserError(f"{path}: line {number}: {error}") from None
     if not lines:
@@ -152,15 +166,18 @@ def _read_file(path: Path) -> list[_Line]:
 
 def _parse(content: str) -> _Line:
     if not content.startswith("--"):
-        return _says_class(_Line(content))
+        return _visible(_Line(content))
     given = {key: value for key, value in vars(_parser().parse_args(shlex.split(content))).items() if value is not None}
     name = given.pop("name", None)
     text, negative = given.pop("prompt"), given.pop("negative_prompt", None)
-    return _says_class(_Line(text, negative, name, checked(Sampling, given)))
+    return _visible(_Line(text, negative, name, checked(Sampling, given)))
 
 
-def _says_class(line: _Line) -> _Line:
+def _visible(line: _Line) -> _Line:
     visible(f"{line.prompt} {line.negative_prompt or ''}")
+    return line
+
+
+def _says_class(line: _Line) -> None:
     if line.name is None and "{class}" not in line.prompt:
         raise ValueError(f"{line.prompt!r} would be drawn for every class; add {{class}}, or --class NAME")
-    return line
