@@ -1,4 +1,4 @@
-"""The command line of what draws by hand: draw, sheet, regenerate."""
+"""The command line of what draws by hand: draw, sheet, info, regenerate."""
 
 import argparse
 from pathlib import Path
@@ -18,6 +18,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     """Add these commands."""
     _add_draw(commands)
     _add_sheet(commands)
+    _add_info(commands)
     _add_regenerate(commands)
 
 
@@ -104,6 +105,25 @@ def _sheet(arguments: argparse.Namespace) -> None:
     with memory_in_words("generate", params):
         job = write_sheet(params, across, down, *chosen, out)
     print(f"{out}: {len(across.values)} x {len(down.values)} pictures of {job.id}")
+
+
+def _add_info(commands: argparse._SubParsersAction) -> None:
+    info = commands.add_parser(
+        "info", help="print the prompt and the settings that a picture carries, as WebUI's PNG Info does"
+    )
+    info.add_argument("picture", type=Path, help="by diffaug, WebUI, ComfyUI, InvokeAI, NovelAI or Fooocus")
+    info.add_argument("--use-in", metavar="KEY", help="put the settings into this section of params.yaml")
+    info.set_defaults(run=_info)
+
+
+def _info(arguments: argparse.Namespace) -> None:
+    from diffaug.commands.info import read_info, use_info
+
+    info = read_info(arguments.picture)
+    print("\n".join(info.lines()))
+    if arguments.use_in is not None:
+        changed = use_info(info, arguments.use_in)
+        print(f"params.yaml: {len(changed)} changes: {', '.join(changed) or 'it has these values already'}")
 
 
 def _add_regenerate(commands: argparse._SubParsersAction) -> None:

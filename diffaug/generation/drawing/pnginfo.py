@@ -7,7 +7,7 @@ from diffaug.dataset.codec import open_image
 from diffaug.diffusion.schedulers import SPACINGS
 from diffaug.generation.plan.jobs import Job
 
-_SAMPLERS = {
+SAMPLERS = {  # by our names, those of WebUI
     "ddim": "DDIM",
     "deis": "DEIS",
     "dpm2": "DPM2",
@@ -69,7 +69,7 @@ def read_flag(data: bytes) -> bool | None:
 def _sampler(scheduler: str) -> tuple[str, str | None]:
     base, _, last = scheduler.rpartition("_")
     name, spacing = (base, last.capitalize()) if last in SPACINGS else (scheduler, None)
-    return _SAMPLERS.get(name, name), spacing
+    return SAMPLERS.get(name, name), spacing
 
 
 def _quoted(text: str) -> str:
