@@ -207,7 +207,7 @@ def run_case(name: str, case: str, folder: Path) -> dict[str, float]:
     params = settings(name, CASES[case], folder)
     from diffaug.commands.model_memory import model_memory
 
-    estimated = model_memory(params, params.model, 2)
+    estimated = model_memory(params, params.model, "bfloat16")
     assert estimated is not None  # all files are in the folder
     return draw(name, params) | {"estimate": estimated.peak(params.memory) / 2**30}
 

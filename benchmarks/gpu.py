@@ -127,6 +127,7 @@ def main() -> None:
     parser.add_argument("--tiny-vae", action="store_true")
     parser.add_argument("--small", action="store_true")
     arguments = parser.parse_args()
+    arguments.folder /= "narrow" if arguments.small else "sd15-with-checker"
     build_with_checker(arguments.folder, arguments.small)
     params, device, warm = settings(arguments), choose_device(), 2  # these batches compile, and choose kernels
     with tempfile.TemporaryDirectory() as work:

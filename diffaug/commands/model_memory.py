@@ -11,7 +11,7 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from diffaug.hub.configs import read_mapping
-from diffaug.hub.locate import files_here, folder_here
+from diffaug.hub.locate import files_here, folder_here, loaded_files
 from diffaug.hub.parts import CONFIG
 from diffaug.params import Params
 from diffaug.params.base import GENERATOR, ModelName
@@ -25,13 +25,10 @@ from diffaug.runtime.hardware import smallest_card
 # Diffusion 1.5 and XL, which are the same on any device (benchmarks/full_size.py measures both models as a whole).
 _DECODER = 3.0  # times the VAE's second width
 _ATTENTION, _PLAIN = 20.0, 10.0  # times the width of a U-Net's level with attention, and without
-_TRANSFORMER = 18.0  # times a transformer's width
-_TEXT_TOKENS = 512
-_SLICED = 4 * 512 * 512  # pixels of a batch above which the VAE works image by image (vae_slicing: auto)
 _LIBRARIES = 0.5 * 2**30  # bytes that CUDA and cuDNN, or oneDNN on a CPU, hold besides the tensors
-_DENOISERS = ("unet", "transformer")
 _SMALL = 2**30  # bytes; what needs less is not worth a line
 _USABLE = 0.92  # of a card's memory: screens and other programs hold some
+_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
 # A single file's networks, by the beginnings of their tensors' names; others, such as averaged weights, are not opened.
 _IN_FILE = {
     "model.diffusion_model.": "unet",
@@ -43,8 +40,8 @@ _IN_FILE = {
 
 @dataclass(frozen=True)
 class ModelMemory:
-    """Bytes. weights: by network; denoiser: what it computes for a batch; decoder: the same of the VAE for an image;
-    pixels: of an image; images: of a batch."""
+    """Bytes. weights: by network; denoiser: what the U-Net computes for a batch; decoder: the same of the VAE for an
+    image; pixels: of an image; images: of a batch."""
 
     weights: Mapping[str, int]
     denoiser: int
@@ -54,12 +51,12 @@ class ModelMemory:
 
     def peak(self, memory: MemoryParams) -> int:
         """The most that the device holds while a batch is drawn."""
-        sliced = self.images * self.pixels > _SLICED if memory.vae_slicing == "auto" else memory.vae_slicing
-        work = {"vae": self.decoder * (1 if sliced or memory.vae_tiling else self.images)}
-        work |= dict.fromkeys(_DENOISERS, self.denoiser)
+        single = memory.slices(self.images * self.pixels) or memory.vae_tiling
+        work = {"vae": self.decoder * (1 if single else self.images), "unet": self.denoiser}
         if memory.offload == "model":
-            largest = max(size + work.get(name, 0) for name, size in self.weights.items())
-            return round(largest + _LIBRARIES)
+            alone = {name: size for name, size in self.weights.items() if name != "controlnet"}
+            alone["unet"] = alone.get("unet", 0) + self.weights.get("controlnet", 0)  # the library does not move it
+            return round(max(size + work.get(name, 0) for name, size in alone.items()) + _LIBRARIES)
         held = self.weights if memory.offload == "none" else {"vae": self.weights.get("vae", 0)}
         return round(sum(held.values()) + max(work.values()) + _LIBRARIES)
 
@@ -73,11 +70,12 @@ def memory_lines(params: Params) -> list[str]:
         if params.train_gen.method != "lora":
             return []
         model = params.train_gen.lora.model
-    wide = 4 if generate.dtype == "float32" or (generate.dtype == "auto" and card is None) else 2
+    dtype = generate.dtype if generate.dtype != "auto" else "float32" if card is None else "bfloat16"
 
     def peak(chosen: GenerateParams) -> int:
-        found = model_memory(chosen, model, wide)
-        return found.peak(chosen.memory) if found is not None else 0
+        found = model_memory(chosen, model, dtype)
+        memory = chosen.memory if card is not None else chosen.memory.model_copy(update={"offload": "none"})
+        return found.peak(memory) if found is not None else 0  # on a CPU, nothing can be moved away
 
     needed, have = peak(generate), cores.memory() if card is None else card
     if needed < _SMALL:
@@ -96,10 +94,11 @@ def _ways(generate: GenerateParams, card: bool) -> Iterator[tuple[str, GenerateP
     """Settings that need less memory, in words and as params; those that cost the least time come first."""
     memory = generate.memory
     sizes = [generate.batch_size // 2**n for n in range(1, 8) if generate.batch_size >= 2**n]
+    movable = card and not generate.compile  # what is compiled cannot wait elsewhere
     kinds: list[dict[str, Any]] = [{}]
-    kinds += [{"offload": "model"}] if card and memory.offload == "none" else []
+    kinds += [{"offload": "model"}] if movable and memory.offload == "none" else []
     kinds += [{"quantize": "int8"}] if memory.quantize is None else []
-    kinds += [{"offload": "model", "quantize": "int8"}, {"offload": "group", "vae_tiling": True}] if card else []
+    kinds += [{"offload": "model", "quantize": "int8"}, {"offload": "group", "vae_tiling": True}] if movable else []
     for kind in kinds:
         for size in [generate.batch_size, *sizes] if kind else sizes:
             words = [f"memory.{key}: {str(value).lower()}" for key, value in kind.items()]
@@ -112,61 +111,59 @@ def _gib(size: int) -> str:
     return f"{size / 2**30:.1f} GiB"
 
 
-def model_memory(params: GenerateParams, model: ModelName, wide: int) -> ModelMemory | None:
-    """Of a model for generate with what is added to it; None if its files are not all on this disk. wide: bytes of a
-    number in the data type with which it is opened. Raises UserError if the files are damaged."""
+def model_memory(params: GenerateParams, model: ModelName, dtype: str) -> ModelMemory | None:
+    """Of a model for generate with what is added to it; None if its files are not all on this disk, or its kind was not
+    measured. dtype: with which it is opened, such as float16. Raises UserError if the files are damaged."""
     here = files_here(model, "generate.model")
-    if here is None:
+    if here is None or not _is_known(here[0]):
         return None
     folder, files = here
-    weights = {name: wide * count for name, count in _counts(files, model.is_file, params.memory.quantize).items()}
+    wide = _BYTES[dtype]
+    weights = _weights(files, model.is_file, wide, params.memory.quantize is not None)
     vae = folder / "vae"
     if params.tiny_vae is not None and (tiny := folder_here(params.tiny_vae, CONFIG)) is not None:
-        vae, weights["vae"] = tiny, wide * _count(tiny)
+        vae, weights["vae"] = tiny, wide * _count(loaded_files(tiny, params.tiny_vae.variant))
+    # The library decodes in float32 with a VAE that overflows in float16.
+    wide_vae = 4 if dtype == "float16" and _stated(vae).get("force_upcast") else wide
+    weights["vae"] = weights.get("vae", 0) * wide_vae // wide
     width, height = _size(params, folder)
-    cells = width * height // _factor(folder) ** 2
     rows = params.batch_size * (2 if params.guidance_scale > 1 else 1)
-    denoiser, skips = _denoiser(folder, cells)
+    denoiser, skips = _denoiser(folder, width * height // _factor(folder) ** 2)
     controlnet = params.cls.modes.controlnet
     if controlnet is not None:
         found = None if controlnet.model.is_file else folder_here(controlnet.model, CONFIG)
-        weights["controlnet"] = wide * _count(found) if found is not None else weights.get("unet", 0) * 2 // 5
+        own = _count(loaded_files(found, controlnet.model.variant)) if found is not None else 0
+        weights["controlnet"] = wide * own or weights.get("unet", 0) * 2 // 5
         denoiser += skips
-    widths = _stated(vae).get("block_out_channels") or _stated(vae).get("decoder_block_out_channels") or [0, 0]
+    widths = _stated(vae).get("block_out_channels") or _stated(vae).get("decoder_block_out_channels") or [0]
     decoder = _DECODER * widths[min(1, len(widths) - 1)] * width * height
-    return ModelMemory(weights, round(wide * rows * denoiser), round(wide * decoder), width * height, params.batch_size)
+    return ModelMemory(
+        weights, round(wide * rows * denoiser), round(wide_vae * decoder), width * height, params.batch_size
+    )
+
+
+def _is_known(folder: Path) -> bool:
+    """Whether the numbers above are of this kind of model."""
+    unet, vae = _stated(folder / "unet"), _stated(folder / "vae")
+    plain = isinstance(unet.get("layers_per_block", 2), int) and isinstance(unet.get("sample_size"), int)
+    named = (unet.get("_class_name"), vae.get("_class_name")) == ("UNet2DConditionModel", "AutoencoderKL")
+    return named and plain and bool(unet.get("block_out_channels")) and bool(unet.get("down_block_types"))
 
 
 def _denoiser(folder: Path, cells: int) -> tuple[float, float]:
-    """The numbers that the denoiser holds at its peak for one row of a batch, and those of them that its way up takes
-    over from its way down."""
-    unet, transformer = _stated(folder / "unet"), _stated(folder / "transformer")
-    if transformer:
-        width = transformer.get("num_attention_heads", 0) * transformer.get("attention_head_dim", 0)
-        tokens = cells / transformer.get("patch_size", 1) ** 2 + _TEXT_TOKENS
-        if transformer.get("patch_size", 1) == 1:  # the pipeline joins four cells
-            tokens = cells / 4 + _TEXT_TOKENS
-        return _TRANSFORMER * width * tokens, 0.0
-    levels: list[int] = unet.get("block_out_channels", [])
-    kinds: list[str] = unet.get("down_block_types", [""] * len(levels))
-    layers = unet.get("layers_per_block", 2)
-    skips = float(levels[0] if levels else 0)
-    for level, width in enumerate(levels):
-        skips += width * (layers / 4**level + (1 / 4 ** (level + 1) if level < len(levels) - 1 else 0))
-    busiest = max(
-        (
-            (_ATTENTION if "Attn" in kind else _PLAIN) * width / 4**level
-            for level, (width, kind) in enumerate(zip(levels, kinds))
-        ),
-        default=0.0,
-    )
+    """The numbers that the U-Net holds at its peak for one row of a batch, and those of them that its way up takes over
+    from its way down."""
+    unet = _stated(folder / "unet")
+    widths, kinds, layers = unet["block_out_channels"], unet["down_block_types"], unet.get("layers_per_block", 2)
+    shares = [width / 4**level for level, width in enumerate(widths)]
+    skips = widths[0] + sum(layers * share for share in shares) + sum(share / 4 for share in shares[:-1])
+    busiest = max((_ATTENTION if "Attn" in kind else _PLAIN) * share for kind, share in zip(kinds, shares))
     return cells * (skips + busiest), cells * skips
 
 
 def _size(params: GenerateParams, folder: Path) -> tuple[int, int]:
-    """(width, height) in pixels of what is drawn; 1024 where neither the params nor the model state it."""
-    stated = _stated(folder / "unet").get("sample_size") or _stated(folder / "transformer").get("sample_size")
-    own = stated * _factor(folder) if isinstance(stated, int) else 1024
+    """(width, height) in pixels of what is drawn."""
+    own = _stated(folder / "unet")["sample_size"] * _factor(folder)
     return params.width or own, params.height or own
 
 
@@ -179,8 +176,8 @@ def _stated(part: Path) -> Mapping[str, Any]:
     return read_mapping(part / CONFIG) if (part / CONFIG).is_file() else {}
 
 
-def _counts(files: Iterable[Path], single: bool, quantize: str | None) -> dict[str, int]:
-    """Numbers of the data type by network; in 8 bits, those of the linear layers of large networks count half."""
+def _weights(files: Iterable[Path], single: bool, wide: int, int8: bool) -> dict[str, int]:
+    """Bytes by network; with int8, a number of a linear layer of the U-Net or a text encoder takes one."""
     found: dict[str, int] = {}
     for path in (one for one in files if one.suffix == ".safetensors"):
         for name, shape in _head(path).items():
@@ -188,13 +185,14 @@ def _counts(files: Iterable[Path], single: bool, quantize: str | None) -> dict[s
             if single:
                 network = next((part for begin, part in _IN_FILE.items() if name.startswith(begin)), "")
             if network:
-                halved = quantize is not None and network != "vae" and len(shape) == 2 and "embedding" not in name
-                found[network] = found.get(network, 0) + math.prod(shape) // (2 if halved else 1)
+                narrow = int8 and network != "vae" and len(shape) == 2 and "embedding" not in name
+                found[network] = found.get(network, 0) + math.prod(shape) * (1 if narrow else wide)
     return found
 
 
-def _count(folder: Path) -> int:
-    return sum(math.prod(shape) for path in folder.glob("*.safetensors") for shape in _head(path).values())
+def _count(files: Iterable[Path]) -> int:
+    heads = (_head(path) for path in files if path.suffix == ".safetensors")
+    return sum(math.prod(shape) for head in heads for shape in head.values())
 
 
 def _head(path: Path) -> dict[str, list[int]]:

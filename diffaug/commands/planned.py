@@ -59,7 +59,7 @@ def _objects(params: Params) -> Objects:
 
         return find_for(generate, work_folder("generate"))
     print(f"{KEY}: note: it is not run here; how many objects it finds is known when `generate` begins")
-    return assume_all()
+    return assume_all(generate.segmenter.name)
 
 
 def _train(data: RealData | None) -> ImageSet:

@@ -28,9 +28,12 @@ def blend(
     Blended latent diffusion (Avrahami et al. 2022, arXiv:2206.02779). source: (B, 3, H, W) in [-1, 1]; mask: (B, 1, H,
     W), 1 where the image is redrawn; generators: one CPU generator per image.
     """
-    vae = pipeline.vae
+    vae, own = pipeline.vae, pipeline.vae.dtype
+    if getattr(vae.config, "force_upcast", False):  # it overflows in float16, so the pipeline does the same
+        vae.to(torch.float32)
     with torch.no_grad():
         encoded = vae.encode(source.to(pipeline._execution_device, vae.dtype))  # a VAE that waits is elsewhere
+    vae.to(own)
     latent = encoded.latent_dist.mode() if hasattr(encoded, "latent_dist") else encoded.latents
     latent = (latent - (getattr(vae.config, "shift_factor", None) or 0.0)) * vae.config.scaling_factor
     if hasattr(encoded, "latent_dist"):  # the pipeline draws first the posterior's sample, then the noise

@@ -11,7 +11,6 @@ from torch import nn
 from diffaug.params.memory import MemoryParams
 from diffaug.runtime.errors import UserError
 
-_SLICED = 4 * 512 * 512  # a batch with more pixels is decoded image by image: 512 x 512 need 0.4 GiB each in 16 bits
 _LARGE = ("unet", "transformer", "transformer_2", "text_encoder", "text_encoder_2", "text_encoder_3", "text_encoder_4")
 
 
@@ -75,8 +74,7 @@ def offload_layers(pipeline: Any, device: torch.device) -> None:
 def slice_vae(pipeline: Any, memory: MemoryParams, pixels: int) -> None:
     """Let the VAE work image by image, and in overlapping tiles, as the params say; `pixels`: of one batch."""
     vae = getattr(pipeline, "vae", None)
-    sliced = pixels > _SLICED if memory.vae_slicing == "auto" else memory.vae_slicing
-    for name, wanted in (("slicing", sliced), ("tiling", memory.vae_tiling)):
+    for name, wanted in (("slicing", memory.slices(pixels)), ("tiling", memory.vae_tiling)):
         if hasattr(vae, f"use_{name}"):
             setattr(vae, f"use_{name}", wanted)
         elif wanted and (name == "tiling" or memory.vae_slicing is True):

@@ -71,9 +71,11 @@ def card_licence(card: Path) -> str | None:
 def licence_warning(model: str, licence: str | None) -> str | None:
     """One sentence if the licence limits which models may be trained on the images; None if no limit is known."""
     own = re.split(r"[/\\]", model.lower())[-1]
-    beside = next((text for name, text in _BESIDE.items() if own.startswith(name)), None)
+    named = (text for name, text in _BESIDE.items() if own.startswith(name) and not own.endswith(".safetensors"))
+    beside = next(named, None)
     if beside is not None:
-        return f"{model} is licensed under {licence}, but {beside}; {_READ}"
+        said = f"is licensed under {licence}" if licence else "states no licence in its card"
+        return f"{model} {said}, but {beside}; {_READ}"
     limit = _LIMITS.get((licence or "").lower())
     if limit is None and "non-commercial" in (licence or "").lower():
         limit = "non-commercial use only"

@@ -50,7 +50,7 @@ def locate_pipeline(model: ModelName, key: str) -> Located:
     check_parts(folder, components)
     if not model.allow_pickle:
         refuse_pickles(model, key, folder, components)
-    files = [path for name in components for path in _loaded_files(folder / name, model.variant)]
+    files = [path for name in components for path in loaded_files(folder / name, model.variant)]
     return Located(
         name=model.label,
         revision=model.revision,
@@ -67,7 +67,7 @@ def locate_network(model: ModelName, key: str) -> Located:
     if not (folder / CONFIG).exists():
         raise UserError(f"params.yaml: {key}: {folder} has no config.json, so it is not a network in the hub's layout")
     check_small_files(folder)
-    files = _loaded_files(folder, model.variant)
+    files = loaded_files(folder, model.variant)
     if not any(path.suffix == ".safetensors" for path in files):
         raise UserError(f"params.yaml: {key}: {folder} has no .safetensors weights; take a release that has")
     return Located(model.label, model.revision, folder, files_sha256(folder, files), _licence(model, folder))
@@ -86,7 +86,7 @@ def files_here(model: ModelName, key: str) -> tuple[Path, list[Path]] | None:
     folder = folder_here(model, INDEX)
     if folder is None:
         return None
-    return folder, [file for name in parts(folder) for file in _loaded_files(folder / name, model.variant)]
+    return folder, [file for name in parts(folder) for file in loaded_files(folder / name, model.variant)]
 
 
 def folder_here(model: ModelName, file: str) -> Path | None:
@@ -186,7 +186,7 @@ def _refuse_missing(model: ModelName, key: str, folder: Path, found: dict[str, s
         raise UserError(f"params.yaml: {key}: {folder} is not complete; absent: {', '.join(absent)}{fetch}")
 
 
-def _loaded_files(part: Path, variant: str | None) -> list[Path]:
+def loaded_files(part: Path, variant: str | None) -> list[Path]:
     """The files that opening this part reads."""
     return [part / name for name in opened((path.name for path in part.glob("*")), variant)]
 

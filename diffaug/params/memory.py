@@ -4,6 +4,8 @@ from typing import Literal
 
 from diffaug.params.base import Section
 
+_SLICED = 4 * 512 * 512  # pixels: the VAE of Stable Diffusion needs 0.4 GiB for 512 x 512 of them in 16 bits
+
 
 class MemoryParams(Section):
     """How a model is held in a memory that is too small for it; all of it costs time.
@@ -17,3 +19,7 @@ class MemoryParams(Section):
     vae_slicing: bool | Literal["auto"]
     vae_tiling: bool
     quantize: Literal["int8"] | None
+
+    def slices(self, pixels: int) -> bool:
+        """Whether the VAE works image by image; pixels: of a batch."""
+        return pixels > _SLICED if self.vae_slicing == "auto" else self.vae_slicing

@@ -25,25 +25,15 @@ def object_mask(image: Image.Image, tolerance: int = 24) -> np.ndarray | None:
     return grabcut.largest(ndimage.binary_fill_holes(np.abs(pixels - ground).max(axis=2) > tolerance))
 
 
-def cut_out(image: Image.Image, inner: XYWH | None = None, tolerance: int = 24) -> Image.Image | None:
-    """The object of an image as "LA" or "RGBA": by `object_mask` if the background is plain, otherwise by
-    `cut_from_box` with the box `inner` that it fills, or with the whole image. None if there is no object."""
+def cut_out(image: Image.Image, tolerance: int = 24) -> Image.Image | None:
+    """The object of an image as "LA" or "RGBA": by `object_mask` if the background is plain, otherwise the whole image.
+    None if there is no object."""
     mask = object_mask(image, tolerance)
     if mask is None:
         if has_plain_ground(image, tolerance):
             return None
-        if inner is not None:
-            return cut_from_box(image, inner)
         mask = np.ones((image.height, image.width), dtype=bool)
     return with_alpha(image, mask)
-
-
-def cut_from_box(image: Image.Image, box: XYWH) -> Image.Image | None:
-    """The object in a box of a photograph by GrabCut, as "LA" or "RGBA"; None if it cannot be separated from its
-    surroundings."""
-    found = grabcut.in_box(image, box)
-    object = object_in_box(found, box) if found is not None else None
-    return with_alpha(image, object) if object is not None else None
 
 
 def object_in_box(mask: np.ndarray, box: XYWH) -> np.ndarray | None:

@@ -68,8 +68,10 @@ class Objects:
         return None if mask is None else with_alpha(image, mask)
 
     def made_from(self, name: str) -> str:
-        """What besides an image and this project's code can change the masks of a class; "" without a segmenter."""
-        return f"{self.segmenter.sha256} {self._text(name)}" if self.segmenter else ""
+        """What besides an image can change the masks of a class: the folder where they are kept is named by the
+        network, the code and the libraries that find them."""
+        network = self.segmenter.sha256 if self.segmenter else ""
+        return f"{self.folder.name if self.folder else ''} {network} {self._text(name)}".strip()
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -117,8 +119,8 @@ class Objects:
         return self.folder / f"{hashlib.sha256(seen).hexdigest()[:32]}.png"
 
 
-def assume_all() -> Objects:
-    """Objects that takes every image and every box for an object: for a plan before the network has run."""
+def assume_all(name: str) -> Objects:
+    """Objects that takes every image and every box for an object: for a plan before the network `name` has run."""
 
     def segment(image: Image.Image, box: XYWH | None, name: str) -> Sequence[np.ndarray]:
         mask = np.zeros((image.height, image.width), dtype=bool)
@@ -127,7 +129,7 @@ def assume_all() -> Objects:
         mask[around[1] : around[3], around[0] : around[2]] = True
         return [mask]
 
-    return Objects(segmenter=Segmenter("", "", None, False, {}, lambda: segment))
+    return Objects(segmenter=Segmenter(name, "", None, False, {}, lambda: segment))
 
 
 def _grabcut(image: Image.Image, box: XYWH | None, name: str) -> Sequence[np.ndarray]:

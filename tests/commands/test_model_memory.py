@@ -41,10 +41,10 @@ def full_size(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]
     return file
 
 
-@pytest.mark.parametrize("name", ["stable_diffusion", "sdxl", "sd3"])
+@pytest.mark.parametrize("name", ["stable_diffusion", "sdxl"])
 def test_the_weights_are_those_of_the_open_model(model_folder: Callable[[str], Path], name: str) -> None:
     chosen = generate(model_folder(name))
-    found = model_memory(chosen, chosen.model, wide=4)
+    found = model_memory(chosen, chosen.model, dtype="float32")
     assert found is not None
     parts = open_model(chosen, torch.device("cpu")).pipeline.components.values()
     tensors = [one for part in parts if isinstance(part, nn.Module) for one in part.state_dict().values()]
@@ -56,7 +56,7 @@ def test_published_sizes(full_size: Callable[[str], Path]) -> None:
     """SD 1.5 has 1.07 thousand million weights without its safety checker, SDXL 3.47."""
     for kind, count, decoder in (("sd1", 1.07e9, 0.375), ("sdxl", 3.47e9, 1.5)):
         chosen = generate(full_size(kind))
-        found = model_memory(chosen, chosen.model, wide=2)
+        found = model_memory(chosen, chosen.model, dtype="bfloat16")
         assert found is not None
         assert sum(found.weights.values()) == pytest.approx(2 * count, rel=0.01)
         assert found.decoder == decoder * GIB
@@ -65,7 +65,7 @@ def test_published_sizes(full_size: Callable[[str], Path]) -> None:
 def test_what_is_set_needs_less(full_size: Callable[[str], Path], model_folder: Callable[[str], Path]) -> None:
     def peak(batch_size: int, **memory: object) -> int:
         chosen = drawing(full_size("sdxl"), batch_size, **memory).generate
-        found = model_memory(chosen, chosen.model, wide=2)
+        found = model_memory(chosen, chosen.model, dtype="bfloat16")
         assert found is not None
         return found.peak(chosen.memory)
 
@@ -74,7 +74,7 @@ def test_what_is_set_needs_less(full_size: Callable[[str], Path], model_folder: 
     canny = {"condition": "canny", "canny": [100, 200], "scale": 1.0}
     model = model_folder("stable_diffusion-controlnet")
     guided = generate(full_size("sd1"), cls=modes(controlnet=canny | {"model": {"name": str(model)}}))
-    found = model_memory(guided, guided.model, wide=2)
+    found = model_memory(guided, guided.model, dtype="bfloat16")
     assert found is not None and "controlnet" in found.weights
 
 
@@ -90,6 +90,33 @@ def test_a_card_that_is_too_small_gets_a_proposal(
     monkeypatch.setattr(module, "smallest_card", lambda: 2 * GIB)
     (line,) = memory_lines(drawing(full_size("sdxl"), 4))
     assert line.endswith("the card has 2.0 GiB; take a smaller model, or smaller height and width")
+
+
+def test_a_vae_that_overflows_in_float16_is_counted_in_float32(full_size: Callable[[str], Path]) -> None:
+    chosen = generate(full_size("sdxl"))
+    half, brain = (model_memory(chosen, chosen.model, dtype) for dtype in ("float16", "bfloat16"))
+    assert half is not None and brain is not None
+    assert (half.decoder, half.weights["vae"]) == (2 * brain.decoder, 2 * brain.weights["vae"])
+    assert half.weights["unet"] == brain.weights["unet"]
+
+
+def test_what_a_cpu_cannot_do_is_not_counted(full_size: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """There, nothing can be moved away; and what is compiled cannot wait elsewhere."""
+    monkeypatch.setattr(module, "smallest_card", lambda: None)
+    monkeypatch.setattr(module.cores, "memory", lambda: 64 * GIB)
+    said = {str(memory_lines(drawing(full_size("sdxl"), 1, offload=one))) for one in ("none", "model", "group")}
+    assert len(said) == 1
+    monkeypatch.setattr(module, "smallest_card", lambda: 6 * GIB)
+    compiled = drawing(full_size("sdxl"), 1)
+    compiled = compiled.model_copy(update={"generate": compiled.generate.model_copy(update={"compile": True})})
+    assert "offload" not in memory_lines(compiled)[0]
+
+
+@pytest.mark.parametrize("name", ["sd3", "kolors"])
+def test_kinds_that_were_not_measured(model_folder: Callable[[str], Path], name: str) -> None:
+    """Kolors has SDXL's U-Net and VAE, and is counted; a transformer has no line."""
+    chosen = generate(model_folder(name))
+    assert (model_memory(chosen, chosen.model, "float32") is None) == (name == "sd3")
 
 
 def test_what_is_not_on_this_disk_or_small_has_no_line(

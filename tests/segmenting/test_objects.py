@@ -11,7 +11,6 @@ from segmenters import ellipses, inside
 from diffaug.dataset.codec import encode_png
 from diffaug.dataset.records import Record, make_record
 from diffaug.pictures.boxes import XYWH
-from diffaug.pictures.cutout import cut_from_box
 from diffaug.segmenting.objects import Objects, Segment, Segmenter, assume_all
 
 SIZE, BOX = (64, 48), (16, 8, 48, 40)
@@ -85,8 +84,8 @@ def test_without_a_segmenter_an_object_of_a_photograph_is_found_by_its_colours()
     found = Objects().in_image(record(ellipses((64, 64), {(16, 16, 48, 48): "cat"})))
     assert found is not None and (found & wanted).sum() / (found | wanted).sum() > 0.8
     box = (16.0, 8.0, 33.0, 33.0)
-    cut, usual = Objects().cut(PHOTO, box, "cat"), cut_from_box(PHOTO, box)
-    assert cut is not None and usual is not None and cut.tobytes() == usual.tobytes()
+    cut = Objects().cut(PHOTO, box, "cat")
+    assert cut is not None and 25 <= cut.width <= 33 and cut.getchannel("A").getextrema() == (0, 255)
 
 
 def test_what_stands_out_beside_the_middle_of_a_plain_ground_is_not_the_object() -> None:
@@ -191,7 +190,7 @@ def test_images_without_an_object_are_counted_once() -> None:
 
 
 def test_a_plan_before_the_network_has_run_counts_every_object() -> None:
-    objects = assume_all()
+    objects = assume_all("owner/network")
     assert objects.in_image(record(ellipses(SIZE, {}))) is not None
     cut = objects.cut(PHOTO, (20.0, 10.0, 30.0, 30.0), "cat")
     assert cut is not None and cut.size == (30, 30)

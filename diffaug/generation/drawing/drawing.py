@@ -1,5 +1,6 @@
 """Cuts all jobs into batches, and draws one batch after another into the work cache."""
 
+import gc
 import itertools
 import json
 import os
@@ -78,8 +79,13 @@ class Drawing:
         return opened
 
     def release(self) -> None:
-        """Release the open model."""
+        """Release the open model and its memory. Its parts refer to each other, so they go only with a collection."""
         vars(self).pop("sampler", None)
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        if torch.backends.mps.is_available():
+            torch.mps.empty_cache()
 
     @cached_property
     def cache(self) -> WorkCache:

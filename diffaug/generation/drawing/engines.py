@@ -4,7 +4,6 @@ All engines fill the same work cache. The cut into batches, and so images and id
 """
 
 import contextlib
-import gc
 import os
 import sys
 import threading
@@ -116,7 +115,7 @@ def _ray(drawing: Drawing, params: GenerateParams, work: Path, numbers: list[int
         raise UserError(
             "params.yaml: generate.launch.engine: ray is not installed; run `.venv/bin/pip install 'ray>=2.50'`"
         ) from None
-    _make_room(drawing)
+    drawing.release()  # the actors need its memory
     device = "cuda" if torch.cuda.is_available() else "cpu"
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     # RAY_ADDRESS names a cluster; without it, the actors run on this machine, and only this process can reach them.
@@ -157,9 +156,7 @@ class _Actor:
 
     def __init__(self, params: GenerateParams, draws: Sequence[int | None], root: str, work: str, threads: int) -> None:
         os.chdir(root)
-        os.environ["OMP_NUM_THREADS"] = str(
-            threads
-        )  # Ray has set its own number, and it is part of an image's identity
+        os.environ["OMP_NUM_THREADS"] = str(threads)  # an image depends on it, and Ray has set its own number
         plan = make_plan(params, draws, find_for(params, Path(work)))
         self._drawing = Drawing(params, plan, Path(work).absolute(), choose_device())
 
@@ -167,16 +164,6 @@ class _Actor:
         counts: list[int] = []
         self._drawing.draw([number], counts.append)
         return sum(counts)
-
-
-def _make_room(drawing: Drawing) -> None:
-    """Release the model's memory for the actors that draw."""
-    drawing.release()
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-    if torch.backends.mps.is_available():
-        torch.mps.empty_cache()
 
 
 def _worker(params: GenerateParams, plan: Plan, work: Path) -> None:

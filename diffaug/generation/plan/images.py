@@ -3,6 +3,8 @@
 from collections import Counter
 from collections.abc import Collection
 
+from tqdm import tqdm
+
 from diffaug.dataset.records import ImageSet, Record
 from diffaug.generation.plan.counts import per_class
 from diffaug.generation.plan.formats import common_format
@@ -65,14 +67,16 @@ def _sources(train: ImageSet, name: str, mode: Mode, drawn: Collection[int], obj
     """Every class's train images from which this mode can start. Raises UserError if a class of `drawn` has none."""
     usable = list(train)
     if isinstance(mode, Inpaint):
-        usable = [record for record in train if objects.in_image(record, train.names[record.label or 0]) is not None]
+        looked = tqdm(train, desc="generate: objects", unit="image", mininterval=1.0, delay=3.0, leave=False)
+        usable = [record for record in looked if objects.in_image(record, train.names[record.label or 0]) is not None]
     sources = [[record for record in usable if record.label == label] for label in range(len(train.names))]
     empty = [train.names[label] for label in drawn if not sources[label]]
+    absent = {record.label for record in train}.isdisjoint(train.names.index(one) for one in empty)
     if empty:
         raise UserError(
             f"params.yaml: generate.cls.modes.{name}: no object was found in any train image of {', '.join(empty)}; "
             f"{_advice(objects)}, or use img2img or controlnet"
-            if isinstance(mode, Inpaint)
+            if isinstance(mode, Inpaint) and not absent
             else f"params.yaml: generate.cls.modes.{name}: there is no train image of {', '.join(empty)} to start from"
         )
     return sources

@@ -1,3 +1,4 @@
+import weakref
 from pathlib import Path
 
 import pytest
@@ -5,7 +6,6 @@ import torch
 from settings import params
 
 from diffaug.dataset.records import ImageSet
-from diffaug.generation.drawing import engines
 from diffaug.generation.drawing.drawing import Drawing
 from diffaug.generation.drawing.engines import actors_of
 from diffaug.generation.plan.jobs import Plan
@@ -39,6 +39,7 @@ def test_the_memory_of_apples_gpu_is_freed_for_the_processes_that_draw(
     monkeypatch.setattr(torch.mps, "empty_cache", lambda: freed.append("mps"))
     none = ImageSet((), ())
     drawing = Drawing(params(random_pipeline), Plan(none, none, (), (), (), ()), tmp_path, torch.device("cpu"))
-    assert drawing.sampler.model.pipeline is not None
-    engines._make_room(drawing)
-    assert "sampler" not in vars(drawing) and freed == ["mps"]
+    unet = weakref.ref(drawing.sampler.model.pipeline.unet)
+    assert unet() is not None
+    drawing.release()
+    assert unet() is None and freed == ["mps"]
