@@ -1,4 +1,5 @@
-"""The command line of what looks at, fetches, writes and mends data: start, check, fetch, export, convert, doctor."""
+"""The command line of what looks at, fetches, writes and mends files: start, check, fetch, export, convert,
+merge-models, doctor."""
 
 import argparse
 import sys
@@ -15,6 +16,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     _add_doctor(commands)
     _add_export(commands)
     _add_convert(commands)
+    _add_merge_models(commands)
 
 
 def _add_start(commands: argparse._SubParsersAction) -> None:
@@ -142,3 +144,27 @@ def _convert(arguments: argparse.Namespace) -> None:
     from diffaug.commands.convert import convert
 
     print(convert(arguments.source, arguments.target, arguments.half))
+
+
+def _add_merge_models(commands: argparse._SubParsersAction) -> None:
+    merge = commands.add_parser(
+        "merge-models",
+        help="merge two checkpoints or pipeline folders, as WebUI's Checkpoint Merger does",
+        description="weighted_sum: (1 - alpha) A + alpha B. add_difference: A + alpha (B - base).",
+    )
+    merge.add_argument("a", type=Path, metavar="A", help="a .safetensors checkpoint, or a folder in the hub's layout")
+    merge.add_argument("b", type=Path, metavar="B", help="of the same kind")
+    merge.add_argument("--alpha", type=float, required=True, help="0 (all of A) to 1 (all of B)")
+    merge.add_argument("--mode", choices=("weighted_sum", "add_difference"), default="weighted_sum")
+    merge.add_argument("--base", type=Path, help="of add_difference: the model of which B was made")
+    merge.add_argument("--out", type=Path, required=True, help="a new .safetensors file, or a new folder")
+    merge.set_defaults(run=_merge_models)
+
+
+def _merge_models(arguments: argparse.Namespace) -> None:
+    from diffaug.commands.merge_models import merge_models
+    from diffaug.runtime.errors import UserError
+
+    if (arguments.mode == "add_difference") != (arguments.base is not None):
+        raise UserError("merge-models: add_difference needs --base, and weighted_sum takes none")
+    print(merge_models(arguments.a, arguments.b, arguments.base, arguments.alpha, arguments.out))
