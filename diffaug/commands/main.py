@@ -22,6 +22,7 @@ _EXAMPLES = """examples:
   diffaug export data/merged/0/cls look          write a set as plain files, to look at it
   diffaug export models/det/merged-0 best.pt     write a detector for `yolo predict model=best.pt`
   diffaug convert model.ckpt model.safetensors   make a checkpoint that cannot run code
+  diffaug noise photo.jpg --latent               how a diffusion turns a picture into noise
   diffaug merge-models a.safetensors b.safetensors --alpha 0.3 --out c.safetensors
   diffaug verdict                                print the table again
   diffaug compare a.json b.json --truth gt.json  compare the predictions of any two detectors or classifiers

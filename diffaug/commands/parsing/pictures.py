@@ -1,10 +1,10 @@
-"""The command line of what draws by hand: draw, sheet, info, regenerate."""
+"""The command line of what draws by hand: draw, sheet, info, noise, regenerate."""
 
 import argparse
 from pathlib import Path
 from typing import Any
 
-from diffaug.commands.parsing.values import count, lora, model, numbers
+from diffaug.commands.parsing.values import count, lora, model, numbers, whole_numbers
 
 _DRAW_EXAMPLES = """examples:
   diffaug draw "a photo of a Bag" --n 8 --grid
@@ -19,6 +19,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     _add_draw(commands)
     _add_sheet(commands)
     _add_info(commands)
+    _add_noise(commands)
     _add_regenerate(commands)
 
 
@@ -124,6 +125,43 @@ def _info(arguments: argparse.Namespace) -> None:
     if arguments.use_in is not None:
         changed = use_info(info, arguments.use_in)
         print(f"params.yaml: {len(changed)} changes: {', '.join(changed) or 'it has these values already'}")
+
+
+def _add_noise(commands: argparse._SubParsersAction) -> None:
+    noise = commands.add_parser(
+        "noise",
+        help="show how a diffusion turns a picture into noise, as a strip",
+        description="The forward process: the picture at some steps of a noise schedule, in pixels and, with --latent, "
+        "as latents of the model that the decoder shows.",
+    )
+    noise.add_argument("picture", type=Path)
+    noise.add_argument("--steps", type=whole_numbers, default=(0, 50, 100, 150, 199), help="(0,50,100,150,199)")
+    noise.add_argument("--of", type=count, default=200, metavar="STEPS", help="steps of the schedule (default: 200)")
+    noise.add_argument(
+        "--schedule",
+        choices=("linear", "quadratic", "cosine", "sigmoid", "model"),
+        default="linear",
+        help="how the noise grows; model: as in generate.model, with its own number of steps (default: linear)",
+    )
+    noise.add_argument("--latent", action="store_true", help="and in the latents of generate.model")
+    noise.add_argument("--seed", type=int, default=0)
+    noise.add_argument("--out", type=Path, default=Path("noise.png"), help="the PNG to write (default: noise.png)")
+    noise.set_defaults(run=_noise)
+
+
+def _noise(arguments: argparse.Namespace) -> None:
+    from diffaug.commands.noise import write_noise
+    from diffaug.params import load_params
+    from diffaug.runtime.shortage import memory_in_words
+
+    given = (arguments.picture, arguments.steps, arguments.of, arguments.schedule, arguments.seed)
+    if not arguments.latent:
+        write_noise(*given, None, arguments.out)
+    else:
+        params = load_params()
+        with memory_in_words("generate", params):
+            write_noise(*given, params.generate, arguments.out)
+    print(arguments.out)
 
 
 def _add_regenerate(commands: argparse._SubParsersAction) -> None:

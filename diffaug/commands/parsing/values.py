@@ -32,6 +32,13 @@ def numbers(text: str) -> tuple[float, ...]:
         ) from None
 
 
+def whole_numbers(text: str) -> tuple[int, ...]:
+    """Whole numbers with commas between them. Raises ArgumentTypeError."""
+    if not all(part.strip().isdecimal() for part in text.split(",")):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number, nor several with commas, such as 0,50,199")
+    return tuple(int(part) for part in text.split(","))
+
+
 def model(text: str) -> dict[str, str]:
     """A model as in params.yaml, of a path, or of OWNER/MODEL@COMMIT."""
     name, at, revision = text.rpartition("@")
