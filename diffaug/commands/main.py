@@ -23,6 +23,7 @@ _EXAMPLES = """examples:
   diffaug export models/det/merged-0 best.pt     write a detector for `yolo predict model=best.pt`
   diffaug convert model.ckpt model.safetensors   make a checkpoint that cannot run code
   diffaug noise photo.jpg --latent               how a diffusion turns a picture into noise
+  diffaug denoise "a photo of a Bag" --gif       how it draws one out of noise
   diffaug merge-models a.safetensors b.safetensors --alpha 0.3 --out c.safetensors
   diffaug verdict                                print the table again
   diffaug compare a.json b.json --truth gt.json  compare the predictions of any two detectors or classifiers

@@ -18,7 +18,7 @@ def compile_pipeline(pipeline: Any) -> None:
             compile_network(network)
     vae = getattr(pipeline, "vae", None)
     if vae is not None:
-        _channels_last(vae)
+        to_channels_last(vae)
         for part in (vae.encoder, vae.decoder):
             part.forward = _in_one_format(torch.compile(part.forward, dynamic=False), vae)
 
@@ -26,7 +26,7 @@ def compile_pipeline(pipeline: Any) -> None:
 def compile_network(network: Any) -> None:
     """Compile a denoiser or a ControlNet in place: a U-Net as a whole; of a transformer the block that it repeats,
     which takes a fraction of the time and is as fast (PyTorch's recipe of regional compilation)."""
-    _channels_last(network)
+    to_channels_last(network)
     if getattr(network, "_repeated_blocks", None) and not isinstance(network, UNet2DConditionModel):
         network.compile_repeated_blocks(fullgraph=True, dynamic=False)
         return
@@ -65,7 +65,8 @@ def _formatted(value: Any) -> Any:
     return value
 
 
-def _channels_last(network: nn.Module) -> None:
+def to_channels_last(network: nn.Module) -> None:
+    """Store convolutions as GPUs with tensor cores compute them; a network without any stays as it is."""
     if _takes_channels_last(network):
         network.to(memory_format=torch.channels_last)
 

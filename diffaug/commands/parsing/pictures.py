@@ -1,4 +1,4 @@
-"""The command line of what draws by hand: draw, sheet, info, noise, regenerate."""
+"""The command line of what draws by hand: draw, sheet, info, noise, denoise, regenerate."""
 
 import argparse
 from pathlib import Path
@@ -20,6 +20,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     _add_sheet(commands)
     _add_info(commands)
     _add_noise(commands)
+    _add_denoise(commands)
     _add_regenerate(commands)
 
 
@@ -162,6 +163,41 @@ def _noise(arguments: argparse.Namespace) -> None:
         with memory_in_words("generate", params):
             write_noise(*given, params.generate, arguments.out)
     print(arguments.out)
+
+
+def _add_denoise(commands: argparse._SubParsersAction) -> None:
+    denoise = commands.add_parser(
+        "denoise",
+        help="show how a diffusion draws a prompt, step by step",
+        description="The reverse process: the model's estimate of the clean image at every step.",
+    )
+    denoise.add_argument("prompt")
+    denoise.add_argument("--n", type=count, default=1, dest="count", help="images with the seeds that follow (1)")
+    denoise.add_argument("--seed", type=int, default=0)
+    denoise.add_argument("--scheduler", help="one that estimates the clean image: ddim, ddpm, euler, euler_a, ...")
+    denoise.add_argument("--steps", type=int, dest="num_inference_steps")
+    denoise.add_argument("--guidance", type=float, dest="guidance_scale")
+    denoise.add_argument("--model", type=model, help="a folder, a .safetensors file, or OWNER/MODEL@COMMIT")
+    denoise.add_argument("--gif", action="store_true", help="and all steps of all images as a GIF, beside the strip")
+    denoise.add_argument(
+        "--out", type=Path, default=Path("denoise.png"), help="the PNG to write (default: denoise.png)"
+    )
+    denoise.set_defaults(run=_denoise)
+
+
+def _denoise(arguments: argparse.Namespace) -> None:
+    from diffaug.commands.denoise import denoise
+    from diffaug.commands.draw import make_wish
+    from diffaug.params import load_params
+    from diffaug.runtime.shortage import memory_in_words
+
+    given: dict[str, Any] = vars(arguments)
+    keys = ("scheduler", "num_inference_steps", "guidance_scale", "model")
+    changes = {key: given[key] for key in keys if given[key] is not None}
+    wish = make_wish(arguments.prompt, "", None, count=arguments.count, seed=arguments.seed)
+    params, gif = load_params(), arguments.out.with_suffix(".gif") if arguments.gif else None
+    with memory_in_words("generate", params):
+        print("\n".join(map(str, denoise(params.generate, changes, wish, arguments.out, gif))))
 
 
 def _add_regenerate(commands: argparse._SubParsersAction) -> None:

@@ -1,9 +1,9 @@
 """Drawing a batch of jobs with a diffusers pipeline."""
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property, partial
+from functools import cached_property, partial, wraps
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from diffaug.diffusion.abilities import (
     refuse_wrong_types,
     takes,
 )
-from diffaug.diffusion.compiling import compile_network, compile_pipeline, keep_steps_on_cpu
+from diffaug.diffusion.compiling import compile_network, compile_pipeline, keep_steps_on_cpu, to_channels_last
 from diffaug.diffusion.finding import find_model
 from diffaug.diffusion.inpainting import blend, has_inpainting
 from diffaug.diffusion.knobs import idle_guidance, refuse_idle, refuse_undriven
@@ -27,6 +27,7 @@ from diffaug.diffusion.opening import Model, open_model
 from diffaug.diffusion.prompt_length import refuse_long_prompts
 from diffaug.diffusion.schedulers import make_scheduler, takes_eta
 from diffaug.diffusion.small_memory import place, slice_vae
+from diffaug.diffusion.start_noise import start_noise
 from diffaug.generation.drawing.conditions import FoundControl, find_control, open_control
 from diffaug.generation.drawing.views import ObjectOf, Views
 from diffaug.generation.plan.jobs import Job, Settings
@@ -34,6 +35,9 @@ from diffaug.params.generate import GenerateParams
 from diffaug.runtime.errors import UserError
 from diffaug.runtime.shortage import lacks_memory
 from diffaug.segmenting.objects import Objects
+
+# What a scheduler returns of a step: the next latents and, from most, what the clean ones are estimated to be.
+Watch = Callable[[tuple[torch.Tensor, ...]], None]
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,11 @@ class Sampler:
         self._pipelines: dict[tuple[str, bool], Any] = {}
         self._own_scheduler = model.pipeline.scheduler
         self.views = Views(params, object_of or Objects().in_image)
+        networks = [model.pipeline.components.get(name) for name in ("unet", "transformer", "vae")]
+        networks += [self.control.network] if self.control is not None else []
+        if model.found.device.type == "cuda":  # on a CPU the other format is as fast, and rounds otherwise
+            for network in filter(None, networks):
+                to_channels_last(network)
         if params.compile:
             compile_pipeline(model.pipeline)
             if self.control is not None:
@@ -107,8 +116,9 @@ class Sampler:
             return settings.width, settings.height
         return settings.width or self.native[0], settings.height or self.native[1]
 
-    def draw(self, jobs: Sequence[Job], sources: Mapping[str, Record]) -> Drawn:
-        """Draw the jobs, which must have the same settings, at the model's size. `sources`: the real images, by id.
+    def draw(self, jobs: Sequence[Job], sources: Mapping[str, Record], watch: Watch | None = None) -> Drawn:
+        """Draw the jobs, which must have the same settings, at the model's size. `sources`: the real images, by id;
+        watch: gets what the scheduler returns at each step.
 
         The batch is filled up to `batch_size`, so its shape, and therefore every image's bytes, are always the same.
         """
@@ -125,9 +135,14 @@ class Sampler:
         pipeline.scheduler = make_scheduler(settings.scheduler, self._own_scheduler)
         if self.model.found.device.type == "cuda" and getattr(pipeline, "unet", None) is not None:
             keep_steps_on_cpu(pipeline.scheduler)
+            if settings.mode == "txt2img":
+                noise = start_noise(pipeline, generators, (width, height), self.model.found.device)
+                arguments |= {} if noise is None else {"latents": noise}
         if "generator" in inspect.signature(pipeline.scheduler.step).parameters:
             # Pipelines of flow models do not pass on a generator, and a stochastic sampler would use the global one.
             pipeline.scheduler.step = partial(pipeline.scheduler.step, generator=generators)
+        if watch is not None:
+            pipeline.scheduler.step = _watched(pipeline.scheduler.step, watch)
         try:
             # In inference mode, int8 weights that are moved to the GPU would stay there.
             with torch.no_grad() if self.params.memory.quantize else torch.inference_mode():
@@ -232,6 +247,18 @@ class Sampler:
         mask = torch.from_numpy(np.stack([np.asarray(image) for image in masks]))[:, None]
         after = blend(pipeline, arrays.float() / 127.5 - 1, mask.float() / 255, initial_generators(jobs))
         return {"image": seen, "callback_on_step_end": after, "callback_on_step_end_tensor_inputs": ["latents"]}
+
+
+def _watched(step: Callable[..., Any], watch: Watch) -> Callable[..., Any]:
+    """The step of a scheduler, whose result is also passed on. It keeps its signature, which pipelines look at."""
+
+    @wraps(step)
+    def stepped(*arguments: Any, **named: Any) -> Any:
+        result = step(*arguments, **named)
+        watch(tuple(result) if isinstance(result, tuple) else tuple(result.values()))
+        return result
+
+    return stepped
 
 
 def open_sampler(params: GenerateParams, device: torch.device, object_of: ObjectOf | None = None) -> Sampler:

@@ -1,0 +1,103 @@
+"""`diffaug denoise`: how a diffusion draws: its estimate of the clean image at every step of the reverse process, as a
+strip and as a moving picture."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from diffaug.commands.draw import Wish, hand_jobs, hand_params, open_for
+from diffaug.generation.drawing.sampler import Sampler
+from diffaug.generation.plan.jobs import Job
+from diffaug.params.generate import GenerateParams
+from diffaug.pictures.grid import Cell, make_grid
+from diffaug.report.sheet import save_png
+from diffaug.runtime.errors import UserError
+from diffaug.runtime.files import atomic_path
+
+_IN_STRIP = 8  # steps
+_FRAME, _LAST_FRAME = 120, 1500  # milliseconds of a frame, and of the last one
+_WIDEST = 1024  # pixels of a frame
+
+
+def frames(sampler: Sampler, jobs: Sequence[Job]) -> list[list[Image.Image]]:
+    """For every step, the estimated clean image of each job, RGB. Raises UserError if the scheduler gives none."""
+    estimates: list[Tensor] = []
+
+    def keep(result: tuple[Tensor, ...]) -> None:
+        if len(result) > 1:
+            estimates.append(result[1][: len(jobs)].detach().float().cpu())
+
+    sampler.draw(jobs, {}, keep)
+    if not estimates:
+        raise UserError(
+            f"denoise: the scheduler {jobs[0].settings.scheduler} does not say what it estimates; use ddim, ddpm, "
+            "euler, euler_a, heun or lcm"
+        )
+    return [_decoded(sampler.model.pipeline, estimate) for estimate in estimates]
+
+
+def check(sampler: Sampler) -> None:
+    """Raises UserError if the model's latents cannot be decoded as they are."""
+    pipeline = sampler.model.pipeline
+    if getattr(pipeline, "unet", None) is None or getattr(pipeline, "vae", None) is None:
+        raise UserError(
+            f"denoise: {type(pipeline).__name__} has no U-Net, and its latents are packed; take a Stable Diffusion"
+        )
+
+
+def denoise(base: GenerateParams, changes: Mapping[str, Any], wish: Wish, strip: Path, gif: Path | None) -> list[Path]:
+    """Write the strip of some steps and, if wished, the moving picture of all; returns the paths. Raises UserError."""
+    sampler, _ = open_for(hand_params(base, {"batch_size": wish.count, **changes}, wish), wish)
+    jobs = hand_jobs(sampler.params, wish, None)
+    check(sampler)
+    sampler.check(jobs)
+    drawn = frames(sampler, jobs)
+    save_png(_strip(jobs, drawn), strip)
+    if gif is None:
+        return [strip]
+    write_gif([_together(step) for step in drawn], gif)
+    return [strip, gif]
+
+
+def write_gif(pictures: Sequence[Image.Image], path: Path) -> None:
+    """An endless moving picture, which stays on the last one for a while. Raises UserError if there are none."""
+    if not pictures:
+        raise UserError(f"{path}: there are no steps to show; give --steps 1 or more")
+    first, *rest = (picture.convert("P", palette=Image.Palette.ADAPTIVE) for picture in pictures)
+    durations = [_FRAME] * len(rest) + [_LAST_FRAME]
+    with atomic_path(path) as temporary:
+        first.save(temporary, format="GIF", save_all=True, append_images=rest, duration=durations, loop=0)
+
+
+def _strip(jobs: Sequence[Job], drawn: Sequence[Sequence[Image.Image]]) -> Image.Image:
+    chosen = np.unique(np.linspace(0, len(drawn) - 1, min(_IN_STRIP, len(drawn))).round().astype(int))
+    columns = [f"step {number + 1} of {len(drawn)}" for number in chosen]
+    shown = min(len(jobs), _IN_STRIP)
+    rows = [(f"seed {jobs[row].seed}", [Cell(drawn[number][row]) for number in chosen]) for row in range(shown)]
+    return make_grid(f"{jobs[0].prompt}: the estimate of the clean image, {jobs[0].settings.scheduler}", columns, rows)
+
+
+def _together(pictures: Sequence[Image.Image]) -> Image.Image:
+    """All pictures of a step as one square of squares; small ones are enlarged without smoothing."""
+    columns = int(np.ceil(len(pictures) ** 0.5))
+    width, height = pictures[0].size
+    times = max(1, min(_WIDEST // (columns * width), 256 // width))
+    sheet = Image.new("RGB", (columns * width, -(-len(pictures) // columns) * height))
+    for number, picture in enumerate(pictures):
+        sheet.paste(picture, (number % columns * width, number // columns * height))
+    return sheet.resize((sheet.width * times, sheet.height * times), Image.Resampling.NEAREST)
+
+
+def _decoded(pipeline: Any, latents: Tensor) -> list[Image.Image]:
+    vae = pipeline.vae
+    with torch.inference_mode():
+        parts = [
+            vae.decode((one / vae.config.scaling_factor).to(vae.device, vae.dtype)).sample for one in latents.split(8)
+        ]
+    pixels = ((torch.cat(parts).float().cpu().clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1)
+    return [Image.fromarray(one) for one in pixels.numpy()]
