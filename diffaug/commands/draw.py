@@ -35,7 +35,8 @@ _OF_AN_IMAGE = ("scheduler", "num_inference_steps", "guidance_scale", "eta", "he
 @dataclass(frozen=True)
 class Wish:
     """What to draw: `count` images of each prompt and strength. image: a photograph to draw over; mask: white where it
-    is redrawn, the rest keeps its pixels; seed: of the first image, each next one has the next, or the same one."""
+    is redrawn, the rest keeps its pixels; seed: of the first image, each next one has the next, or the same one; it
+    is the same at each strength."""
 
     prompts: tuple[Variant, ...]
     count: int = 1
@@ -86,12 +87,13 @@ def hand_jobs(params: GenerateParams, wish: Wish, photo: Record | None) -> list[
     """A job for each image: prompt by prompt, strength by strength. Raises UserError if a strength leaves no step."""
     size = photo.size if photo is not None else AS_DRAWN
     jobs: list[Job] = []
-    for variant in wish.prompts:
+    for place, variant in enumerate(wish.prompts):
         for strength in wish.strengths if photo is not None else (0.0,):
             settings = _settings(params, wish.mode, variant, strength)
             for turn in range(wish.count):
                 number = len(jobs)
-                seed = wish.seed + (0 if wish.same_noise else number)
+                # All strengths start from the same noises, so that they can be compared.
+                seed = wish.seed + (0 if wish.same_noise else place * wish.count + turn)
                 jobs.append(
                     Job(
                         id=f"draw-{number:05d}",
@@ -204,6 +206,11 @@ def draw(
     if words := unseen_words(sampler, jobs):
         known = ", ".join(sampler.model.found.learned.classes)
         print(f"draw: note: the model has never read {', '.join(map(repr, words))}; it draws {known}")
+    if photo is not None and max(size := sampler.size(jobs[0].settings)) < max(photo.size):
+        print(
+            f"draw: note: drawn at {size[0]} x {size[1]} pixels, and enlarged to {photo.size[0]} x {photo.size[1]}; "
+            "--width and --height set another size"
+        )
     out.mkdir(parents=True, exist_ok=True)
     first = _next_number(out)
     paths: dict[str, Path] = {}

@@ -102,6 +102,8 @@ def scheduler_of(sampler: str, spacing: str) -> str | None:
 def use_info(info: Info, section: str) -> list[str]:
     """Put the picture's settings into a section of params.yaml; returns the changed keys. Raises UserError."""
     chosen = {key: info.settings[key] for key in _USABLE if key in info.settings}
+    if section != "generate" and not section.endswith("txt2img"):  # other modes take the size of their image
+        chosen = {key: value for key, value in chosen.items() if key not in ("height", "width")}
     if section == "generate":
         chosen.pop("strength", None)  # only a mode has one
     elif "strength" in chosen:

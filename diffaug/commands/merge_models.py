@@ -114,7 +114,7 @@ def merge_file(
 
     shapes = {name: (value.shape, value.dtype) for name in names for value in [first[name]]}
     with atomic_path(out) as temporary, temporary.open("wb") as handle:
-        _write_head(handle, shapes, about)
+        _write_head(handle, file, shapes, about)
         for _, value in merged():
             handle.write(value.contiguous().view(-1).view(torch.uint8).numpy().tobytes())
     return alone
@@ -136,15 +136,15 @@ def _sum(name: str, first: Tensors, others: list[Tensors], alpha: float) -> Tens
     return (own.float() + alpha * (b - c)).to(own.dtype)
 
 
-def _write_head(handle: BinaryIO, shapes: Mapping[str, tuple[Any, torch.dtype]], about: Mapping[str, str]) -> None:
+def _write_head(
+    handle: BinaryIO, file: Path, shapes: Mapping[str, tuple[Any, torch.dtype]], about: Mapping[str, str]
+) -> None:
     """The head of a .safetensors file (its documentation, section Format)."""
     head: dict[str, Any] = {"__metadata__": {"format": "pt", **about}}
     end = 0
     for name, (shape, dtype) in shapes.items():
         if dtype not in _CODES:
-            raise UserError(
-                f"merge-models: {name} has numbers of type {dtype}, which are not merged; take other weights"
-            )
+            raise UserError(f"{file}: {name} has numbers of type {dtype}, which are not merged; take other weights")
         start, end = end, end + shape.numel() * dtype.itemsize
         head[name] = {"dtype": _CODES[dtype], "shape": list(shape), "data_offsets": [start, end]}
     text = json.dumps(head).encode()
@@ -161,7 +161,8 @@ def _merge_folders(models: list[Path], alpha: float, out: Path) -> str:
     with TemporaryDirectory(prefix=f".{out.name}.", dir=_existing(out.parent)) as temporary:
         place = Path(temporary) / out.name
         shutil.copytree(models[0], place, ignore=left_out)
-        for part in sorted({file.parent for file in models[0].rglob("*.safetensors")}):
+        # What lies beside the parts, such as the hashes of what one of them has seen, is not of the merged model.
+        for part in sorted({file.parent for file in models[0].glob("*/*.safetensors")}):
             relative = part.relative_to(models[0])
             files = [_weights(model / relative) for model in models]
             with ExitStack() as stack:

@@ -73,7 +73,9 @@ def test_one_noise_for_all(project: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_over_a_photograph(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run(monkeypatch, "a cat", "--image", "photo.png", "--strength", "0.5,1.0", "--same-noise")
+    run(monkeypatch, "a cat", "--image", "photo.png", "--strength", "0.5,1.0")
+    seeds = [Image.open(f"drawn/0000{n}.png").info["parameters"].partition("Seed: ")[2][:2] for n in range(2)]
+    assert seeds == ["0,", "0,"]  # so that both can be compared
     weak, strong, real = (picture(path) for path in ("drawn/00000.png", "drawn/00001.png", "photo.png"))
     assert weak.shape == strong.shape == real.shape and not np.array_equal(weak, strong)
     run(monkeypatch, "a cat", "--image", "photo.png", "--mask", "mask.png", "--strength", "1.0")

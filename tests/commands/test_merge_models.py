@@ -59,6 +59,7 @@ def test_the_sum_is_rounded_once_to_the_data_type_of_the_first(tmp_path: Path) -
 
 def test_merged_folders_open_and_draw(model_folder: Callable[[str], Path], other: Path, tmp_path: Path) -> None:
     own = model_folder("stable_diffusion")
+    save_file({"hashes": torch.zeros(2, dtype=torch.uint64)}, other / "seen.safetensors")
     (other / "README.md").write_text("---\nlicense: openrail++\n---\n", encoding="utf-8")
     merge_models(own, other, None, 0.5, tmp_path / "merged")
     opened = [open_model(params(path), torch.device("cpu")).pipeline for path in (own, other, tmp_path / "merged")]
