@@ -23,6 +23,7 @@ from diffaug.generation.drawing.engines import draw_all
 from diffaug.generation.plan.plan import make_plan
 from diffaug.params.generate import GenerateParams
 from diffaug.runtime.errors import UserError
+from diffaug.segmenting.finding import find_for
 
 CPU = torch.device("cpu")
 INPAINT = {"strength": 0.8, "repaint": "background", "padding": 1, "feather": 1}
@@ -64,7 +65,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def draw(given: GenerateParams, work: Path, out: Path) -> tuple[int, dict[str, bytes]]:
     """How many images were drawn, and the bytes of all tables."""
-    drawing = Drawing(given, make_plan(given), work, CPU)
+    # As `generate` does: the name of an inpainted image has the folder of its mask.
+    drawing = Drawing(given, make_plan(given, objects=find_for(given, work)), work, CPU)
     count = draw_all(drawing, given, work)
     write_tables(drawing, given, out / "cls", out / "det")
     return count, {str(path.relative_to(out)): path.read_bytes() for path in sorted(out.rglob("*.parquet"))}
