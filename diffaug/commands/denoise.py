@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image
 from torch import Tensor
 
 from diffaug.commands.draw import Wish, hand_jobs, hand_params, open_for
+from diffaug.commands.latents import decode, refuse_other_latents
 from diffaug.generation.drawing.sampler import Sampler
 from diffaug.generation.plan.jobs import Job
 from diffaug.params.generate import GenerateParams
@@ -38,23 +38,14 @@ def frames(sampler: Sampler, jobs: Sequence[Job]) -> list[list[Image.Image]]:
             f"denoise: the scheduler {jobs[0].settings.scheduler} does not say what it estimates; use ddim, ddpm, "
             "euler, euler_a, heun or lcm"
         )
-    return [_decoded(sampler.model.pipeline, estimate) for estimate in estimates]
-
-
-def check(sampler: Sampler) -> None:
-    """Raises UserError if the model's latents cannot be decoded as they are."""
-    pipeline = sampler.model.pipeline
-    if getattr(pipeline, "unet", None) is None or getattr(pipeline, "vae", None) is None:
-        raise UserError(
-            f"denoise: {type(pipeline).__name__} has no U-Net, and its latents are packed; take a Stable Diffusion"
-        )
+    return [decode(sampler.model.pipeline, estimate) for estimate in estimates]
 
 
 def denoise(base: GenerateParams, changes: Mapping[str, Any], wish: Wish, strip: Path, gif: Path | None) -> list[Path]:
     """Write the strip of some steps and, if wished, the moving picture of all; returns the paths. Raises UserError."""
     sampler, _ = open_for(hand_params(base, {"batch_size": wish.count, **changes}, wish), wish)
     jobs = hand_jobs(sampler.params, wish, None)
-    check(sampler)
+    refuse_other_latents(sampler.model.pipeline, "denoise")
     sampler.check(jobs)
     drawn = frames(sampler, jobs)
     save_png(_strip(jobs, drawn), strip)
@@ -83,21 +74,13 @@ def _strip(jobs: Sequence[Job], drawn: Sequence[Sequence[Image.Image]]) -> Image
 
 
 def _together(pictures: Sequence[Image.Image]) -> Image.Image:
-    """All pictures of a step as one square of squares; small ones are enlarged without smoothing."""
+    """All pictures of a step in a square; small ones are enlarged without smoothing, large ones reduced."""
     columns = int(np.ceil(len(pictures) ** 0.5))
     width, height = pictures[0].size
     times = max(1, min(_WIDEST // (columns * width), 256 // width))
     sheet = Image.new("RGB", (columns * width, -(-len(pictures) // columns) * height))
     for number, picture in enumerate(pictures):
         sheet.paste(picture, (number % columns * width, number // columns * height))
+    if max(sheet.size) > _WIDEST:
+        sheet.thumbnail((_WIDEST, _WIDEST))
     return sheet.resize((sheet.width * times, sheet.height * times), Image.Resampling.NEAREST)
-
-
-def _decoded(pipeline: Any, latents: Tensor) -> list[Image.Image]:
-    vae = pipeline.vae
-    with torch.inference_mode():
-        parts = [
-            vae.decode((one / vae.config.scaling_factor).to(vae.device, vae.dtype)).sample for one in latents.split(8)
-        ]
-    pixels = ((torch.cat(parts).float().cpu().clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1)
-    return [Image.fromarray(one) for one in pixels.numpy()]

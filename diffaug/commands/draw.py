@@ -26,6 +26,7 @@ from diffaug.runtime.device import choose_device
 from diffaug.runtime.errors import UserError
 from diffaug.runtime.files import atomic_path
 
+_DRAWN = "draw-"  # an image's id, before the number that also names its file
 _PHOTO = "photo"  # the id of the image that is drawn over
 _CELL = 256  # pixels of an image on the grid
 _WIDEST = 8192  # pixels of the grid
@@ -83,20 +84,20 @@ def hand_params(base: GenerateParams, changes: Mapping[str, Any], wish: Wish) ->
         raise UserError(f"draw: {problems_of(error, GenerateParams)}") from None
 
 
-def hand_jobs(params: GenerateParams, wish: Wish, photo: Record | None) -> list[Job]:
-    """A job for each image: prompt by prompt, strength by strength. Raises UserError if a strength leaves no step."""
+def hand_jobs(params: GenerateParams, wish: Wish, photo: Record | None, first: int = 0) -> list[Job]:
+    """A job for each image: prompt by prompt, strength by strength; first: the number of the first one. Raises
+    UserError if a strength leaves no step."""
     size = photo.size if photo is not None else AS_DRAWN
     jobs: list[Job] = []
     for place, variant in enumerate(wish.prompts):
         for strength in wish.strengths if photo is not None else (0.0,):
             settings = _settings(params, wish.mode, variant, strength)
             for turn in range(wish.count):
-                number = len(jobs)
                 # All strengths start from the same noises, so that they can be compared.
                 seed = wish.seed + (0 if wish.same_noise else place * wish.count + turn)
                 jobs.append(
                     Job(
-                        id=f"draw-{number:05d}",
+                        id=f"{_DRAWN}{first + len(jobs):05d}",
                         index=turn,
                         label=0,
                         prompt=variant.prompt,
@@ -200,7 +201,8 @@ def draw(
     params = hand_params(base, changes, wish)
     used = _used(use_in, changes, wish) if use_in is not None else None
     sampler, photo = open_for(params, wish)
-    jobs = hand_jobs(params, wish, photo)
+    first = _next_number(out)
+    jobs = hand_jobs(params, wish, photo, first)
     for note in (*sampler.model.notes, *sampler.notes(jobs)):
         print(f"draw: {note.removeprefix('generate.')}")
     if words := unseen_words(sampler, jobs):
@@ -212,11 +214,10 @@ def draw(
             "--width and --height set another size"
         )
     out.mkdir(parents=True, exist_ok=True)
-    first = _next_number(out)
     paths: dict[str, Path] = {}
     cells: dict[str, Cell] = {}
     for job, image, data in draw_jobs(sampler, jobs, photo):
-        paths[job.id] = out / f"{first + jobs.index(job):05d}.png"
+        paths[job.id] = out / f"{job.id.removeprefix(_DRAWN)}.png"
         with atomic_path(paths[job.id]) as temporary:
             temporary.write_bytes(data)
         strength = f", strength {job.settings.strength:g}" if job.settings.strength else ""

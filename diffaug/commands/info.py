@@ -1,6 +1,7 @@
 """`diffaug info`: the prompt and the settings in a picture that Stable Diffusion drew: by diffaug, WebUI, ComfyUI,
 InvokeAI, NovelAI or Fooocus."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +49,8 @@ class Info:
 
 def read_info(path: Path) -> Info:
     """What a picture says. Raises UserError if it is none, or says nothing."""
+    if not path.is_file():
+        raise UserError(f"{path}: is not a file; name one picture")
     try:
         found = ParserManager().parse(path)
     except (OSError, ParserError, ValueError, SyntaxError, ImportError) as error:
@@ -66,10 +69,10 @@ def read_info(path: Path) -> Info:
     _add_sampler(settings, other, first.name, str(given.pop("Schedule type", given.pop("scheduler", ""))))
     for key, value in given.items():
         name, kind = {**_NUMBERS, **_MORE}.get(key, ("", str))
-        if key == "Size":
-            settings |= dict(zip(("width", "height"), map(int, str(value).split("x"))))
-        elif name:
-            settings[name] = kind(value)
+        if key == "Size" and re.fullmatch(r"\d+x\d+", str(value)):
+            settings |= dict(zip(("width", "height"), map(int, value.split("x"))))
+        elif name and (number := _number(value, kind)) is not None:
+            settings[name] = number
         elif key == "diffaug id":
             settings["id"] = value
         else:
@@ -79,6 +82,14 @@ def read_info(path: Path) -> Info:
     program = "diffaug" if "id" in settings else found.generator.value
     kept = {key: value for key, value in settings.items() if value not in (None, "")}
     return Info(program, kept, other)
+
+
+def _number(value: Any, kind: type) -> Any | None:
+    """The value as a number of this kind, None if it is none."""
+    try:
+        return kind(value)
+    except (TypeError, ValueError):
+        return None
 
 
 def _add_sampler(settings: dict[str, Any], other: dict[str, Any], sampler: str | None, spacing: str) -> None:

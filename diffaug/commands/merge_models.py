@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -108,14 +108,11 @@ def merge_file(
     if names and len(alone) == len(names):
         raise UserError(f"{others[0]}: has no tensor of {file.name} of {first}; merge models of the same kind")
 
-    def merged() -> Iterator[tuple[str, Tensor]]:
-        for name in tqdm(names, desc=f"merge {file.name}", unit="tensor", mininterval=1.0, leave=False):
-            yield name, first[name] if name in alone else _sum(name, first, others, alpha)
-
     shapes = {name: (value.shape, value.dtype) for name in names for value in [first[name]]}
     with atomic_path(out) as temporary, temporary.open("wb") as handle:
         _write_head(handle, file, shapes, about)
-        for _, value in merged():
+        for name in tqdm(names, desc=f"merge {file.name}", unit="tensor", mininterval=1.0, leave=False):
+            value = first[name] if name in alone else _sum(name, first, others, alpha)
             handle.write(value.contiguous().view(-1).view(torch.uint8).numpy().tobytes())
     return alone
 
@@ -169,6 +166,11 @@ def _merge_folders(models: list[Path], alpha: float, out: Path) -> str:
                 first, *others = (
                     stack.enter_context(Tensors(model, found)) for model, found in zip(models, files, strict=True)
                 )
+                if not all(files):  # such as a safety checker
+                    lines.append(f"{relative} is not in all of them, and stays as it is in {models[0].name}")
+                    for file in files[0]:
+                        shutil.copy(file, place / relative / file.name)
+                    continue
                 for file in files[0]:
                     kept = merge_file(first, file, others, alpha, place / relative / file.name, {})
                     lines += _said(kept, models[0])

@@ -8,9 +8,10 @@ import torch
 from diffusers import DDPMScheduler
 from PIL import Image
 from torch import Tensor
-from torchvision.transforms.functional import pil_to_tensor, to_pil_image
+from torchvision.transforms.functional import pil_to_tensor
 
 from diffaug.commands.draw import read_photo
+from diffaug.commands.latents import decode, encode, refuse_other_latents, to_picture
 from diffaug.diffusion.opening import open_model
 from diffaug.params.generate import GenerateParams
 from diffaug.pictures.grid import Cell, make_grid
@@ -66,12 +67,11 @@ def strip(
     pixels = pil_to_tensor(photo.convert("RGB"))[None].float() / 127.5 - 1
     columns = [f"step {step}, signal {_signal(scheduler, step):.0%}" for step in steps]
     rows = []
-    for label, fixed in (("a new noise each", False), ("one fixed noise", True)):
-        rows.append((f"pixels, {label}", [_picture(one) for one in noised(pixels, steps, scheduler, seed, fixed)]))
+    for label, fixed in (("its own noise each", False), ("one fixed noise", True)):
+        rows.append((f"pixels, {label}", [to_picture(one[0]) for one in noised(pixels, steps, scheduler, seed, fixed)]))
     if pipeline is not None:
-        latent = _encode(pipeline, pixels)
-        decoded = [_decode(pipeline, one) for one in noised(latent, steps, scheduler, seed, True)]
-        rows.append(("latents, decoded", [_picture(one) for one in decoded]))
+        latents = torch.cat(noised(encode(pipeline, pixels), steps, scheduler, seed, True))
+        rows.append(("latents, decoded", decode(pipeline, latents)))
     return make_grid(title, columns, [(label, [Cell(one) for one in row]) for label, row in rows])
 
 
@@ -82,39 +82,26 @@ def write_noise(
     pixels alone. Raises UserError."""
     picture = read_photo(photo).open()
     picture.thumbnail((_SIDE, _SIDE))
+    if name != MODEL_OWN:
+        check_steps(steps, count)
+    elif params is None:
+        raise UserError("noise: --schedule model is that of a model; add --latent, or choose another schedule")
     pipeline = open_model(params, choose_device()).pipeline if params is not None else None
-    if name == MODEL_OWN:
-        if pipeline is None:
-            raise UserError("noise: --schedule model is that of a model; add --latent, or choose another schedule")
-        scheduler = pipeline.scheduler
-        if not hasattr(scheduler, "add_noise") or "num_train_timesteps" not in scheduler.config:
-            raise UserError(f"noise: {type(scheduler).__name__} of the model adds no noise by steps; choose another")
+    if pipeline is not None:
+        refuse_other_latents(pipeline, "noise")
+    if pipeline is not None and name == MODEL_OWN:
+        if "beta_start" not in pipeline.scheduler.config:
+            kind = type(pipeline.scheduler).__name__
+            raise UserError(f"noise: --schedule model: the model's {kind} has no variances; choose another schedule")
+        # Some of the library's schedulers add noise without taking signal away; DDPM's keeps the variance.
+        scheduler = DDPMScheduler.from_config(pipeline.scheduler.config)
         count = scheduler.config.num_train_timesteps
+        check_steps(steps, count)
     else:
         scheduler = schedule(name, count)
-    check_steps(steps, count)
     save_png(strip(picture, steps, scheduler, seed, f"{photo.name}: {name} schedule, {count} steps", pipeline), out)
 
 
 def _signal(scheduler: Any, step: int) -> float:
     """The share of the picture's variance that is left."""
     return float(scheduler.alphas_cumprod[step])
-
-
-def _encode(pipeline: Any, pixels: Tensor) -> Tensor:
-    vae = pipeline.vae
-    factor = 2 ** (len(vae.config.block_out_channels) - 1)
-    height, width = (side // factor * factor for side in pixels.shape[-2:])
-    with torch.inference_mode():
-        encoded = vae.encode(pixels[..., :height, :width].to(vae.device, vae.dtype))
-    return encoded.latent_dist.mode().float().cpu() * vae.config.scaling_factor
-
-
-def _decode(pipeline: Any, latent: Tensor) -> Tensor:
-    vae = pipeline.vae
-    with torch.inference_mode():
-        return vae.decode((latent / vae.config.scaling_factor).to(vae.device, vae.dtype)).sample.float().cpu()
-
-
-def _picture(pixels: Tensor) -> Image.Image:
-    return to_pil_image((pixels[0].clamp(-1, 1) + 1) / 2)

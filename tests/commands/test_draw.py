@@ -63,6 +63,7 @@ def test_a_prompt_becomes_pictures_that_say_how(project: Path, monkeypatch: pyte
     assert text.startswith("a photo of a cat\nSteps: 3, Sampler: Euler a, ") and "Seed: 9" in text
     run(monkeypatch, "a photo of a cat", "--seed", "8", "--scheduler", "euler_a", "--steps", "3")  # numbered on
     assert np.array_equal(picture("drawn/00003.png"), picture("drawn/00001.png"))
+    assert "diffaug id: draw-00003" in Image.open("drawn/00003.png").info["parameters"]
 
 
 def test_one_noise_for_all(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -72,6 +72,13 @@ def test_a_picture_of_webui(tmp_path: Path) -> None:
     assert found.other == {"Clip skip": "2"}
 
 
+def test_values_that_are_no_numbers_are_shown_as_they_are(tmp_path: Path) -> None:
+    odd = WEBUI.replace("CFG scale: 6.5", "CFG scale: high").replace("512x768", "large")
+    found = read_info(saved(tmp_path / "a.png", parameters=odd))
+    assert found.other["Size"] == "large" and "high" in found.other.values()
+    assert "width" not in found.settings and "guidance_scale" not in found.settings
+
+
 def test_a_picture_of_comfyui(tmp_path: Path) -> None:
     found = read_info(saved(tmp_path / "a.png", prompt=json.dumps(NODES), workflow=json.dumps({"links": LINKS})))
     assert found.program == "ComfyUI"

@@ -1,5 +1,6 @@
 """`diffaug merge-models` on small real pipelines."""
 
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -71,6 +72,16 @@ def test_merged_folders_open_and_draw(model_folder: Callable[[str], Path], other
     card = (tmp_path / "merged/README.md").read_text(encoding="utf-8")
     assert f"- {own.name}: not stated" in card and f"- {other.name}: openrail++" in card
     assert not list(tmp_path.glob(".merged*"))
+
+
+def test_a_part_that_one_of_them_lacks_stays(model_folder: Callable[[str], Path], other: Path, tmp_path: Path) -> None:
+    """As the safety checker, which many a fine-tuned model leaves out."""
+    own = model_folder("stable_diffusion")
+    shutil.rmtree(other / "text_encoder")
+    said = merge_models(own, other, None, 0.5, tmp_path / "merged")
+    assert "text_encoder is not in all of them, and stays as it is in stable_diffusion" in said
+    kept, first = (load_file(path / "text_encoder/model.safetensors") for path in (tmp_path / "merged", own))
+    assert all(torch.equal(value, kept[name]) for name, value in first.items())
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import math
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,12 @@ import torch
 import yaml
 from default_params import raw
 from PIL import Image
+from settings import params
 
+from diffaug.commands.latents import decode, encode
 from diffaug.commands.main import main
 from diffaug.commands.noise import SCHEDULES, noised, schedule
+from diffaug.diffusion.opening import open_model
 
 
 def test_the_schedules_are_those_of_the_papers() -> None:
@@ -68,6 +72,29 @@ def test_the_strip_has_a_row_for_each_way(
     rows = 3 if options else 2
     height = Image.open("noise.png").height
     assert height == 54 + rows * (192 + 18 + 6) + 6
+
+
+def test_latents_that_the_vae_cannot_decode_as_they_are(
+    project: Path, monkeypatch: pytest.MonkeyPatch, model_folder: Callable[[str], Path]
+) -> None:
+    content = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
+    content["generate"] |= {"model": {"name": str(model_folder("sd3"))}, "scheduler": "default"}
+    Path("params.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    monkeypatch.setattr(sys, "argv", ["diffaug", "noise", "photo.png", "--latent"])
+    with pytest.raises(SystemExit, match="noise: StableDiffusion3Pipeline has no U-Net"):
+        main()
+
+
+@pytest.mark.parametrize("name", ["stable_diffusion", "sdxl"])
+def test_a_latent_and_back(model_folder: Callable[[str], Path], name: str) -> None:
+    """SDXL's VAE computes in float32, and has its own data type again afterwards."""
+    pipeline = open_model(params(model_folder(name), dtype="bfloat16"), torch.device("cpu")).pipeline
+    pipeline.vae.register_to_config(force_upcast=name == "sdxl")
+    latent = encode(pipeline, torch.zeros(1, 3, 21, 34))
+    (image,) = decode(pipeline, latent)
+    factor = pipeline.vae_scale_factor
+    assert image.size == (34 // factor * factor, 21 // factor * factor)
+    assert pipeline.vae.dtype is torch.bfloat16
 
 
 @pytest.mark.parametrize(
