@@ -13,6 +13,12 @@ _DRAW_EXAMPLES = """examples:
   diffaug draw "a red roof" --image house.jpg --mask roof.png
   diffaug draw --from-file prompts.txt --model ./model.safetensors --lora ./style.safetensors:0.8"""
 
+_SHEET_EXAMPLES = """examples:
+  diffaug sheet strength=0.3,0.6,0.9 guidance_scale=1,3 --mode img2img
+  diffaug sheet num_inference_steps=5,10,20,50,100 scheduler=ddim,pndm,lms,euler --prompt "a photo of a Bag"
+  diffaug sheet strength=0.4,0.8 'prompt=a watercolour|an etching' seed=1,2 --prompt x --image house.jpg
+  diffaug sheet guidance_scale=1,2,4 --kid 200 --csv guidance.csv"""
+
 
 def add(commands: argparse._SubParsersAction) -> None:
     """Add these commands."""
@@ -87,26 +93,48 @@ def _draw(arguments: argparse.Namespace) -> None:
 
 
 def _add_sheet(commands: argparse._SubParsersAction) -> None:
-    sheet = commands.add_parser("sheet", help="draw one image over a grid of two settings, before a long run")
-    sheet.add_argument("across", help="such as num_inference_steps=10,20,40, strength=0.3,0.5,0.7 or seed=1,2,3")
-    sheet.add_argument("down", help="such as scheduler=ddim,euler_a, or 'prompt=a {class}|a drawn {class}'")
+    sheet = commands.add_parser(
+        "sheet",
+        help="draw one image over a grid of settings, before a long run",
+        description="Draws an image of the plan, or a prompt of your own, with all values of one or more settings: the "
+        "first goes across, the second down, and each choice of the others has its own page. A cell says the seconds "
+        "of an image.",
+        epilog=_SHEET_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    sheet.add_argument("axes", nargs="+", metavar="NAME=VALUE,VALUE", help="such as strength=0.3,0.6 or seed=1,2,3")
     sheet.add_argument("--task", choices=("cls", "det"), help="the task of the mode (default: cls if it has images)")
     sheet.add_argument("--mode", help="one of generate.cls.modes or generate.det.modes (default: the first)")
     sheet.add_argument("--class", dest="class_name", help="the class to draw (default: the first)")
+    sheet.add_argument("--prompt", help="draw this instead of an image of the plan; needs no data set")
+    sheet.add_argument("--image", type=Path, help="with --prompt: a picture to draw over")
+    sheet.add_argument("--mask", type=Path, help="a picture as large as it, white where it is drawn anew (inpainting)")
+    sheet.add_argument(
+        "--model", type=model, help="with --prompt: a folder, a .safetensors file, or OWNER/MODEL@COMMIT"
+    )
+    sheet.add_argument("--seed", type=int, help="with --prompt: of the noise (default: 0)")
+    sheet.add_argument(
+        "--kid", type=count, metavar="N", help="draw N images in each cell, 100 or more, and say their KID"
+    )
+    sheet.add_argument("--real", type=Path, metavar="DIR", help="the pictures for KID (default: the real train images)")
+    sheet.add_argument("--csv", type=Path, metavar="FILE", help="write the numbers of all cells as a table too")
     sheet.add_argument("--out", type=Path, default=Path("sheet.png"), help="the PNG to write (default: sheet.png)")
     sheet.set_defaults(run=_sheet)
 
 
 def _sheet(arguments: argparse.Namespace) -> None:
-    from diffaug.commands.sheet import Axis, write_sheet
+    from diffaug.commands.sheet import sheet
     from diffaug.params import load_params
     from diffaug.runtime.shortage import memory_in_words
 
-    across, down, out = Axis.parse(arguments.across), Axis.parse(arguments.down), arguments.out
-    chosen, params = (arguments.task, arguments.mode, arguments.class_name), load_params()
+    params = load_params()
     with memory_in_words("generate", params):
-        job = write_sheet(params, across, down, *chosen, out)
-    print(f"{out}: {len(across.values)} x {len(down.values)} pictures of {job.id}")
+        print("\n".join(map(str, sheet(params, **_chosen(arguments)))))
+
+
+def _chosen(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What was given for the function of the command."""
+    return {key: value for key, value in vars(arguments).items() if key not in ("command", "run")}
 
 
 def _add_info(commands: argparse._SubParsersAction) -> None:
