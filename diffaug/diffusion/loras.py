@@ -29,7 +29,7 @@ _TENSOR = re.compile(r"(\.(lora|lokr|hada)_\w+|[._]lora\.(down|up)|\.alpha|\.dor
 
 def lora_sha256(adapter: Adapter) -> str:
     """A hash of the file, and its scale. Raises UserError if there is no such file."""
-    return f"{weights_sha256(_file(adapter))} {adapter.scale!r}"
+    return f"{weights_sha256(lora_file(adapter))} {adapter.scale!r}"
 
 
 def load_loras(pipeline: Any, adapters: Sequence[Adapter], dtype: torch.dtype) -> list[str]:
@@ -45,7 +45,7 @@ def load_loras(pipeline: Any, adapters: Sequence[Adapter], dtype: torch.dtype) -
     kind = type(pipeline).__name__
     if not hasattr(pipeline, "load_lora_weights"):
         raise UserError(f"params.yaml: generate.loras: {kind} does not support LoRA; remove it")
-    files = [_file(adapter) for adapter in adapters]
+    files = [lora_file(adapter) for adapter in adapters]
     names = [f"lora{number}" for number in range(len(adapters))]
     notes = []
     with fitting("generate.loras", " and ".join(map(str, files)), kind):
@@ -67,7 +67,8 @@ def load_loras(pipeline: Any, adapters: Sequence[Adapter], dtype: torch.dtype) -
     return notes
 
 
-def _file(adapter: Adapter) -> Path:
+def lora_file(adapter: Adapter) -> Path:
+    """The .safetensors file of a LoRA. Raises UserError if there is none."""
     return given_file(adapter.path, LORA_FILE, "generate.loras")
 
 

@@ -4,7 +4,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from diffaug.commands.parsing.values import count, lora, model, numbers, whole_numbers
+from diffaug.commands.parsing.drawing import add_model, add_settings, changes_of, naming_options
+from diffaug.commands.parsing.values import count, model, numbers, whole_numbers
 
 _DRAW_EXAMPLES = """examples:
   diffaug draw "a photo of a Bag" --n 8 --grid
@@ -48,16 +49,9 @@ def _add_draw(commands: argparse._SubParsersAction) -> None:
     draw.add_argument("--n", type=count, default=1, dest="count", help="images of each (default: 1)")
     draw.add_argument("--seed", type=int, default=0, help="of the first image; the next have the next (default: 0)")
     draw.add_argument("--same-noise", action="store_true", help="start all images from the same noise")
-    draw.add_argument("--model", type=model, help="a folder, a .safetensors file, or OWNER/MODEL@COMMIT")
-    draw.add_argument("--lora", type=lora, action="append", metavar="PATH:SCALE", help="several can be given")
-    draw.add_argument("--scheduler", help="such as ddim, pndm, euler_a or dpmpp_2m_karras")
-    draw.add_argument("--steps", type=int, dest="num_inference_steps")
-    draw.add_argument("--guidance", type=float, dest="guidance_scale", help="WebUI's CFG scale")
-    draw.add_argument("--eta", type=float, help="of ddim and tcd: 0 adds no noise on the way, 1 adds as much as DDPM")
-    draw.add_argument("--height", type=int, help="of what the model draws, in pixels")
-    draw.add_argument("--width", type=int)
+    add_model(draw)
+    add_settings(draw)
     draw.add_argument("--batch", type=int, dest="batch_size", help="images that are drawn together")
-    draw.add_argument("--dtype", choices=("auto", "float32", "float16", "bfloat16"))
     draw.add_argument("--out", type=Path, default=Path("drawn"), help="a folder; its files are numbered on (drawn)")
     draw.add_argument("--grid", action="store_true", help="write all of them on one sheet too")
     draw.add_argument("--columns", type=count, default=4, help="of the sheet (default: 4)")
@@ -70,10 +64,6 @@ def _draw(arguments: argparse.Namespace) -> None:
     from diffaug.params import load_params
     from diffaug.runtime.shortage import memory_in_words
 
-    given: dict[str, Any] = vars(arguments)
-    keys = ("scheduler", "num_inference_steps", "guidance_scale", "eta", "height", "width", "batch_size", "dtype")
-    changes = {key: given[key] for key in (*keys, "model") if given[key] is not None}
-    changes |= {"loras": arguments.lora} if arguments.lora else {}
     wish = make_wish(
         arguments.prompt,
         arguments.negative,
@@ -86,9 +76,9 @@ def _draw(arguments: argparse.Namespace) -> None:
         strengths=arguments.strength,
     )
     params = load_params()
-    with memory_in_words("generate", params):
+    with naming_options(arguments), memory_in_words("generate", params):
         columns = arguments.columns if arguments.grid else None
-        paths = draw(params.generate, changes, wish, arguments.out, columns, arguments.use_in)
+        paths = draw(params.generate, changes_of(arguments), wish, arguments.out, columns, arguments.use_in)
     print("\n".join(map(str, paths)))
 
 
@@ -128,7 +118,7 @@ def _sheet(arguments: argparse.Namespace) -> None:
     from diffaug.runtime.shortage import memory_in_words
 
     params = load_params()
-    with memory_in_words("generate", params):
+    with naming_options(arguments), memory_in_words("generate", params):
         print("\n".join(map(str, sheet(params, **_chosen(arguments)))))
 
 
@@ -219,13 +209,10 @@ def _denoise(arguments: argparse.Namespace) -> None:
     from diffaug.params import load_params
     from diffaug.runtime.shortage import memory_in_words
 
-    given: dict[str, Any] = vars(arguments)
-    keys = ("scheduler", "num_inference_steps", "guidance_scale", "model")
-    changes = {key: given[key] for key in keys if given[key] is not None}
     wish = make_wish(arguments.prompt, "", None, count=arguments.count, seed=arguments.seed)
     params, gif = load_params(), arguments.out.with_suffix(".gif") if arguments.gif else None
-    with memory_in_words("generate", params):
-        print("\n".join(map(str, denoise(params.generate, changes, wish, arguments.out, gif))))
+    with naming_options(arguments), memory_in_words("generate", params):
+        print("\n".join(map(str, denoise(params.generate, changes_of(arguments), wish, arguments.out, gif))))
 
 
 def _add_regenerate(commands: argparse._SubParsersAction) -> None:
