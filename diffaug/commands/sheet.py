@@ -9,7 +9,7 @@ from typing import Any
 from PIL import Image
 from tqdm import tqdm
 
-from diffaug.commands.axes import Axis, combinations, parse_axes
+from diffaug.commands.axes import LORA, Axis, combinations, parse_axes
 from diffaug.commands.draw import Wish, hand_jobs, hand_params, make_wish, open_for
 from diffaug.commands.kid import Nearness, check_kid, nearness_to
 from diffaug.dataset.records import Record
@@ -78,6 +78,7 @@ def sheet(
     image: Path | None = None,
     mask: Path | None = None,
     model: Mapping[str, str] | None = None,
+    lora: Sequence[Mapping[str, Any]] | None = None,
     seed: int | None = None,
     kid: int | None = None,
     real: Path | None = None,
@@ -89,7 +90,7 @@ def sheet(
     chosen = parse_axes(axes)
     check_kid(chosen, kid, real, prompt is not None)
     by_plan = {"--task": task, "--mode": mode, "--class": class_name}
-    own = {"--image": image, "--mask": mask, "--model": model, "--seed": seed}
+    own = {"--image": image, "--mask": mask, "--model": model, "--lora": lora, "--seed": seed}
     for name, value in by_plan.items() if prompt is not None else own.items():
         if value is not None:
             raise UserError(
@@ -97,13 +98,24 @@ def sheet(
                 if prompt is not None
                 else f"sheet: {name} belongs to a prompt of your own; give it with --prompt"
             )
-    if prompt is None:
-        subject = of_plan(params, Choice(task, mode, class_name), kid or 1)
-    else:
+    scales = next((axis.values for axis in chosen if axis.name == LORA), None)
+    if scales is not None and len(lora or ()) != 1:
+        raise UserError(f"sheet: {LORA}: give the LoRA, one, with --prompt and --lora PATH")
+
+    def subject(scale: float | None) -> Subject:
+        if prompt is None:
+            return of_plan(params, Choice(task, mode, class_name), kid or 1)
         wish = make_wish(prompt, "", None, count=kid or 1, seed=seed or 0, image=image, mask=mask)
-        subject = by_hand(params, {"model": model} if model else {}, wish)
-    nearness = nearness_to(params, subject.task, subject.real, real) if kid is not None else None
-    return write_sheet(subject, chosen, nearness, out, csv)
+        changes = {"model": model} if model else {}
+        added = [{**one, "scale": one["scale"] if scale is None else scale} for one in lora or ()]
+        return by_hand(params, changes | ({"loras": added} if added else {}), wish)
+
+    first = subject(scales[0] if scales else None)
+    nearness = nearness_to(params, first.task, first.real, real) if kid is not None else None
+    found = measure(first, chosen, nearness, scales[0] if scales else None)
+    for scale in scales[1:] if scales else ():  # the weights of each have the LoRA in them, so each is opened
+        found |= measure(subject(scale), chosen, nearness, scale)
+    return write_sheet(first, chosen, found, out, csv)
 
 
 def of_plan(params: Params, choice: Choice, count: int) -> Subject:
@@ -164,11 +176,13 @@ def check(subject: Subject, axes: Sequence[Axis]) -> None:
 
 
 def measure(
-    subject: Subject, axes: Sequence[Axis], nearness: Nearness | None = None
+    subject: Subject, axes: Sequence[Axis], nearness: Nearness | None = None, scale: float | None = None
 ) -> dict[tuple[Any, ...], Measured]:
-    """Each choice of values, drawn. Raises UserError, before any work, if one cannot be."""
+    """Each choice of values, drawn; scale: of the LoRA in the subject's model, if this is an axis. Raises UserError,
+    before any work, if one cannot be."""
     check(subject, axes)
     _draw(subject, subject.jobs[:1], [])  # the first call compiles and allocates, so it is not timed
+    axes = [replace(axis, values=(scale,)) if axis.name == LORA else axis for axis in axes]
     cells = list(combinations(axes))
     found: dict[tuple[Any, ...], Measured] = {}
     with tqdm(total=len(cells) * len(subject.jobs), desc="sheet", unit="image") as bar:
@@ -197,11 +211,10 @@ def page(subject: Subject, axes: Sequence[Axis], found: Mapping[tuple[Any, ...],
 
 
 def write_sheet(
-    subject: Subject, axes: Sequence[Axis], nearness: Nearness | None, out: Path, csv: Path | None
+    subject: Subject, axes: Sequence[Axis], found: Mapping[tuple[Any, ...], Measured], out: Path, csv: Path | None
 ) -> list[Path]:
     """Write a page for the first two axes, or for each choice of values of the others, and the numbers as a table;
-    returns the paths. Raises UserError."""
-    found = measure(subject, axes, nearness)
+    returns the paths."""
     pages = list(combinations(axes[2:]))
     names = [out] if len(pages) == 1 else [out.with_stem(f"{out.stem}-{n}") for n in range(1, len(pages) + 1)]
     for path, rest in zip(names, pages):

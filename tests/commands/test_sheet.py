@@ -12,6 +12,7 @@ import yaml
 from default_params import raw
 from PIL import Image
 from settings import modes, params, source
+from small_models import small_lora
 
 from diffaug.commands.axes import Axis, parse_axes
 from diffaug.commands.main import main
@@ -120,6 +121,7 @@ def test_a_sheet_has_a_picture_for_every_pair(project: Path, random_pipeline: Pa
         ("width=20", "width: found 20; input should be a multiple of 8"),
         ("scheduler=magic", "scheduler: allowed are default, ddim"),
         ("seed", "NAME=VALUE"),
+        ("lora_scale=much", "found 'much'; must be a number, such as 0.8"),
     ],
 )
 def test_what_is_no_axis(text: str, message: str) -> None:
@@ -155,6 +157,18 @@ def test_over_a_photograph_by_hand(project: Path, monkeypatch: pytest.MonkeyPatc
     sheet = np.asarray(Image.open(project / "sheet.png"))
     cells = [sheet[60 : 60 + 128, left : left + 192] for left in (150, 348)]
     assert not np.array_equal(*cells) and (cells[0][127, 191] != 221).any()  # 36 x 24 pixels fill the width
+
+
+def test_the_scale_of_a_lora(project: Path, monkeypatch: pytest.MonkeyPatch, random_pipeline: Path) -> None:
+    """At 0 it changes nothing; each scale is that of `draw`."""
+    lora = small_lora(random_pipeline, project / "style.safetensors")
+    run(monkeypatch, "lora_scale=0,1", "seed=1,2", "--prompt", "a cat", "--lora", str(lora), "--out", "with.png")
+    run(monkeypatch, "eta=0", "seed=1,2", "--prompt", "a cat", "--out", "without.png")
+    scaled, plain = (np.asarray(Image.open(project / name)) for name in ("with.png", "without.png"))
+    cells = [[scaled[60 + 216 * y : 252 + 216 * y, left : left + 192] for y in (0, 1)] for left in (150, 348)]
+    for y in (0, 1):
+        own = plain[60 + 216 * y : 252 + 216 * y, 150:342]
+        assert np.array_equal(cells[0][y], own) and not np.array_equal(cells[1][y], own)
 
 
 def test_kid_to_a_folder_and_to_the_real_images(
@@ -198,6 +212,8 @@ def test_bad_input_is_one_line(project: Path, monkeypatch: pytest.MonkeyPatch) -
         ((*by_hand, "--class", "cat"), "--class chooses an image of the plan, and --prompt draws one of your own"),
         ((*by_hand, "--mask", "few/0.png"), "give the photograph with --image"),
         (("strength=0.5", "--prompt", "a cat"), "strength: txt2img has no strength; choose another --mode, or give an"),
+        (("lora_scale=0,1", "--prompt", "a cat"), "lora_scale: give the LoRA, one, with --prompt and --lora PATH"),
+        ((*by_hand, "--lora", "./none.safetensors:1"), "--lora: none.safetensors does not exist"),
         ((*by_hand, "--real", "few"), "--real: no KID is measured"),
         ((*by_hand, "--kid", "20", "--real", "few"), "--kid: found 20, but a KID of few images says nothing; give 100"),
         ((*by_hand, "--kid", "100", "--real", "few"), "seed: each cell has images of many seeds"),

@@ -6,12 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 import yaml
 from default_params import raw
 from huggingface_hub import ModelCard
 from PIL import Image
-from safetensors.torch import load_file, save_file
+from small_models import small_lora
 
 from diffaug.commands.main import main
 
@@ -29,19 +28,6 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, random_pipeline: Pa
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DIFFAUG_WORK", str(tmp_path / "work"))
     return tmp_path
-
-
-def small_lora(pipeline: Path, file: Path) -> Path:
-    """Of rank 2, for every query of the U-Net."""
-    unet = load_file(pipeline / "unet/diffusion_pytorch_model.safetensors")
-    found = {}
-    for name, value in unet.items():
-        if name.endswith("attn1.to_q.weight"):
-            base = f"unet.{name.removesuffix('.weight')}"
-            found[f"{base}.lora_A.weight"] = torch.randn(2, value.shape[1])
-            found[f"{base}.lora_B.weight"] = torch.randn(value.shape[0], 2)
-    save_file(found, file)
-    return file
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:

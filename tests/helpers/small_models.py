@@ -243,3 +243,16 @@ def aesthetic_predictor(folder: Path) -> Path:
         weights[f"layers.{number}.bias"] = torch.tensor([5.0 if number == 7 else 0.0])
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     return folder
+
+
+def small_lora(pipeline: Path, file: Path) -> Path:
+    """A LoRA of rank 2 for every query of the U-Net's self-attention."""
+    unet = load_file(pipeline / "unet/diffusion_pytorch_model.safetensors")
+    found = {}
+    for name, value in unet.items():
+        if name.endswith("attn1.to_q.weight"):
+            base = f"unet.{name.removesuffix('.weight')}"
+            found[f"{base}.lora_A.weight"] = torch.randn(2, value.shape[1])
+            found[f"{base}.lora_B.weight"] = torch.randn(value.shape[0], 2)
+    save_file(found, file)
+    return file

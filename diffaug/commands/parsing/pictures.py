@@ -18,6 +18,7 @@ _SHEET_EXAMPLES = """examples:
   diffaug sheet strength=0.3,0.6,0.9 guidance_scale=1,3 --mode img2img
   diffaug sheet num_inference_steps=5,10,20,50,100 scheduler=ddim,pndm,lms,euler --prompt "a photo of a Bag"
   diffaug sheet strength=0.4,0.8 'prompt=a watercolour|an etching' seed=1,2 --prompt x --image house.jpg
+  diffaug sheet lora_scale=0,0.5,1 seed=1,2,3 --prompt "a photo of a Bag" --lora ./bags.safetensors
   diffaug sheet guidance_scale=1,2,4 --kid 200 --csv guidance.csv"""
 
 
@@ -99,9 +100,7 @@ def _add_sheet(commands: argparse._SubParsersAction) -> None:
     sheet.add_argument("--prompt", help="draw this instead of an image of the plan; needs no data set")
     sheet.add_argument("--image", type=Path, help="with --prompt: a picture to draw over")
     sheet.add_argument("--mask", type=Path, help="a picture as large as it, white where it is drawn anew (inpainting)")
-    sheet.add_argument(
-        "--model", type=model, help="with --prompt: a folder, a .safetensors file, or OWNER/MODEL@COMMIT"
-    )
+    add_model(sheet)
     sheet.add_argument("--seed", type=int, help="with --prompt: of the noise (default: 0)")
     sheet.add_argument(
         "--kid", type=count, metavar="N", help="draw N images in each cell, 100 or more, and say their KID"
