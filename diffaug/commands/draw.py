@@ -10,6 +10,7 @@ from PIL import Image
 from pydantic import ValidationError
 from tqdm import tqdm
 
+from diffaug.commands.pictures import write_sheet
 from diffaug.commands.use import with_values
 from diffaug.dataset.codec import canonical, decode, encode_png
 from diffaug.dataset.records import Record, make_record
@@ -231,7 +232,7 @@ def draw(
             cells[job.id] = Cell(image, f"{job.prompt[:60]}\nseed {job.seed}{strength}")
     written = [paths[job.id] for job in jobs]
     if columns is not None:
-        written.append(_write_grid([cells[job.id] for job in jobs], columns, out / f"grid-{first:05d}.png"))
+        written.append(write_sheet(_grid([cells[job.id] for job in jobs], columns), out / f"grid-{first:05d}.png"))
     if used is not None:
         with atomic_path(Path("params.yaml")) as temporary:
             temporary.write_text(used[0], encoding="utf-8")
@@ -244,12 +245,9 @@ def _next_number(out: Path) -> int:
     return max(numbers, default=-1) + 1
 
 
-def _write_grid(cells: Sequence[Cell], columns: int, path: Path) -> Path:
+def _grid(cells: Sequence[Cell], columns: int) -> Image.Image:
     columns = min(columns, len(cells))
-    picture = make_sections([Section("", cells)], columns, min(_WIDEST, _CELL * columns))
-    with atomic_path(path) as temporary:
-        picture.save(temporary, format="PNG")
-    return path
+    return make_sections([Section("", cells)], columns, min(_WIDEST, _CELL * columns))
 
 
 def _used(section: str, changes: Mapping[str, Any], wish: Wish) -> tuple[str, list[str]]:

@@ -11,6 +11,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from diffaug.commands.draw import Wish, draw_jobs, hand_jobs, hand_params, read_photo, say
+from diffaug.commands.pictures import write_sheet
 from diffaug.commands.score import Networks, Scores, least_of, score_records
 from diffaug.commands.story_card import story_card
 from diffaug.dataset.codec import encode_png
@@ -21,7 +22,6 @@ from diffaug.generation.drawing.sampler import Sampler, open_sampler
 from diffaug.generation.plan.prompts import Variant, read_prompts
 from diffaug.params.generate import GenerateParams
 from diffaug.pictures.grid import Cell, Section, make_sections
-from diffaug.report.sheet import save_png
 from diffaug.runtime.device import choose_device
 from diffaug.runtime.errors import UserError
 
@@ -134,6 +134,6 @@ def _write(folder: Path, wished: Story, found: Found, scores: Scores, records: S
         cells.append(Cell(record.open(), f"{one.prompt}\n{judged}"))
     columns = min(_COLUMNS, len(cells))
     title = " - ".join(filter(None, [wished.style, scores.verdict]))
-    save_png(make_sections([Section(title, cells)], columns, _CELL * columns), folder / "story.png")
+    write_sheet(make_sections([Section(title, cells)], columns, _CELL * columns), folder / "story.png")
     for file in {lora_file(adapter) for adapter in found.adapters}:
         shutil.copy(file, folder / file.name)

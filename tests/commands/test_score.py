@@ -45,6 +45,13 @@ def refused(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> str:
     return message.removeprefix("diffaug: ")
 
 
+def test_sheets_are_no_pictures_of_the_folder(pictures: Path) -> None:
+    from diffaug.commands.pictures import read_pictures, write_sheet
+
+    write_sheet(Image.new("RGB", (40, 20)), pictures / "grid-00000.png")
+    assert [record.id for record in read_pictures(pictures)] == ["0.png", "1.png", "2.png", "more/copy.png"]
+
+
 def test_without_networks(pictures: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     Image.new("RGB", (40, 20), "grey").save(pictures / "blank.png")
     run(monkeypatch, "drawn", "--csv", "scores.csv")
