@@ -6,45 +6,21 @@ import pytest
 import settings
 import small_models
 import torch
-import yaml
-from diffusers import DiffusionPipeline
-from paths import ROOT
 from safetensors.torch import load_file
+from tuning import CAPTION, bars, opened, params
 
 from diffaug.diffusion.loras import LORA_FILE, load_loras
 from diffaug.diffusion.opening import open_model
-from diffaug.generator_training.captioned import Captioned
 from diffaug.generator_training.lora import train_lora
 from diffaug.generator_training.save import save_lora
 from diffaug.generator_training.scratch import train_from_scratch
 from diffaug.params.base import ModelName
 from diffaug.params.generate import Adapter
-from diffaug.params.train_gen import TrainGenParams
 from diffaug.runtime.errors import UserError
 
 pytestmark = pytest.mark.slow
 
 CPU = torch.device("cpu")
-CAPTION = "a photo of a thing"
-
-
-def params(scratch: dict[str, Any] | None = None, **lora: Any) -> TrainGenParams:
-    raw = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["train_gen"] | {"checkpoint_every": 2}
-    small = {"size": 16, "rank": 2, "alpha": 4, "steps": 3, "batch_size": 2, "gradient_accumulation": 2}
-    raw["lora"] |= small | {"model": {"name": "./base"}, "gradient_checkpointing": False} | lora
-    if scratch:
-        raw["scratch"] |= {"size": 16}
-        for part, changes in scratch.items():
-            raw["scratch"][part] |= changes
-    return TrainGenParams.model_validate(raw)
-
-
-def bars(low: int, high: int, count: int = 24) -> Captioned:
-    """Dark images of a light bar, six pixels wide, whose left edge moves from `low` to `high`; one caption."""
-    images = torch.full((count, 3, 16, 16), 20, dtype=torch.uint8)
-    for image, left in zip(images, torch.linspace(low, high, count).round().int().tolist()):
-        image[:, 3:13, left : left + 6] = 230
-    return Captioned(images, torch.zeros(count, dtype=torch.long), (CAPTION,), ("thing",))
 
 
 def positions(pipeline: Any, count: int = 24) -> np.ndarray:
@@ -84,12 +60,6 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pipeline, _ = train_from_scratch(mixed, learned, folder / "work", CPU)
     pipeline.save_pretrained(folder / "model")
     return folder / "model"
-
-
-def opened(folder: Path, **parts: Any) -> Any:
-    pipeline = DiffusionPipeline.from_pretrained(folder, **parts)
-    pipeline.set_progress_bar_config(disable=True)
-    return pipeline
 
 
 def test_samples_move_toward_the_images_it_was_tuned_on(base: Path, tmp_path: Path) -> None:

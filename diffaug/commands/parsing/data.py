@@ -114,12 +114,13 @@ def _add_export(commands: argparse._SubParsersAction) -> None:
         "target",
         type=Path,
         help="of a set, a new or empty folder: an ImageFolder, or a YOLO folder if the set has boxes; of a model, a "
-        "new file: .onnx, or .pt for a detector; of a generator, a new folder",
+        "new file: .onnx, or .pt for a detector; of a generator, a new folder; of a LoRA, a new .safetensors file",
     )
     export.add_argument(
         "--format",
-        choices=("image_folder", "yolo", "coco"),
-        help="default: image_folder for labels, yolo for boxes",
+        choices=("image_folder", "yolo", "coco", "kohya"),
+        help="default: image_folder for labels, yolo for boxes; kohya: of a LoRA in models/generator, for WebUI and "
+        "ComfyUI",
     )
     export.set_defaults(run=_export)
 
