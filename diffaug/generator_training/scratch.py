@@ -1,19 +1,18 @@
 """Train a small, complete Stable Diffusion from random weights on captioned images."""
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKL, StableDiffusionPipeline
 from diffusers.training_utils import compute_snr
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from diffaug.diffusion.truncation import refuse_truncation
 from diffaug.generator_training.captioned import Captioned
 from diffaug.generator_training.fit import fit
 from diffaug.generator_training.latents import Latents, encode_all, kept, to_model
+from diffaug.generator_training.loss import error_of
 from diffaug.generator_training.muon import Muon
 from diffaug.generator_training.parts import (
     assemble,
@@ -24,8 +23,6 @@ from diffaug.generator_training.parts import (
     build_vae,
 )
 from diffaug.params.train_gen import TrainGenParams
-
-_HUBER = 0.1  # the error from which the loss "huber" grows in a straight line, in units of the latent's deviation
 
 
 class Denoiser(nn.Module):
@@ -121,7 +118,7 @@ def _denoising_loss(
     signal = scheduler.alphas_cumprod.to(tokens.device)
     snr = compute_snr(scheduler, torch.arange(len(signal))).to(tokens.device)
     unconditional = len(tokens) - 1
-    error = F.mse_loss if params.scratch.unet.loss == "mse" else partial(F.smooth_l1_loss, beta=_HUBER)
+    error = error_of(params.scratch.unet.loss)
 
     def loss(generator: torch.Generator) -> Tensor:
         size = params.scratch.unet.batch_size
@@ -137,6 +134,6 @@ def _denoising_loss(
         velocity = alpha.sqrt() * draws[1] - (1 - alpha).sqrt() * clean
         predicted = denoiser(noisy, steps, tokens, labels)
         weight = snr[steps].clamp(max=5.0) / (snr[steps] + 1)
-        return (weight * error(predicted, velocity, reduction="none").mean(dim=(1, 2, 3))).mean()
+        return (weight * error(predicted, velocity).mean(dim=(1, 2, 3))).mean()
 
     return loss

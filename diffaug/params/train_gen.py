@@ -7,6 +7,8 @@ from pydantic import Field, model_validator
 from diffaug.params.base import Context, Fraction, ModelName, Positive, Rate, Section, Seed, Template
 from diffaug.params.sampling import Guidance, Side, Steps
 
+Loss = Literal["mse", "huber"]
+
 
 class VaeParams(Section):
     channels: Annotated[list[Annotated[int, Field(gt=0, multiple_of=8)]], Field(min_length=3, max_length=3)]
@@ -24,7 +26,7 @@ class UnetParams(Section):
     batch_size: Positive
     learning_rate: Rate
     caption_dropout: Fraction
-    loss: Literal["mse", "huber"]
+    loss: Loss
 
 
 class ScratchParams(Section):
@@ -53,18 +55,24 @@ class PriorParams(Section):
     weight: Annotated[float, Field(gt=0)]
 
 
-class LoraParams(Section):
+class TunedParams(Section):
+    """How a pre-trained model is trained further, in whatever way."""
+
     model: ModelName
     size: Side
-    rank: Annotated[int, Field(ge=1, le=512)]
-    alpha: Positive
-    text_encoder: bool
     steps: Positive
     batch_size: Positive
     gradient_accumulation: Positive
     gradient_checkpointing: bool
-    optimizer: Literal["adamw", "adamw8bit"]
     learning_rate: Rate
+    loss: Loss
+
+
+class LoraParams(TunedParams):
+    rank: Annotated[int, Field(ge=1, le=512)]
+    alpha: Positive
+    text_encoder: bool
+    optimizer: Literal["adamw", "adamw8bit"]
     caption_dropout: Fraction
     prior: PriorParams | None = None
 

@@ -212,6 +212,16 @@ def test_a_lora_is_trained_with_an_optimizer_of_eight_bits(tmp_path: Path) -> No
     assert losses["adamw8bit"] == pytest.approx(losses["adamw"], rel=0.02)
 
 
+def test_huber_is_another_loss(tmp_path: Path) -> None:
+    folder = small_models.stable_diffusion(tmp_path / "base")
+    curves = {
+        kind: train_lora(opened(folder), bars(0, 3, 4), params(loss=kind), tmp_path / kind, CPU)[1]["lora"]
+        for kind in ("mse", "huber")
+    }
+    assert len(curves["huber"]) == 3 and np.isfinite(curves["huber"]).all()
+    assert curves["mse"][0] != pytest.approx(curves["huber"][0], rel=0.01)  # of the same noise and the same weights
+
+
 def test_a_model_without_a_unet_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"StableDiffusion3Pipeline has no U-Net.*train_gen\.method: none"):
         train_lora(
