@@ -15,7 +15,8 @@ import diffaug.runtime.start  # noqa: F401 - first, so that Ctrl-C is one line w
 from diffaug.dataset.records import read_set
 from diffaug.diffusion.finding import training_dtype
 from diffaug.diffusion.opening import open_pipeline
-from diffaug.generator_training.captioned import Captioned, captioned
+from diffaug.generator_training.captioned import Captioned, captioned, own_pictures
+from diffaug.generator_training.captions import Captions
 from diffaug.generator_training.lora import train_lora
 from diffaug.generator_training.save import save_lora, save_nothing, save_pipeline
 from diffaug.generator_training.scratch import train_from_scratch
@@ -35,9 +36,13 @@ def train_gen(params: Params, work: Path) -> Mapping[str, float]:
     if settings.method == "none":
         save_nothing(MODEL)
         return {"steps": 0}
-    images = [read_set(Path("data") / name) for name in settings.sets]
+    images = [] if settings.own else [read_set(Path("data") / name) for name in settings.sets]
     size = settings.scratch.size if settings.method == "scratch" else settings.lora.size
-    data = captioned(images, settings.caption, settings.context, size)
+    if settings.own:
+        data = own_pictures(settings.own, size)
+    else:
+        captions = Captions(Path(settings.captions)) if settings.captions else None
+        data = captioned(images, settings.caption, settings.context, size, captions)
     device = choose_device()
     if settings.method == "scratch":
         steps = settings.scratch.vae.steps + settings.scratch.unet.steps
@@ -65,7 +70,7 @@ def _key(data: Captioned, settings: TrainGenParams, device: str, base: str) -> s
     unused = {"scratch", "lora"} - {settings.method}
     content = hashlib.sha256(data.images.contiguous().numpy().tobytes())
     content.update(
-        json.dumps([data.captions, data.labels.tolist(), settings.model_dump(exclude=unused), base]).encode()
+        json.dumps([data.captions, data.numbers.tolist(), settings.model_dump(exclude=unused), base]).encode()
     )
     libraries = ["torch", "diffusers", "transformers"]
     if settings.method == "lora" and settings.lora.optimizer == "adamw8bit":

@@ -8,6 +8,7 @@ import torch
 from diffusers import DDPMScheduler
 from torch import Tensor
 
+from diffaug.generator_training.captioned import Captioned
 from diffaug.generator_training.conditions import condition, rows_of
 from diffaug.generator_training.latents import Latents
 from diffaug.generator_training.loss import error_of
@@ -19,6 +20,7 @@ class Part:
     """Images that are learned together. `weight`: of their error in the loss; `first`: the place of their first caption
     among those of all parts."""
 
+    data: Captioned
     latents: Latents
     weight: float = 1.0
     first: int = 0
@@ -43,17 +45,18 @@ def denoising_loss(
 
     def one(part: Part, generator: torch.Generator) -> Tensor:
         latents = part.latents
-        index = torch.randint(len(latents.labels), (size,), generator=generator)
+        index = torch.randint(len(latents.mean), (size,), generator=generator)
         steps = torch.randint(scheduler.config.num_train_timesteps, (size,), generator=generator)
         dropped = torch.rand(size, generator=generator) < caption_dropout
         mirrored = torch.rand(size, generator=generator) < (0.5 if flip else 0.0)
         draws = torch.randn((2, size, *latents.mean.shape[1:]), generator=generator)
-        index, steps, dropped, mirrored, draws = (one.to(device) for one in (index, steps, dropped, mirrored, draws))
+        numbers = part.data.pick(index, generator) + part.first
+        rows = torch.where(dropped, len(captions) - 1, numbers).tolist()
+        index, steps, mirrored, draws = (value.to(device) for value in (index, steps, mirrored, draws))
         clean = latents.mean[index] + latents.std[index] * draws[0]
         # A mirrored latent is the latent of the mirrored image, except for the VAE's small asymmetry.
         clean = torch.where(mirrored[:, None, None, None], clean.flip(-1), clean)
         noisy = scheduler.add_noise(clean, draws[1], steps)
-        rows = torch.where(dropped, len(captions) - 1, latents.labels[index] + part.first).tolist()
         arguments = (
             rows_of(fixed, rows) if fixed else condition(pipeline, [captions[row] for row in rows], tuned.size, device)
         )

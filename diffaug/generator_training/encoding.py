@@ -6,7 +6,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from diffaug.generator_training.captioned import Captioned
 from diffaug.generator_training.latents import Latents, encode_all, kept
 from diffaug.runtime.errors import UserError
 
@@ -22,19 +21,19 @@ def refuse_no_unet(pipeline: Any, key: str) -> None:
         )
 
 
-def encode_latents(pipeline: Any, data: Captioned, device: torch.device, file: Path) -> Latents:
+def encode_latents(pipeline: Any, images: Tensor, device: torch.device, file: Path) -> Latents:
     """The images' posteriors, scaled as the U-Net expects them, float32; kept in the file for a later start.
 
     Only the VAE is on the device meanwhile, with as many images at once as make one of 512 x 512 pixels.
     """
     vae = pipeline.vae
-    own, batch_size = vae.dtype, max(1, _PIXELS_AT_ONCE // data.images.shape[-1] ** 2)
+    own, batch_size = vae.dtype, max(1, _PIXELS_AT_ONCE // images.shape[-1] ** 2)
 
     def encode() -> tuple[Tensor, Tensor]:
         vae.to(device, torch.float32)  # SDXL's VAE overflows in half precision
-        return encode_all(vae, data.images, batch_size)
+        return encode_all(vae, images, batch_size)
 
     mean, std = (one.to(device) for one in kept(file, encode))
     vae.to("cpu", own)
     shift, scale = getattr(vae.config, "shift_factor", None) or 0.0, vae.config.scaling_factor
-    return Latents(((mean - shift) * scale).float(), (std * scale).float(), data.labels.to(device))
+    return Latents(((mean - shift) * scale).float(), (std * scale).float())

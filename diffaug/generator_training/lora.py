@@ -38,15 +38,15 @@ def train_lora(
     if lora.text_encoder:
         refuse_language_models(pipeline)
     refuse_optimizer(lora, device)
-    refuse_long_prompts(pipeline, data.captions, "train_gen.caption")
+    refuse_long_prompts(pipeline, data.captions, params.captions_key)
     take_safety_checker(pipeline)
-    parts = [Part(encode_latents(pipeline, data, device, work / "latents.safetensors"))]
+    parts = [Part(data, encode_latents(pipeline, data.images, device, work / "latents.safetensors"))]
     captions = [*data.captions]
     if lora.prior is not None:
         prior = draw_prior(pipeline, data, params, work / "prior", device)
         pipeline.to("cpu")
-        latents = encode_latents(pipeline, prior, device, work / "prior.safetensors")
-        parts.append(Part(latents, lora.prior.weight, len(captions)))
+        latents = encode_latents(pipeline, prior.images, device, work / "prior.safetensors")
+        parts.append(Part(prior, latents, lora.prior.weight, len(captions)))
         captions += prior.captions
     captions.append("")
     fixed = None if lora.text_encoder else fixed_conditions(pipeline, captions, lora.size, device)

@@ -18,11 +18,12 @@ from diffaug.runtime.files import atomic_path
 
 
 def draw_prior(pipeline: Any, data: Captioned, params: TrainGenParams, folder: Path, device: torch.device) -> Captioned:
-    """Images of every class, drawn by the model before it is changed; kept as PNG, so an interrupted run continues."""
+    """Images of every class, or of the caption alone if there are no classes, drawn by the model before it is changed;
+    kept as PNG, so an interrupted run continues."""
     prior = params.lora.prior
     assert prior is not None
     drawer = pipeline_for("txt2img", pipeline)
-    captions = tuple(prior.caption.replace("{class}", name) for name in data.names)
+    captions = tuple(prior.caption.replace("{class}", name) for name in data.names) or (prior.caption,)
     files = [
         (label, folder / f"{label:04d}-{n:05d}.png") for label in range(len(captions)) for n in range(prior.images)
     ]
@@ -35,7 +36,7 @@ def draw_prior(pipeline: Any, data: Captioned, params: TrainGenParams, folder: P
     arrays = [np.asarray(open_image(file.read_bytes()).convert("RGB")) for _, file in files]
     return Captioned(
         torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).contiguous(),
-        torch.tensor([label for label, _ in files]),
+        torch.tensor([[label] for label, _ in files]),
         captions,
         data.names,
     )

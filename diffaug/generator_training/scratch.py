@@ -46,7 +46,7 @@ def train_from_scratch(
     """The trained pipeline (on the CPU, float32) and the loss curves of its two trainings, "vae" and "unet"."""
     torch.manual_seed(params.seed)
     tokenizer = build_tokenizer(data.captions)
-    refuse_truncation(tokenizer, {caption: caption for caption in data.captions}, "train_gen.caption")
+    refuse_truncation(tokenizer, {caption: caption for caption in data.captions}, params.captions_key)
     text_encoder = build_text_encoder(tokenizer, params.scratch.unet.text_width)
     vae = build_vae(params.scratch.size, params.scratch.vae.channels, params.scratch.vae.latent_channels)
     unet = build_unet(
@@ -66,8 +66,8 @@ def train_from_scratch(
         [*data.captions, ""], padding="max_length", max_length=tokenizer.model_max_length, return_tensors="pt"
     ).input_ids.to(device)
     denoiser = Denoiser(text_encoder, unet.to(memory_format=torch.channels_last)).to(device)
-    latents = Latents(mean * vae.config.scaling_factor, std * vae.config.scaling_factor, data.labels.to(device))
-    curves["unet"] = _fit(denoiser, _denoising_loss(denoiser, latents, tokens, params), "unet", params, work)
+    latents = Latents(mean * vae.config.scaling_factor, std * vae.config.scaling_factor)
+    curves["unet"] = _fit(denoiser, _denoising_loss(denoiser, data, latents, tokens, params), "unet", params, work)
     for network in (vae, unet, text_encoder):
         network.to("cpu", memory_format=torch.contiguous_format)
     return assemble(vae, unet, text_encoder, tokenizer), curves
@@ -111,7 +111,7 @@ def _scaling_factor(mean: Tensor, std: Tensor) -> float:
 
 
 def _denoising_loss(
-    denoiser: Denoiser, latents: Latents, tokens: Tensor, params: TrainGenParams
+    denoiser: Denoiser, data: Captioned, latents: Latents, tokens: Tensor, params: TrainGenParams
 ) -> Callable[[torch.Generator], Tensor]:
     """Error of the predicted velocity, weighted by min-SNR-5 (Hang et al. 2023, 2303.09556); captions are dropped."""
     scheduler = build_scheduler()
@@ -122,15 +122,15 @@ def _denoising_loss(
 
     def loss(generator: torch.Generator) -> Tensor:
         size = params.scratch.unet.batch_size
-        index = torch.randint(len(latents.labels), (size,), generator=generator)
+        index = torch.randint(len(latents.mean), (size,), generator=generator)
         steps = torch.randint(len(signal), (size,), generator=generator)
         dropped = torch.rand(size, generator=generator) < params.scratch.unet.caption_dropout
         draws = torch.randn((2, size, *latents.mean.shape[1:]), generator=generator)
-        index, steps, dropped, draws = (value.to(tokens.device) for value in (index, steps, dropped, draws))
+        labels = torch.where(dropped, unconditional, data.pick(index, generator)).to(tokens.device)
+        index, steps, draws = (value.to(tokens.device) for value in (index, steps, draws))
         clean = latents.mean[index] + latents.std[index] * draws[0]
         alpha = signal[steps][:, None, None, None]
         noisy = alpha.sqrt() * clean + (1 - alpha).sqrt() * draws[1]
-        labels = torch.where(dropped, unconditional, latents.labels[index])
         velocity = alpha.sqrt() * draws[1] - (1 - alpha).sqrt() * clean
         predicted = denoiser(noisy, steps, tokens, labels)
         weight = snr[steps].clamp(max=5.0) / (snr[steps] + 1)

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -210,6 +211,31 @@ def test_a_lora_is_trained_with_an_optimizer_of_eight_bits(tmp_path: Path) -> No
     assert {value.dtype for key, value in saved.items() if key.endswith(".state1")} == {torch.uint8}
     assert losses["adamw8bit"] != losses["adamw"]
     assert losses["adamw8bit"] == pytest.approx(losses["adamw"], rel=0.02)
+
+
+def test_captions_of_ones_own_are_learned(tmp_path: Path) -> None:
+    """Of two captions of every image, both are given to the text encoder, in turns by the seed; twice the same."""
+    folder = small_models.stable_diffusion(tmp_path / "base")
+    data = replace(bars(0, 3, 4), captions=("a cat", "a dog"), numbers=torch.tensor([[0, 1]] * 4))
+    found, read = [], []
+    for name in ("one", "two"):
+        pipeline = opened(folder)
+        encode = pipeline.encode_prompt
+        pipeline.encode_prompt = lambda prompt, encode=encode, **given: read.extend(prompt) or encode(prompt, **given)
+        settings = params(text_encoder=True, caption_dropout=0.0, steps=4)
+        found.append(train_lora(pipeline, data, settings, tmp_path / name, CPU)[0])
+    first, second = read[: len(read) // 2], read[len(read) // 2 :]
+    assert set(first) == {"a cat", "a dog"} and first == second and len(first) == 16
+    for part, state in found[0].items():
+        assert all(torch.equal(value, found[1][part][key]) for key, value in state.items())
+
+
+def test_a_prior_of_pictures_without_classes_is_one_caption(tmp_path: Path) -> None:
+    folder = small_models.stable_diffusion(tmp_path / "base")
+    prior = {"caption": "a photo of a dog", "images": 2, "steps": 2, "guidance_scale": 2.0, "weight": 1.0}
+    settings = params(prior=prior, method="lora", images="own/rex")
+    train_lora(opened(folder), replace(bars(0, 3, 4), names=()), settings, tmp_path / "work", CPU)
+    assert [path.name for path in sorted((tmp_path / "work/prior").iterdir())] == ["0000-00000.png", "0000-00001.png"]
 
 
 def test_huber_is_another_loss(tmp_path: Path) -> None:
