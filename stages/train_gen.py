@@ -18,6 +18,7 @@ from diffaug.diffusion.opening import open_pipeline
 from diffaug.generator_training.captioned import Captioned, captioned, own_pictures
 from diffaug.generator_training.captions import Captions
 from diffaug.generator_training.lora import train_lora
+from diffaug.generator_training.samples import Samples
 from diffaug.generator_training.save import save_lora, save_nothing, save_pipeline
 from diffaug.generator_training.scratch import train_from_scratch
 from diffaug.hub.locate import locate_pipeline
@@ -49,7 +50,9 @@ def train_gen(params: Params, work: Path) -> Mapping[str, float]:
         run = work / _key(data, settings, device.type, "")
         pipeline, losses = train_from_scratch(data, settings, run, device)
         seen = (record.open() for part in images for record in part)
-        save_pipeline(pipeline, losses, data.names, settings.context, seen, MODEL)
+        save_pipeline(
+            pipeline, losses, data.names, settings.context, seen, MODEL, Samples(settings, size, steps, run).strip()
+        )
     else:
         steps = settings.lora.steps
         base = settings.lora.model
@@ -59,7 +62,8 @@ def train_gen(params: Params, work: Path) -> Mapping[str, float]:
             print(located.note)
         pipeline = open_pipeline(base, located, "train_gen.lora.model", training_dtype(device))
         weights, losses = train_lora(pipeline, data, settings, run, device)
-        save_lora(weights, losses, base, settings.context, MODEL)
+        strip = Samples(settings, size, steps, run).strip()
+        save_lora(weights, losses, base, settings.context, MODEL, strip)
     for stale in set(work.iterdir()) - {run}:
         shutil.rmtree(stale)
     return {"steps": steps}

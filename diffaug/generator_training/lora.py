@@ -18,6 +18,7 @@ from diffaug.generator_training.encoding import encode_latents, refuse_no_unet
 from diffaug.generator_training.fit import fit
 from diffaug.generator_training.optimizer import make_optimizer, refuse_optimizer
 from diffaug.generator_training.prior import draw_prior
+from diffaug.generator_training.samples import Samples, draw_tuned
 from diffaug.params.train_gen import LoraParams, TrainGenParams
 from diffaug.runtime.errors import UserError
 
@@ -54,6 +55,7 @@ def train_lora(
     for network in adapted.values():
         network.to(device)
     trained = nn.ParameterList([p for network in adapted.values() for p in network.parameters() if p.requires_grad])
+    samples = Samples(params, lora.size, lora.steps, work)
     curve = fit(
         trained,
         denoising_loss(pipeline, parts, captions, fixed, lora, params.flip, lora.caption_dropout),
@@ -66,6 +68,7 @@ def train_lora(
         checkpoint=work / "lora.safetensors",
         checkpoint_every=params.checkpoint_every,
         accumulate=lora.gradient_accumulation,
+        after=draw_tuned(samples, pipeline, device, lora.text_encoder),
     )
     return {name: _weights(network, lora) for name, network in adapted.items()}, {"lora": curve}
 

@@ -1,19 +1,17 @@
 """Images of every class, drawn by a model before it is changed, for prior preservation."""
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 from tqdm import tqdm
 
 from diffaug.dataset.codec import encode_png, open_image
 from diffaug.diffusion.abilities import pipeline_for
 from diffaug.generator_training.captioned import Captioned
-from diffaug.params.train_gen import PriorParams, TrainGenParams
-from diffaug.runtime.errors import UserError
+from diffaug.generator_training.drawing import draw_one
+from diffaug.params.train_gen import TrainGenParams
 from diffaug.runtime.files import atomic_path
 
 
@@ -30,7 +28,8 @@ def draw_prior(pipeline: Any, data: Captioned, params: TrainGenParams, folder: P
     for label, file in tqdm(files, desc="train_gen: prior images", unit="image", mininterval=1.0):
         if not file.exists():
             pipeline.to(device)
-            image = _draw_one(drawer, captions[label], file.name, prior, params)
+            settings: Any = {"steps": prior.steps, "guidance_scale": prior.guidance_scale, "size": params.lora.size}
+            image = draw_one(drawer, captions[label], file.name, params.seed, **settings, key="lora.prior")
             with atomic_path(file) as temporary:
                 temporary.write_bytes(encode_png(image))
     arrays = [np.asarray(open_image(file.read_bytes()).convert("RGB")) for _, file in files]
@@ -40,23 +39,3 @@ def draw_prior(pipeline: Any, data: Captioned, params: TrainGenParams, folder: P
         captions,
         data.names,
     )
-
-
-def _draw_one(drawer: Any, caption: str, name: str, prior: PriorParams, params: TrainGenParams) -> Image.Image:
-    seed = int.from_bytes(hashlib.sha256(f"{params.seed} {name}".encode()).digest()[:8], "big") >> 1
-    with torch.inference_mode():
-        drawn = drawer(
-            prompt=caption,
-            num_inference_steps=prior.steps,
-            guidance_scale=prior.guidance_scale,
-            height=params.lora.size,
-            width=params.lora.size,
-            generator=torch.Generator("cpu").manual_seed(seed),
-            output_type="np",
-        ).images
-    if not np.isfinite(drawn).all():
-        raise UserError(
-            f"train_gen.lora.prior: the pixels of {name} are not finite numbers in {drawer.vae.dtype}; take another "
-            "train_gen.lora.model, or set prior: null"
-        )
-    return drawer.numpy_to_pil(drawn)[0]

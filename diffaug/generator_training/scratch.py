@@ -22,6 +22,7 @@ from diffaug.generator_training.parts import (
     build_unet,
     build_vae,
 )
+from diffaug.generator_training.samples import Samples
 from diffaug.params.train_gen import TrainGenParams
 
 
@@ -67,13 +68,26 @@ def train_from_scratch(
     ).input_ids.to(device)
     denoiser = Denoiser(text_encoder, unet.to(memory_format=torch.channels_last)).to(device)
     latents = Latents(mean * vae.config.scaling_factor, std * vae.config.scaling_factor)
-    curves["unet"] = _fit(denoiser, _denoising_loss(denoiser, data, latents, tokens, params), "unet", params, work)
+    samples = Samples(params, params.scratch.size, params.scratch.unet.steps, work)
+
+    def draw(step: int, averaged: nn.Module) -> None:
+        samples.draw(step, lambda: assemble(vae, averaged.unet, averaged.text_encoder, tokenizer))
+
+    loss = _denoising_loss(denoiser, data, latents, tokens, params)
+    curves["unet"] = _fit(denoiser, loss, "unet", params, work, draw)
     for network in (vae, unet, text_encoder):
         network.to("cpu", memory_format=torch.contiguous_format)
     return assemble(vae, unet, text_encoder, tokenizer), curves
 
 
-def _fit(network: nn.Module, loss: Callable, name: str, params: TrainGenParams, work: Path) -> list[float]:
+def _fit(
+    network: nn.Module,
+    loss: Callable,
+    name: str,
+    params: TrainGenParams,
+    work: Path,
+    after: Callable[[int, nn.Module], None] = lambda step, network: None,
+) -> list[float]:
     part = params.scratch.vae if name == "vae" else params.scratch.unet
     return fit(
         network,
@@ -86,6 +100,7 @@ def _fit(network: nn.Module, loss: Callable, name: str, params: TrainGenParams, 
         seed=params.seed,
         checkpoint=work / f"{name}.safetensors",
         checkpoint_every=params.checkpoint_every,
+        after=after,
     )
 
 

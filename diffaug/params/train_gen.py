@@ -57,6 +57,15 @@ class PriorParams(Section):
     weight: Annotated[float, Field(gt=0)]
 
 
+class SamplesParams(Section):
+    """Pictures that are drawn while a generator is trained."""
+
+    every: Positive
+    prompts: Annotated[list[Text], Field(min_length=1, max_length=16)]
+    steps: Steps
+    guidance_scale: Guidance
+
+
 class TunedParams(Section):
     """How a pre-trained model is trained further, in whatever way."""
 
@@ -94,6 +103,7 @@ class TrainGenParams(Section):
     flip: bool
     seed: Seed
     checkpoint_every: Positive
+    samples: SamplesParams | None = None
     scratch: ScratchParams
     lora: LoraParams
 
