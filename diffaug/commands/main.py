@@ -17,6 +17,7 @@ _EXAMPLES = """examples:
   diffaug use presets/bccd.yaml seeds=[0]        put a preset, and your own values, into params.yaml
   diffaug draw "a photo of a Bag" --n 8 --grid   draw any prompt by hand
   diffaug info picture.png                       the prompt and the settings that a picture carries
+  diffaug upscale photo.jpg large.png --factor 4 --model RealESRGAN_x4plus.safetensors
   diffaug sheet strength=0.3,0.6,0.9 guidance_scale=1,3 --mode img2img
   diffaug regenerate s0-img2img-000012           make a single image again
   diffaug export data/merged/0/cls look          write a set as plain files, to look at it
