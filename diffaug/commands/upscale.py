@@ -152,7 +152,7 @@ def _enlarge_file(path: Path, target: Path, upscaler: Upscaler | None, wish: Wis
             large = large.resize((width, height), METHODS[wish.method])
         if wish.sharpen:
             large = large.filter(ImageFilter.UnsharpMask(_RADIUS, wish.sharpen, threshold=0))
-        write_picture(large, source, {OWN_KEY: said}, target)
+        write_picture(large, source, METHODS[wish.method], {OWN_KEY: said}, target)
     return True
 
 

@@ -52,12 +52,14 @@ def read_picture(path: Path) -> Picture:
     return Picture(colour, alpha, _text(opened), profile, file_sha256(path))
 
 
-def write_picture(colour: Image.Image, source: Picture, text: dict[str, str], path: Path) -> None:
-    """Write an enlarged picture as a PNG, with the transparency, the profile and the text of its source, and with more
-    text. Raises OSError."""
+def write_picture(
+    colour: Image.Image, source: Picture, method: Image.Resampling, text: dict[str, str], path: Path
+) -> None:
+    """Write an enlarged picture as a PNG, with the transparency of its source, enlarged by the method, its profile and
+    its text, and with more text. Raises OSError."""
     if source.alpha is not None:
         colour = colour.copy()
-        colour.putalpha(source.alpha.resize(colour.size, Image.Resampling.LANCZOS))
+        colour.putalpha(source.alpha.resize(colour.size, method))
     info = PngInfo()
     for key, value in (source.text | text).items():
         info.add_text(key, value)

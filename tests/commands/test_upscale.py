@@ -41,6 +41,10 @@ def run(monkeypatch: pytest.MonkeyPatch, *options: str) -> None:
 def test_by_pillow(here: Path, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
     run(monkeypatch, "photo.png", "large.png", "--factor", "4", "--method", method)
     assert np.array_equal(Image.open("large.png"), photo().resize((48, 32), command.METHODS[method]))
+    photo("RGBA").save("clear.png")
+    run(monkeypatch, "clear.png", "large-clear.png", "--method", method)
+    alpha = photo("RGBA").getchannel("A").resize((24, 16), command.METHODS[method])
+    assert np.array_equal(Image.open("large-clear.png").getchannel("A"), alpha)
 
 
 @pytest.mark.parametrize(("options", "percent"), [(("--sharpen",), 100), (("--sharpen", "250"), 250)])

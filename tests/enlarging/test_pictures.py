@@ -10,6 +10,7 @@ from PIL.PngImagePlugin import PngInfo
 from diffaug.enlarging.pictures import read_picture, text_of, write_picture
 from diffaug.runtime.errors import UserError
 
+LANCZOS = Image.Resampling.LANCZOS
 TURNED = Image.Exif()
 TURNED[ExifTags.Base.Orientation] = 6  # to be turned to the right
 WEBUI = "a red house\nSteps: 25, Sampler: DPM++ 2M, CFG scale: 6.5, Seed: 42, Size: 8x8"
@@ -35,7 +36,7 @@ def test_a_picture_is_turned_upright_and_keeps_its_mode(tmp_path: Path, mode: st
         assert found.alpha is not None and np.array_equal(found.alpha, upright.getchannel("A"))
     else:
         assert found.alpha is None
-    write_picture(found.colour, found, {}, tmp_path / "b.png")
+    write_picture(found.colour, found, LANCZOS, {}, tmp_path / "b.png")
     written = Image.open(tmp_path / "b.png")
     assert written.mode == mode and written.getexif().get(ExifTags.Base.Orientation) is None
     seen = np.asarray(upright)[..., -1] > 0 if mode.endswith("A") else np.ones((4, 3), bool)
@@ -59,7 +60,7 @@ def test_what_nobody_sees_gives_no_fringe(tmp_path: Path) -> None:
     Image.fromarray(colours).save(tmp_path / "a.png")
     found = read_picture(tmp_path / "a.png")
     assert (np.asarray(found.colour) == 255).all()
-    write_picture(found.colour.resize((32, 32)), found, {}, tmp_path / "b.png")
+    write_picture(found.colour.resize((32, 32)), found, LANCZOS, {}, tmp_path / "b.png")
     alpha = np.asarray(Image.open(tmp_path / "b.png"))[..., 3]
     assert alpha[0, 0] == 0 and alpha[16, 16] == 255
 
@@ -71,7 +72,7 @@ def test_the_text_stays_except_for_what_would_turn_it_again(tmp_path: Path) -> N
     info.add_itxt("XML:com.adobe.xmp", '<x:xmpmeta><rdf:Description tiff:Orientation="6"/></x:xmpmeta>')
     pixels("RGB").save(tmp_path / "a.png", pnginfo=info)
     found = read_picture(tmp_path / "a.png")
-    write_picture(found.colour, found, {"more": "1"}, tmp_path / "b.png")
+    write_picture(found.colour, found, LANCZOS, {"more": "1"}, tmp_path / "b.png")
     assert text_of(tmp_path / "b.png") == {"parameters": WEBUI, "Title": "ein Haus, 房子", "more": "1"}
     assert read_picture(tmp_path / "b.png").colour.size == found.colour.size
 
@@ -88,7 +89,7 @@ def test_the_profile_stays(tmp_path: Path) -> None:
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     pixels("RGB").save(tmp_path / "a.png", icc_profile=profile)
     found = read_picture(tmp_path / "a.png")
-    write_picture(found.colour, found, {}, tmp_path / "b.png")
+    write_picture(found.colour, found, LANCZOS, {}, tmp_path / "b.png")
     assert Image.open(tmp_path / "b.png").info["icc_profile"] == profile
     cmyk = pixels("RGB").convert("CMYK")
     cmyk.save(tmp_path / "c.jpg", icc_profile=profile)  # of other colours than the RGB that it becomes
