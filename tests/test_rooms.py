@@ -11,7 +11,7 @@ from diffaug.runtime.code import imported_files
 FLOORS = (
     *("runtime", "params", "dataset", "pictures", "hub", "sources", "segmenting", "diffusion", "generator_training"),
     *("generation/plan", "generation/drawing", "generation/composing", "training", "classifier", "export", "detector"),
-    *("scoring", "merging", "evaluation", "report", "comparing", "commands"),
+    *("scoring", "merging", "evaluation", "report", "comparing", "enlarging", "commands"),
 )
 FILES = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "diffaug").rglob("*.py"))
 

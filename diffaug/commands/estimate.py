@@ -147,7 +147,8 @@ def _small(params: Params) -> float | None:
     generate, gen = params.generate, params.train_gen
     if gen.method == "scratch" and generate.model.name == GENERATOR:
         return (gen.scratch.size / 32) ** 2 * (gen.scratch.unet.channels[0] / 48) ** 2
-    folder = Path(generate.model.name).expanduser()
+    trained = gen.method == "lora" and generate.model.name == GENERATOR  # that folder holds the LoRA alone
+    folder = Path((gen.lora.model if trained else generate.model).name).expanduser()
     if not (folder / LEARNED_FILE).exists():
         return None
     unet = read_facts(folder / "unet/config.json", _Unet)

@@ -1,5 +1,5 @@
 """`diffaug info`: the prompt and the settings in a picture that Stable Diffusion drew: by diffaug, WebUI, ComfyUI,
-InvokeAI, NovelAI or Fooocus."""
+InvokeAI, NovelAI or Fooocus; and how `diffaug upscale` enlarged it."""
 
 import re
 from collections.abc import Mapping
@@ -12,6 +12,7 @@ from sd_parsers.exceptions import ParserError
 
 from diffaug.commands.use import with_values
 from diffaug.diffusion.schedulers import SPACINGS
+from diffaug.enlarging.pictures import OWN_KEY, text_of
 from diffaug.generation.drawing.pnginfo import SAMPLERS
 from diffaug.runtime.errors import UserError
 from diffaug.runtime.files import atomic_path
@@ -35,16 +36,19 @@ _MORE = {"Denoising strength": ("strength", float), "Eta": ("eta", float)}  # of
 
 @dataclass(frozen=True)
 class Info:
-    """program: what drew the picture; settings: by our names; other: what has no counterpart here, by theirs."""
+    """program: what drew the picture; settings: by our names; other: what has no counterpart here, by theirs;
+    enlarged: how, as `diffaug upscale` wrote it."""
 
     program: str
     settings: Mapping[str, Any]
     other: Mapping[str, Any]
+    enlarged: str | None = None
 
     def lines(self) -> list[str]:
         """A line for each."""
         said = [f"drawn by: {self.program}", *(f"{key}: {value}" for key, value in self.settings.items())]
-        return said + [f"{key}: {value} (no counterpart here)" for key, value in self.other.items()]
+        said += [f"{key}: {value} (no counterpart here)" for key, value in self.other.items()]
+        return said + ([f"enlarged: {self.enlarged}"] if self.enlarged is not None else [])
 
 
 def read_info(path: Path) -> Info:
@@ -55,6 +59,9 @@ def read_info(path: Path) -> Info:
         found = ParserManager().parse(path)
     except (OSError, ParserError, ValueError, SyntaxError, ImportError) as error:
         raise UserError(f"{path}: not readable as a picture ({' '.join(str(error).split())[:200]})") from None
+    enlarged = text_of(path).get(OWN_KEY)
+    if enlarged is not None and (found is None or not found.samplers):
+        return Info("not stated", {}, {}, enlarged)
     if found is None or not found.samplers:
         raise UserError(
             f"{path}: says nothing about how it was drawn; programs that change or send pictures often remove it"
@@ -81,7 +88,7 @@ def read_info(path: Path) -> Info:
         settings |= {"model": first.model.name, "model_hash": first.model.hash}
     program = "diffaug" if "id" in settings else found.generator.value
     kept = {key: value for key, value in settings.items() if value not in (None, "")}
-    return Info(program, kept, other)
+    return Info(program, kept, other, enlarged)
 
 
 def _number(value: Any, kind: type) -> Any | None:

@@ -5,7 +5,7 @@ import os
 import sys
 from importlib.metadata import version
 
-from diffaug.commands.parsing import data, pictures, runs, series
+from diffaug.commands.parsing import data, looking, pictures, runs, series
 from diffaug.runtime.errors import UserError, in_words, not_utf8
 from diffaug.runtime.start import STOPPED, begin, interruptible
 
@@ -17,6 +17,7 @@ _EXAMPLES = """examples:
   diffaug use presets/bccd.yaml seeds=[0]        put a preset, and your own values, into params.yaml
   diffaug draw "a photo of a Bag" --n 8 --grid   draw any prompt by hand
   diffaug info picture.png                       the prompt and the settings that a picture carries
+  diffaug upscale photo.jpg large.png --factor 4 --model RealESRGAN_x4plus.safetensors
   diffaug sheet strength=0.3,0.6,0.9 guidance_scale=1,3 --mode img2img
   diffaug regenerate s0-img2img-000012           make a single image again
   diffaug export data/merged/0/cls look          write a set as plain files, to look at it
@@ -24,6 +25,7 @@ _EXAMPLES = """examples:
   diffaug convert model.ckpt model.safetensors   make a checkpoint that cannot run code
   diffaug noise photo.jpg --latent               how a diffusion turns a picture into noise
   diffaug denoise "a photo of a Bag" --gif       how it draws one out of noise
+  diffaug story story.txt --style "ink, watercolour"   a series in one style, as a folder to publish
   diffaug score drawn                            how sharp, alike and pleasing the pictures of a folder are
   diffaug merge-models a.safetensors b.safetensors --alpha 0.3 --out c.safetensors
   diffaug verdict                                print the table again
@@ -71,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"diffaug {version('diffaug')}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for part in (data, runs, pictures, series):
+    for part in (data, runs, pictures, series, looking):
         part.add(commands)
     return parser
 

@@ -22,6 +22,8 @@ from torch.serialization import safe_globals
 from diffaug.runtime.errors import UserError
 
 _EMA = "model_ema."
+# Where trainers put the weights: Lightning; BasicSR (ESRGAN, SwinIR), first those of the moving average.
+_NESTED = ("state_dict", "params_ema", "params")
 # A file from before torch 1.6 is a row of pickles: a number, a version, the machine, the content, names of the data.
 _PICKLES = 5
 
@@ -115,9 +117,11 @@ def _stand_in(name: str) -> type:
 
 def _tensors(content: Any, path: Path) -> tuple[dict[str, Tensor], list[str]]:
     others: list[str] = []
-    while isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
-        others += [str(key) for key in content if key != "state_dict"]
-        content = content["state_dict"]
+    unused: list[str] = []
+    while inner := _nested(content):
+        others += [str(key) for key in content if key not in _NESTED]
+        unused += [f"the weights {key}, beside {inner}" for key in _NESTED if key != inner and key in content]
+        content = content[inner]
     if isinstance(content, dict) and isinstance(content.get("string_to_param"), dict):  # WebUI's learned words
         content = dict(zip(["emb_params"], content["string_to_param"].values()))
     items = content.items() if isinstance(content, dict) else ()
@@ -130,9 +134,16 @@ def _tensors(content: Any, path: Path) -> tuple[dict[str, Tensor], list[str]]:
             f"{path}: holds no tensors by name; if it is a whole model of another program, save its state_dict()"
         )
     left = [f"{len(averaged)} tensors of the moving average {_EMA}*, as in WebUI"] if averaged else []
+    left += unused
     if others:
         left.append(f"what is no tensor: {', '.join(sorted(set(others))[:8])}{', ...' if len(set(others)) > 8 else ''}")
     return tensors, left
+
+
+def _nested(content: Any) -> str | None:
+    """The key below which the weights are, None if they are not in a mapping of their own."""
+    mapping = isinstance(content, dict)
+    return next((key for key in _NESTED if mapping and isinstance(content.get(key), dict)), None)
 
 
 def _plain(value: Any) -> bool:

@@ -2,10 +2,12 @@
 
 import re
 import shutil
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 from default_params import params
+from paths import ROOT
 
 from diffaug.commands import estimate as module
 from diffaug.commands.estimate import Images, estimate
@@ -39,6 +41,22 @@ def test_stable_diffusion_on_a_cpu_takes_days() -> None:
     model = {"name": "owner/model", "revision": "0" * 40}
     chosen = params(download={"unseen_by": None}, generate={"model": model})
     assert minutes(estimate(chosen, DEFAULT)) > 3 * 1440
+
+
+def test_a_lora_on_the_small_generator_draws_as_fast_as_that(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also when it is trained, and models/generator holds the LoRA, but no U-Net."""
+    base = {"name": "./pretrained/clothes", "revision": None}
+    lora = {"model": base, "size": 32, "steps": 10, "batch_size": 8, "gradient_accumulation": 1}
+    chosen = params(train_gen={"method": "lora", "lora": lora}, generate={"model": {"name": "models/generator"}})
+    monkeypatch.chdir(tmp_path)
+    for name in ("learned.json", "unet/config.json"):
+        (tmp_path / "pretrained/clothes" / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / "pretrained/clothes" / name, tmp_path / "pretrained/clothes" / name)
+    before = minutes(estimate(chosen, DEFAULT, speed=0.41))
+    assert 16 <= before <= 25
+    (tmp_path / "models/generator").mkdir(parents=True)
+    shutil.copy(ROOT / "pretrained/clothes/learned.json", tmp_path / "models/generator")
+    assert minutes(estimate(chosen, DEFAULT, speed=0.41)) == before
 
 
 def test_a_gpu_is_not_guessed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -94,6 +94,14 @@ def test_the_moving_average_is_left_out_as_in_webui(save: Callable[[Any], Path])
     assert same(tensors) and left_out == ["2 tensors of the moving average model_ema.*, as in WebUI"]
 
 
+def test_weights_of_super_resolution_are_those_of_the_moving_average(save: Callable[[Any], Path]) -> None:
+    plain = {key: value + 1 for key, value in WEIGHTS.items()}
+    tensors, left_out = read_pickled(save({"params": plain, "params_ema": WEIGHTS, "iter": 3}))
+    assert same(tensors) and left_out == ["the weights params, beside params_ema", "what is no tensor: iter"]
+    tensors, left_out = read_pickled(save({"params": WEIGHTS}))
+    assert same(tensors) and left_out == []
+
+
 def test_a_learned_word_of_webui(save: Callable[[Any], Path]) -> None:
     rows = torch.randn(2, 768)
     word = {"string_to_token": {"*": 265}, "string_to_param": {"*": torch.nn.Parameter(rows)}, "name": "cat", "step": 9}

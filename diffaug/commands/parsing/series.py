@@ -1,11 +1,11 @@
-"""The command line of what makes and judges series of pictures: story, score."""
+"""The command line of what makes, judges and enlarges series of pictures: story, score, upscale."""
 
 import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from diffaug.commands.parsing.drawing import add_model, add_settings, changes_of, naming_options
-from diffaug.commands.parsing.values import count, fraction, model, model_name
+from diffaug.commands.parsing.values import count, fraction, model, model_name, percent, tile
 from diffaug.runtime.errors import UserError
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     """Add these commands."""
     _add_story(commands)
     _add_score(commands)
+    _add_upscale(commands)
 
 
 def _add_story(commands: argparse._SubParsersAction) -> None:
@@ -99,6 +100,52 @@ def _score(arguments: argparse.Namespace) -> None:
     if arguments.csv is not None:
         found.write(arguments.csv)
     print("\n".join(found.lines()))
+
+
+def _add_upscale(commands: argparse._SubParsersAction) -> None:
+    upscale = commands.add_parser(
+        "upscale",
+        help="enlarge a picture, or a folder of them, as WebUI's Extras does",
+        description="By Pillow, by a network of super-resolution in a file (ESRGAN, Real-ESRGAN, SwinIR, ...), or by "
+        "an upscaler of diffusers. Keeps transparency, grey, and the settings that a picture carries. See "
+        "docs/by-hand.md.",
+    )
+    upscale.add_argument("source", type=Path, metavar="IN", help="a picture, or a folder of pictures")
+    upscale.add_argument("out", type=Path, metavar="OUT", help="a .png, or a folder: the same kind as IN")
+    upscale.add_argument("--factor", type=int, choices=(2, 4), default=2, help="of both sides (default: 2)")
+    upscale.add_argument("--method", choices=("lanczos", "nearest"), help="without a model (default: lanczos)")
+    upscale.add_argument("--model", type=model, help="a .safetensors file, a folder, or OWNER/MODEL@COMMIT")
+    upscale.add_argument("--allow-pickle", action="store_true", help="read a .pth too: its tensors, and nothing else")
+    upscale.add_argument("--tile", type=tile, help="pixels of a side; 0: whole pictures (default: as suits the model)")
+    upscale.add_argument(
+        "--sharpen", type=percent, nargs="?", const=100, default=0, metavar="PERCENT", help="unsharp mask (100)"
+    )
+    upscale.add_argument("--prompt", default="", help="of an upscaler of diffusers: what the picture shows")
+    upscale.add_argument("--steps", type=count, help="of an upscaler of diffusers")
+    upscale.add_argument("--seed", type=int, default=0, help="of an upscaler of diffusers (default: 0)")
+    upscale.set_defaults(run=_upscale)
+
+
+def _upscale(arguments: argparse.Namespace) -> None:
+    from diffaug.commands.upscale import Wish, upscale
+
+    named = arguments.model or {}
+    if named and arguments.method:
+        raise UserError("upscale: --method is for Pillow, without a model; give --method or --model")
+    drawn = {key: vars(arguments)[key] for key in ("prompt", "steps", "seed")}
+    if not named and (arguments.allow_pickle or arguments.tile is not None or any(drawn.values())):
+        raise UserError("upscale: --allow-pickle, --tile, --prompt, --steps and --seed are for a --model; give one")
+    wish = Wish(
+        arguments.factor,
+        arguments.method or "lanczos",
+        named.get("name"),
+        named.get("revision"),
+        arguments.allow_pickle,
+        arguments.tile,
+        arguments.sharpen,
+        **drawn,
+    )
+    print(upscale(arguments.source, arguments.out, wish))
 
 
 def _networks(predictor: Any, least: float | None, clip: Any = None, prompt: str | None = None) -> "Networks":

@@ -29,6 +29,22 @@ def count(text: str) -> int:
     return int(text)
 
 
+def tile(text: str) -> int:
+    """The side of a tile: a multiple of 64 from 64 to 4096, or 0 for none. Raises ArgumentTypeError."""
+    if not (text.isdecimal() and int(text) % 64 == 0 and int(text) <= 4096):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a multiple of 64 up to 4096, nor 0, which is the whole")
+    return int(text)
+
+
+def percent(text: str) -> int:
+    """A whole number from 1 to 500. Raises ArgumentTypeError."""
+    if not (text.isdecimal() and 1 <= int(text) <= 500):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a whole number from 1 to 500; without a number, write it after the pictures"
+        )
+    return int(text)
+
+
 def numbers(text: str) -> tuple[float, ...]:
     """Numbers with commas between them. Raises ArgumentTypeError."""
     try:
