@@ -17,6 +17,8 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs/walk-through.md"
 SHOWN = "walk-through"
 GIVEN = {"sketch.png", "story.txt"}  # what the commands start from
+# Where a command leaves what the page shows, if it is not at the page's own path.
+PLACES = {"samples.png": ".work/presets/clothes_lora/models/generator/samples.png"}
 
 
 def blocks(text: str) -> list[tuple[str, str]]:
@@ -50,8 +52,8 @@ def run(folder: Path) -> None:
     """Run the page in a clone below the folder, and copy its pictures back."""
     project = folder / "diffaug"
     subprocess.run(["git", "clone", "--quiet", str(ROOT), str(project)], check=True)
-    environment = {**os.environ, "PYTHONPATH": str(project), "DIFFAUG_WORK": ""}
-    environment.pop("DIFFAUG_WORK")
+    environment = {key: value for key, value in os.environ.items() if key != "DIFFAUG_WORK"}
+    environment["PYTHONPATH"] = str(project)
     text = PAGE.read_text(encoding="utf-8")
     for command in commands(text):
         start = time.monotonic()
@@ -59,7 +61,7 @@ def run(folder: Path) -> None:
         print(f"{time.monotonic() - start:.0f} s: {' '.join(command[1:])[:100]}", flush=True)
     for name in set(pictures(text)) - GIVEN:
         (PAGE.parent / SHOWN / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(project / name, PAGE.parent / SHOWN / name)
+        shutil.copy(project / PLACES.get(name, name), PAGE.parent / SHOWN / name)
 
 
 if __name__ == "__main__":
