@@ -37,8 +37,8 @@ def lay_over(
 ) -> tuple[str, list[str]]:
     """The text of params.yaml with the preset, then the assignments, and the changed keys; comments are kept.
 
-    A mapping with another `source` (or path or name of it), and one by class, replace the old one; others are merged
-    key by key. edit: changes the content in place before it is checked. Raises UserError if the result is not a valid
+    A mapping with another `source` (or path or name of it), one with the name of another model, and one by class,
+    replace the old one; others are merged key by key. edit: changes the content in place before it is checked. Raises UserError if the result is not a valid
     params.yaml.
     """
     text, changed = _merged(params, preset, assignments, edit)
@@ -195,6 +195,9 @@ def _in_one_line(value: Any) -> Any:
 
 
 def _same_source(old: dict[str, Any], new: dict[str, Any]) -> bool:
-    """Whether both read the same images: a key of other ones, such as limit_per_class, must not stay."""
-    named = ("source", "path", "name") if "source" in new else ()
+    """Whether both name the same images, or the same model: a key of other ones, such as limit_per_class or revision,
+    must not stay."""
+    named: tuple[str, ...] = ("source", "path", "name") if "source" in new else ()
+    if "name" in new and "source" not in old:
+        named = ("name",)
     return all(new.get(key) == old.get(key) for key in named)

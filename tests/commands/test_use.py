@@ -84,6 +84,15 @@ def test_another_source_replaces_the_old_one(params: Path, tmp_path: Path) -> No
     assert det == {"source": "folder", "path": "photos", "val_fraction": 0.2, "test_fraction": 0.2}
 
 
+def test_another_model_leaves_no_revision_of_the_one_before(params: Path, tmp_path: Path) -> None:
+    (tmp_path / "own.yaml").write_text("train_gen: {lora: {model: {name: ./sd.safetensors}}}\n", encoding="utf-8")
+    use_preset(tmp_path / "own.yaml", [], params)
+    assert yaml.safe_load(params.read_text())["train_gen"]["lora"]["model"] == {"name": "./sd.safetensors"}
+    use_preset(tmp_path / "own.yaml", [f"train_gen.lora.model={{name: a/b, revision: {'a' * 40}}}"], params)
+    use_preset(tmp_path / "own.yaml", ["train_gen.lora.model.name=./sd.safetensors"], params)  # the same name: merged
+    assert "revision" not in yaml.safe_load(params.read_text())["train_gen"]["lora"]["model"]
+
+
 def test_what_goes_takes_no_comment_of_what_comes_next(params: Path) -> None:
     def notes() -> list[str]:
         return [line.strip() for line in params.read_text().splitlines() if line.strip().startswith("#")]
