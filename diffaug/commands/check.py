@@ -205,7 +205,7 @@ def _check_files(params: Params) -> None:
         KEY: generate.segmenter,
         "generate.cls.modes.controlnet.model": controlnet.model if controlnet else None,
         "generate.cls.modes.controlnet.condition_model": controlnet.condition_model if controlnet else None,
-        "train_gen.lora.model": params.train_gen.lora.model if params.train_gen.method == "lora" else None,
+        params.train_gen.base_key: params.train_gen.tuned.model if params.train_gen.tuned else None,
     }
     paths = [(key, model.name) for key, model in models.items() if model is not None and not model.on_hub]
     paths += [("generate.loras", adapter.path) for adapter in generate.loras]
@@ -217,7 +217,7 @@ def _check_files(params: Params) -> None:
             raise UserError(f"params.yaml: {key}: {path} does not exist; name an existing file or folder")
     if generate.segmenter is not None and not generate.segmenter.on_hub:
         kind_of(Path(generate.segmenter.name).expanduser())
-    for key in ("generate.model", "train_gen.lora.model"):
+    for key in ("generate.model", params.train_gen.base_key):
         if (model := models[key]) and model.is_file:
             from diffaug.hub.locate import single_file  # the libraries take seconds to import
 
