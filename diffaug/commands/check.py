@@ -129,19 +129,25 @@ def _read_images(params: Params) -> Mapping[str, "RealData"]:
 
 
 def _check_captions(params: Params, data: Mapping[str, "RealData"]) -> None:
-    """Raises UserError if a picture on the disk that train_gen learns has no caption in the files of the params."""
+    """Raises UserError if a picture on the disk that train_gen learns has no caption in the files of the params, or one
+    without the word that is taught."""
     gen = params.train_gen
     if gen.method == "none" or gen.captions_key == "train_gen.caption":
         return
     from diffaug.generator_training.captioned import own_files  # the libraries take seconds to import
     from diffaug.generator_training.captions import Captions
+    from diffaug.generator_training.textual_inversion import refuse_other_captions
 
     if gen.own is not None:
-        print(f"{gen.own}: fine: {len(own_files(gen.own)[0])} pictures with captions")
-    elif gen.captions is not None:
-        captions = Captions(Path(gen.captions))
-        for record in data["cls"].splits["train"] if "cls" in data and gen.images == "real/cls/train" else ():
-            captions.of(record.id)
+        texts = own_files(gen.own)[1]
+        print(f"{gen.own}: fine: {len(texts)} pictures with captions")
+    else:
+        captions = Captions(Path(gen.captions or ""))
+        train = data["cls"].splits["train"] if "cls" in data and gen.images == "real/cls/train" else ()
+        texts = [captions.of(record.id) for record in train]
+    if gen.method == "textual_inversion":
+        said = (text for several in texts for text in several)
+        refuse_other_captions(said, gen.textual_inversion.token, gen.captions_key)
 
 
 def _check_prompts(params: Params, names: Mapping[str, Sequence[str]]) -> None:

@@ -1,5 +1,6 @@
 """Teach a pre-trained diffusion model a new word: textual inversion (Gal et al. 2022, arXiv:2208.01618)."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ def train_textual_inversion(
     inversion = params.textual_inversion
     refuse_no_unet(pipeline, f"{_KEY}.model")
     _refuse_other_encoders(pipeline)
-    _refuse_other_captions(data.captions, inversion.token, params.captions_key)
+    refuse_other_captions(data.captions, inversion.token, params.captions_key)
     take_safety_checker(pipeline)
     for part in pipeline.components.values():
         if isinstance(part, nn.Module):
@@ -77,7 +78,8 @@ def _refuse_other_encoders(pipeline: Any) -> None:
             )
 
 
-def _refuse_other_captions(captions: tuple[str, ...], token: str, key: str) -> None:
+def refuse_other_captions(captions: Iterable[str], token: str, key: str) -> None:
+    """Raises UserError if a caption, from the parameter `key`, does not have the new word."""
     for caption in captions:
         if token not in caption:
             raise UserError(
