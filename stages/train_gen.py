@@ -1,5 +1,5 @@
-"""Make the generator: reads the sets named by train_gen.images, writes models/generator: a diffusers pipeline folder
-(method scratch), LoRA weights (lora), or nothing (none: generate.model is used as it is).
+"""Make the generator: reads the images named by train_gen.images, writes models/generator: a diffusers pipeline folder
+(method scratch), LoRA weights (lora), a learned word (textual_inversion), or nothing (none: generate.model as it is).
 
 Alone: python stages/train_gen.py
 """
@@ -17,10 +17,10 @@ from diffaug.diffusion.finding import training_dtype
 from diffaug.diffusion.opening import open_pipeline
 from diffaug.generator_training.captioned import Captioned, captioned, own_pictures
 from diffaug.generator_training.captions import Captions
-from diffaug.generator_training.lora import train_lora
 from diffaug.generator_training.samples import Samples
-from diffaug.generator_training.save import save_lora, save_nothing, save_pipeline
+from diffaug.generator_training.save import save_nothing, save_pipeline
 from diffaug.generator_training.scratch import train_from_scratch
+from diffaug.generator_training.tuning import tune
 from diffaug.hub.locate import locate_pipeline
 from diffaug.params import Params
 from diffaug.params.train_gen import TrainGenParams
@@ -38,14 +38,15 @@ def train_gen(params: Params, work: Path) -> Mapping[str, float]:
         save_nothing(MODEL)
         return {"steps": 0}
     images = [] if settings.own else [read_set(Path("data") / name) for name in settings.sets]
-    size = settings.scratch.size if settings.method == "scratch" else settings.lora.size
+    tuned = settings.tuned
+    size = tuned.size if tuned else settings.scratch.size
     if settings.own:
         data = own_pictures(settings.own, size)
     else:
         captions = Captions(Path(settings.captions)) if settings.captions else None
         data = captioned(images, settings.caption, settings.context, size, captions)
     device = choose_device()
-    if settings.method == "scratch":
+    if tuned is None:
         steps = settings.scratch.vae.steps + settings.scratch.unet.steps
         run = work / _key(data, settings, device.type, "")
         pipeline, losses = train_from_scratch(data, settings, run, device)
@@ -54,16 +55,13 @@ def train_gen(params: Params, work: Path) -> Mapping[str, float]:
             pipeline, losses, data.names, settings.context, seen, MODEL, Samples(settings, size, steps, run).strip()
         )
     else:
-        steps = settings.lora.steps
-        base = settings.lora.model
-        located = locate_pipeline(base, "train_gen.lora.model")
+        steps, base = tuned.steps, tuned.model
+        located = locate_pipeline(base, settings.base_key)
         run = work / _key(data, settings, device.type, located.sha256)
         if located.note:
             print(located.note)
-        pipeline = open_pipeline(base, located, "train_gen.lora.model", training_dtype(device))
-        weights, losses = train_lora(pipeline, data, settings, run, device)
-        strip = Samples(settings, size, steps, run).strip()
-        save_lora(weights, losses, base, settings.context, MODEL, strip)
+        pipeline = open_pipeline(base, located, settings.base_key, training_dtype(device))
+        tune(pipeline, data, settings, run, device, MODEL)
     for stale in set(work.iterdir()) - {run}:
         shutil.rmtree(stale)
     return {"steps": steps}
@@ -71,7 +69,7 @@ def train_gen(params: Params, work: Path) -> Mapping[str, float]:
 
 def _key(data: Captioned, settings: TrainGenParams, device: str, base: str) -> str:
     """The name of the checkpoints: a hash of all they depend on, including code, so that a run never uses another's."""
-    unused = {"scratch", "lora"} - {settings.method}
+    unused = {"scratch", "lora", "textual_inversion"} - {settings.method}
     content = hashlib.sha256(data.images.contiguous().numpy().tobytes())
     content.update(
         json.dumps([data.captions, data.numbers.tolist(), settings.model_dump(exclude=unused), base]).encode()

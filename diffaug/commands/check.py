@@ -129,19 +129,25 @@ def _read_images(params: Params) -> Mapping[str, "RealData"]:
 
 
 def _check_captions(params: Params, data: Mapping[str, "RealData"]) -> None:
-    """Raises UserError if a picture on the disk that train_gen learns has no caption in the files of the params."""
+    """Raises UserError if a picture on the disk that train_gen learns has no caption in the files of the params, or one
+    without the word that is taught."""
     gen = params.train_gen
     if gen.method == "none" or gen.captions_key == "train_gen.caption":
         return
     from diffaug.generator_training.captioned import own_files  # the libraries take seconds to import
     from diffaug.generator_training.captions import Captions
+    from diffaug.generator_training.textual_inversion import refuse_other_captions
 
     if gen.own is not None:
-        print(f"{gen.own}: fine: {len(own_files(gen.own)[0])} pictures with captions")
-    elif gen.captions is not None:
-        captions = Captions(Path(gen.captions))
-        for record in data["cls"].splits["train"] if "cls" in data and gen.images == "real/cls/train" else ():
-            captions.of(record.id)
+        texts = own_files(gen.own)[1]
+        print(f"{gen.own}: fine: {len(texts)} pictures with captions")
+    else:
+        captions = Captions(Path(gen.captions or ""))
+        train = data["cls"].splits["train"] if "cls" in data and gen.images == "real/cls/train" else ()
+        texts = [captions.of(record.id) for record in train]
+    if gen.method == "textual_inversion":
+        said = (text for several in texts for text in several)
+        refuse_other_captions(said, gen.textual_inversion.token, gen.captions_key)
 
 
 def _check_prompts(params: Params, names: Mapping[str, Sequence[str]]) -> None:
@@ -205,7 +211,7 @@ def _check_files(params: Params) -> None:
         KEY: generate.segmenter,
         "generate.cls.modes.controlnet.model": controlnet.model if controlnet else None,
         "generate.cls.modes.controlnet.condition_model": controlnet.condition_model if controlnet else None,
-        "train_gen.lora.model": params.train_gen.lora.model if params.train_gen.method == "lora" else None,
+        params.train_gen.base_key: params.train_gen.tuned.model if params.train_gen.tuned else None,
     }
     paths = [(key, model.name) for key, model in models.items() if model is not None and not model.on_hub]
     paths += [("generate.loras", adapter.path) for adapter in generate.loras]
@@ -217,7 +223,7 @@ def _check_files(params: Params) -> None:
             raise UserError(f"params.yaml: {key}: {path} does not exist; name an existing file or folder")
     if generate.segmenter is not None and not generate.segmenter.on_hub:
         kind_of(Path(generate.segmenter.name).expanduser())
-    for key in ("generate.model", "train_gen.lora.model"):
+    for key in ("generate.model", params.train_gen.base_key):
         if (model := models[key]) and model.is_file:
             from diffaug.hub.locate import single_file  # the libraries take seconds to import
 

@@ -126,9 +126,9 @@ def _core_seconds(params: Params, images: Images) -> dict[str, float]:
     else:
         side = (generate.height or generate.width or 512) / 512
         found["generate"] = images.drawn * (calls * _UNET + _DECODE) * side**2 / _CORE
-    if gen.method == "lora":
-        seen = gen.lora.steps * gen.lora.batch_size * gen.lora.gradient_accumulation
-        found["train_gen"] = seen * 3 * _UNET * (gen.lora.size / 512) ** 2 / _CORE
+    if gen.tuned is not None:
+        seen = gen.tuned.steps * gen.tuned.batch_size * gen.tuned.gradient_accumulation
+        found["train_gen"] = seen * 3 * _UNET * (gen.tuned.size / 512) ** 2 / _CORE
     models = 2 * len(params.seeds)
     cls, det = params.train_cls, params.train_det
     if params.download.cls is not None:

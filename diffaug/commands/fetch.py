@@ -15,7 +15,8 @@ from diffaug.params.base import ModelName, Release
 from diffaug.params.filter import TorchvisionNetwork
 from diffaug.runtime.work import hold, work_folder
 
-_PIPELINES = ("generate.model", "train_gen.lora.model")  # the other models are single networks
+# The other models are single networks.
+_PIPELINES = ("generate.model", "train_gen.lora.model", "train_gen.textual_inversion.model")
 
 
 def fetch(params: Params, dry: bool) -> None:
@@ -102,8 +103,8 @@ def _used(params: Params) -> dict[str, Any]:
     generate = {name: value for name, value in params.generate if name not in idle} | modes
     found: dict[str, Any] = {f"generate.{name}": value for name, value in generate.items()}
     found |= {f"filter.{task}": getattr(params.filter, task) for task in tasks}
-    if params.train_gen.method == "lora":
-        found["train_gen.lora"] = params.train_gen.lora
+    if params.train_gen.tuned is not None:
+        found[f"train_gen.{params.train_gen.method}"] = params.train_gen.tuned
     if "det" in tasks:
         found["train_det"] = params.train_det
     return found

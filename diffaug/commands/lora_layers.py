@@ -16,12 +16,14 @@ from diffaug.diffusion.loras import LORA_FILE
 from diffaug.hub.pickled import convert_file
 from diffaug.hub.weights import refuse_not_finite
 from diffaug.runtime.errors import UserError
+from diffaug.runtime.text import printable
 
 _DESCRIBED = "lora_adapter_metadata"  # by diffusers' trainers, in the file's metadata
 _LICENCE = "modelspec.license"  # by kohya's trainer, there too
 _KEY = re.compile(r"(.+?)\.(?:lora_|lora\.|lora_linear_layer\.)(down|up|A|B)(?:\.default)?\.weight")
 _OLD_KEY = re.compile(r"(.+?)(?:\.processor)?\.to_(q|k|v|out)_lora\.(down|up)\.weight")  # of diffusers in 2023
 _UP = ("up", "B")
+_LONGEST = 200  # letters of a licence
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,9 @@ def lora_licence(path: Path, file: Path) -> str | None:
     """The licence of a LoRA: that in its file, or in the card of its folder; None if none is stated."""
     with safe_open(file, framework="pt") as opened:
         said = (opened.metadata() or {}).get(_LICENCE)
-    return said or (licence(path.expanduser()) if path.expanduser().is_dir() else None)
+    if said:
+        return printable(said)[:_LONGEST]
+    return licence(path.expanduser()) if path.expanduser().is_dir() else None
 
 
 def read_layers(file: Path, scale: float) -> list[Layer]:

@@ -67,9 +67,9 @@ def memory_lines(params: Params) -> list[str]:
     generate, card = params.generate, smallest_card()
     model = generate.model
     if model.name == GENERATOR:
-        if params.train_gen.method != "lora":
+        if params.train_gen.tuned is None:
             return []
-        model = params.train_gen.lora.model
+        model = params.train_gen.tuned.model
     dtype = generate.dtype if generate.dtype != "auto" else "float32" if card is None else "bfloat16"
 
     def peak(chosen: GenerateParams) -> int:

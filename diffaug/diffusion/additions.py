@@ -16,12 +16,12 @@ from diffaug.runtime.errors import UserError
 from diffaug.runtime.hashes import weights_sha256
 
 _OLD_END = 2
-_EMBEDDING_FILE = "learned_embeds.safetensors"
+EMBEDDING_FILE = "learned_embeds.safetensors"
 
 
 def embedding_sha256(embedding: Embedding) -> str:
     """A hash of the file, and its token. Raises UserError if there is no such file."""
-    file = given_file(embedding.path, _EMBEDDING_FILE, "generate.embeddings")
+    file = given_file(embedding.path, EMBEDDING_FILE, "generate.embeddings")
     return f"{weights_sha256(file)} {embedding.token}"
 
 
@@ -36,10 +36,10 @@ def load_embeddings(pipeline: Any, embeddings: Sequence[Embedding]) -> list[str]
         raise UserError(f"params.yaml: generate.embeddings: {kind} does not support them; remove them")
     readers = [part for name, part in pipeline.components.items() if name.startswith("tokenizer") and part is not None]
     if embeddings:
-        _end_of_text(pipeline)
+        end_of_text(pipeline)
     notes = []
     for embedding in embeddings:
-        file = given_file(embedding.path, _EMBEDDING_FILE, "generate.embeddings")
+        file = given_file(embedding.path, EMBEDDING_FILE, "generate.embeddings")
         with fitting("generate.embeddings", str(file), kind):
             state = load_file(file)
             refuse_not_finite(state, f"params.yaml: generate.embeddings: {file}")
@@ -58,7 +58,7 @@ def how_much_fits(what: str, parts: str, fit: int, all: int, kind: str) -> str:
     return said
 
 
-def _end_of_text(pipeline: Any) -> None:
+def end_of_text(pipeline: Any) -> None:
     """Let CLIP's text encoders look for the token that ends a text. Published configurations state an old number, 2, by
     which the largest token is taken for the end: a learned word, if there is one."""
     for number in ("", "_2"):

@@ -14,20 +14,22 @@ from diffaug.hub.configs import read_facts
 from diffaug.hub.learned import Learned
 from diffaug.hub.locate import Located, locate_network, locate_pipeline
 from diffaug.params.base import GENERATOR, ModelName
-from diffaug.params.generate import Adapter, GenerateParams
+from diffaug.params.generate import Adapter, Embedding, GenerateParams
 from diffaug.runtime.errors import UserError
 from diffaug.runtime.seals import check_seal
 
-BASE_FILE = "base.json"  # stored with a LoRA: the model on which it was trained
+BASE_FILE = "base.json"  # stored with a LoRA or a learned word: the model on which it was trained
 
 
 @dataclass(frozen=True)
 class Found:
-    """A generator on this disk. `name`: of the pipeline, `adapters`: its LoRAs; `sha256`: of its weights and all
-    additions to them; `dtype` and `device`: with which it will be opened; `learned`: what train_gen says about it."""
+    """A generator on this disk. `name`: of the pipeline, `adapters`: its LoRAs, `embeddings`: its learned words;
+    `sha256`: of its weights and all additions to them; `dtype` and `device`: with which it will be opened; `learned`:
+    what train_gen says about it."""
 
     name: ModelName
     adapters: tuple[Adapter, ...]
+    embeddings: tuple[Embedding, ...]
     located: Located
     sha256: str
     dtype: torch.dtype
@@ -53,7 +55,7 @@ class Found:
 
 def find_model(params: GenerateParams, device: torch.device) -> Found:
     """The model of the params; a hub's is downloaded. Raises UserError if it is missing, incomplete, or pickled."""
-    name, adapters = params.model, params.loras
+    name, adapters, embeddings = params.model, params.loras, params.embeddings
     trained_here = name.name == GENERATOR
     if trained_here and Path(GENERATOR).is_dir():
         check_seal(Path(GENERATOR))
@@ -61,14 +63,19 @@ def find_model(params: GenerateParams, device: torch.device) -> Found:
         base = read_facts(Path(GENERATOR) / BASE_FILE, ModelName)
         # A folder that came from elsewhere cannot allow itself to run code: only the params can.
         name = base.model_copy(update={"allow_pickle": name.allow_pickle})
-        adapters = [Adapter(path=GENERATOR, scale=1.0), *adapters]
+        token = Learned.read(Path(GENERATOR)).token
+        if token is None:
+            adapters = [Adapter(path=GENERATOR, scale=1.0), *adapters]
+        else:
+            embeddings = [Embedding(path=GENERATOR, token=token), *embeddings]
     located = locate_pipeline(name, "generate.model")
-    parts = [located.sha256, *map(embedding_sha256, params.embeddings), *map(lora_sha256, adapters)]
+    parts = [located.sha256, *map(embedding_sha256, embeddings), *map(lora_sha256, adapters)]
     parts += [f"vae {find_vae(params.vae, located)}"] if params.vae is not None else []
     parts += [locate_network(params.tiny_vae, "generate.tiny_vae").sha256] if params.tiny_vae is not None else []
     return Found(
         name,
         tuple(adapters),
+        tuple(embeddings),
         located,
         parts[0] if len(parts) == 1 else hashlib.sha256("\n".join(parts).encode()).hexdigest(),
         resolve_dtype(params.dtype, device),

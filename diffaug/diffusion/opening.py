@@ -51,7 +51,7 @@ def open_model(params: GenerateParams, device: torch.device, found: Found | None
     wide = stored_dtype(located.weights) if adapters and dtype is not torch.float32 else dtype
     vae = open_vae(params.vae, located, wide) if params.vae is not None else None
     pipeline = open_pipeline(found.name, located, "generate.model", wide, vae)
-    notes = [*load_embeddings(pipeline, params.embeddings), *load_loras(pipeline, adapters, dtype)]
+    notes = [*load_embeddings(pipeline, found.embeddings), *load_loras(pipeline, adapters, dtype)]
     if wide is not dtype:
         _round(pipeline, dtype)
     if params.tiny_vae is not None:

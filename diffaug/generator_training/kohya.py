@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
+from diffaug.diffusion.additions import EMBEDDING_FILE
 from diffaug.diffusion.finding import BASE_FILE
 from diffaug.diffusion.lora_names import kohya_name
 from diffaug.diffusion.loras import LORA_FILE
@@ -35,6 +36,11 @@ def write_kohya(source: Path, file: Path) -> None:
     """
     if (source / SEAL).exists():
         check_seal(source)
+    if not (source / LORA_FILE).is_file():
+        raise UserError(
+            f"{source}: has no {LORA_FILE}, but a learned word; copy its {EMBEDDING_FILE} into WebUI's folder "
+            "embeddings, under the word's name"
+        )
     base = read_facts(source / BASE_FILE, ModelName)
     here = files_here(base, "train_gen.lora.model")
     if here is None:

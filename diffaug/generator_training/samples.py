@@ -27,20 +27,21 @@ class Samples:
         self._params, self._seed = params.samples, params.seed
         self._size, self._steps, self._folder = size, steps, work / "samples"
 
-    def draw(self, step: int, pipeline: Callable[[], Any]) -> None:
-        """Draw a picture of each prompt before the first step, after every so many, and after the last one. The
-        pipeline is asked for only if it draws."""
+    def draw(self, step: int, pipeline: Callable[[], Any]) -> bool:
+        """Draw a picture of each prompt before the first step, after every so many, and after the last one; returns
+        whether it did. The pipeline is asked for only if it draws."""
         if self._params is None or (step % self._params.every and step != self._steps):
-            return
+            return False
         files = [self._file(step, number) for number in range(len(self._params.prompts))]
         if all(file.exists() for file in files):
-            return
+            return False
         drawer = pipeline_for("txt2img", pipeline())
         for number, (file, prompt) in enumerate(zip(files, self._params.prompts)):
             settings: Any = {"steps": self._params.steps, "guidance_scale": self._params.guidance_scale}
             image = draw_one(drawer, prompt, f"sample {number}", self._seed, **settings, size=self._size, key="samples")
             with atomic_path(file) as temporary:
                 temporary.write_bytes(encode_png(image))
+        return True
 
     def strip(self) -> Image.Image | None:
         """A row for each prompt and a column for each step, at most 16; None if there are no pictures."""
@@ -73,8 +74,8 @@ def draw_tuned(
 
     def draw(step: int, _: nn.Module) -> None:
         with autocast:
-            samples.draw(step, lambda: pipeline.to(device))
-        for part in waiting:
+            drawn = samples.draw(step, lambda: pipeline.to(device))
+        for part in waiting if drawn else ():
             part.to("cpu")
 
     return draw

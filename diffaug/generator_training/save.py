@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from diffaug.dataset.codec import encode_png
+from diffaug.diffusion.additions import EMBEDDING_FILE
 from diffaug.diffusion.finding import BASE_FILE
 from diffaug.diffusion.loras import LORA_FILE
 from diffaug.hub.learned import LEARNED_FILE
@@ -73,8 +74,36 @@ def save_lora(
     replace_folder(folder, write)
 
 
-def _write_learned(place: Path, classes: Sequence[str], context: float) -> None:
-    learned = json.dumps({"classes": list(classes), "context": context}, ensure_ascii=False)
+def save_embedding(
+    vectors: dict[str, Tensor],
+    token: str,
+    losses: dict[str, list[float]],
+    base: ModelName,
+    context: float,
+    folder: Path,
+    strip: Image.Image | None = None,
+) -> None:
+    """Write a learned word as `learned_embeds.safetensors`, with the other files of a LoRA; learned.json has its token.
+
+    vectors: (V, width) by the name of the text encoder. Those of one text encoder are under the token, as diffusers and
+    WebUI read them; SDXL's are `clip_l` and `clip_g`, as WebUI and ComfyUI do.
+    """
+    names = {"text_encoder": "clip_l", "text_encoder_2": "clip_g"} if len(vectors) > 1 else {"text_encoder": token}
+
+    def write(place: Path) -> None:
+        tensors = {names[name]: value for name, value in vectors.items()}
+        save_file(tensors, place / EMBEDDING_FILE, metadata={"format": "pt"})
+        (place / BASE_FILE).write_text(base.model_dump_json(exclude_none=True) + "\n", encoding="utf-8")
+        _write_learned(place, (), context, token=token)
+        _write_losses(place, losses)
+        _write_strip(place, strip)
+        seal(place)
+
+    replace_folder(folder, write)
+
+
+def _write_learned(place: Path, classes: Sequence[str], context: float, **more: str) -> None:
+    learned = json.dumps({"classes": list(classes), "context": context, **more}, ensure_ascii=False)
     (place / LEARNED_FILE).write_text(learned + "\n", encoding="utf-8")
 
 

@@ -16,17 +16,19 @@ class _LearnedFacts(BaseModel):
 
     classes: list[str]
     context: Context
+    token: str | None = None
 
 
 @dataclass(frozen=True)
 class Learned:
     """What train_gen trained a model to draw, here or before it was published; other models do not state this.
 
-    context: the side of its images, as a multiple of the object's.
+    context: the side of its images, as a multiple of the object's; token: the word that it was taught, None if none.
     """
 
     classes: tuple[str, ...] = ()
     context: float = 1.0
+    token: str | None = None
 
     @classmethod
     def read(cls, folder: Path) -> "Learned":
@@ -34,4 +36,4 @@ class Learned:
         if not (folder / LEARNED_FILE).exists():
             return cls()
         facts = read_facts(folder / LEARNED_FILE, _LearnedFacts)
-        return cls(tuple(facts.classes), facts.context)
+        return cls(tuple(facts.classes), facts.context, facts.token)

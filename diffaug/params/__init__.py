@@ -62,20 +62,29 @@ class Params(Section):
         if method == "none" and GENERATOR in used and self._draws():
             raise ValueError(
                 f"generate.model.name is {GENERATOR!r}, which train_gen.method 'none' does not make; name a model "
-                "of the hub or of your disk, or set train_gen.method to 'scratch' or 'lora'"
+                "of the hub or of your disk, or set train_gen.method to 'scratch', 'lora' or 'textual_inversion'"
             )
         if method != "none" and GENERATOR not in used:
             raise ValueError(
                 f"train_gen.method {method!r} trains {GENERATOR!r}, but generate.model.name is {model!r}; set "
                 "train_gen.method to 'none', or generate.model.name to what is trained"
             )
+        word = self.train_gen.textual_inversion.token
+        if method == "textual_inversion" and not self._says(word):
+            raise ValueError(
+                f"no prompt of generate has {word}, the word that train_gen teaches; write it into generate.prompt"
+            )
+
+    def _says(self, word: str) -> bool:
+        """Whether a prompt has the word; those of a file are not read here."""
+        return self.generate.prompts_file is not None or word in str(self.generate.model_dump(exclude={"embeddings"}))
 
     def _generator_does_not_know_the_test(self) -> None:
         """A model that states its training images is not used where they can be in val or test. Beside a generator that
         is trained here, which sees neither, `unseen_by` does no harm: the splits stay those of another run."""
         unseen, models = self.download.unseen_by, {self.generate.model.name}
-        if self.train_gen.method == "lora":
-            models.add(self.train_gen.lora.model.name)
+        if self.train_gen.tuned is not None:
+            models.add(self.train_gen.tuned.model.name)
         if unseen is not None and unseen not in models and self.train_gen.method != "scratch":
             raise ValueError(f"download.unseen_by is {unseen!r}, but the generator is another model; set it to null")
         for name in models:

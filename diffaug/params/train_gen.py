@@ -88,8 +88,16 @@ class LoraParams(TunedParams):
     prior: PriorParams | None = None
 
 
+class TextualInversionParams(TunedParams):
+    """A new word (Gal et al. 2022, arXiv:2208.01618)."""
+
+    token: Annotated[Text, matching(r"[^\s{}]{2,64}", "must be one word of 2 to 64 letters, such as <my-style>")]
+    initial: Annotated[Text, Field(min_length=1)]
+    vectors: Annotated[int, Field(ge=1, le=32)]
+
+
 class TrainGenParams(Section):
-    method: Literal["scratch", "lora", "none"]
+    method: Literal["scratch", "lora", "textual_inversion", "none"]
     images: Annotated[
         str,
         matching(
@@ -106,6 +114,17 @@ class TrainGenParams(Section):
     samples: SamplesParams | None = None
     scratch: ScratchParams
     lora: LoraParams
+    textual_inversion: TextualInversionParams
+
+    @property
+    def tuned(self) -> TunedParams | None:
+        """How a pre-trained model is trained further; None if none is."""
+        return {"lora": self.lora, "textual_inversion": self.textual_inversion}.get(self.method)
+
+    @property
+    def base_key(self) -> str:
+        """The parameter that names the model which is trained further."""
+        return f"train_gen.{self.method}.model"
 
     @property
     def own(self) -> Path | None:
@@ -127,6 +146,9 @@ class TrainGenParams(Section):
             raise ValueError("captions must be null: they are of whole images, and of det the objects are learned")
         if self.own is not None and self.method == "scratch":
             raise ValueError(f"images is {self.images}, which has no classes; scratch learns to draw classes, use lora")
+        word = self.textual_inversion.token
+        if self.method == "textual_inversion" and self.captions_key == "train_gen.caption" and word not in self.caption:
+            raise ValueError(f"caption must contain {word}, the word that is taught, such as 'a {{class}} of {word}'")
         prior = self.lora.prior
         if prior is not None and ("{class}" in prior.caption) == (self.own is not None):
             what = "must not contain {class}: own pictures have none" if self.own else "must contain {class}"

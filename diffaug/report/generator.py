@@ -63,8 +63,10 @@ def what_it_saw(origin: Origin) -> str:
         count = len(read_seen(GENERATOR).trained)
         return f"It was trained here from random weights, on {count:,} images of {sets}; none is in val or test."
     own = ", which were not compared with val and test" if origin.training.own is not None else ""
-    tuned = f" It was fine-tuned here on images of {sets}{own}." if origin.training.method == "lora" else ""
-    base = origin.training.lora.model.label if tuned else origin.model.label
+    further = origin.training.tuned
+    how = "taught a word" if origin.training.method == "textual_inversion" else "fine-tuned"
+    tuned = f" It was {how} here on images of {sets}{own}." if further else ""
+    base = further.model.label if further else origin.model.label
     if origin.unseen_by is None:
         return f"{base} does not say on which images it was trained; images of val and test may be among them.{tuned}"
     count = len(read_seen(origin.unseen_by).trained)

@@ -54,9 +54,10 @@ def _no_memory(name: str, params: Params, error: BaseException) -> UserError:
 
 def _ways(params: Params) -> dict[str, list[str]]:
     generate, gen, cls, det = params.generate, params.train_gen, params.train_cls, params.train_det
-    lora = gen.lora
+    tuned, section = (gen.lora, "lora") if gen.tuned is None else (gen.tuned, gen.method)
     scratch = [f"lower train_gen.scratch.{part}.batch_size" for part in ("vae", "unet")]
-    checkpointing = [] if lora.gradient_checkpointing else ["set train_gen.lora.gradient_checkpointing: true"]
+    checkpointing = [] if tuned.gradient_checkpointing else [f"set train_gen.{section}.gradient_checkpointing: true"]
+    sizes = ("batch_size", "size", *(["rank"] if section == "lora" else []))
     jobs = f"set jobs: 1 (now {'as many as fit' if params.jobs is None else params.jobs})"
     half = ["set generate.dtype: auto"] if generate.dtype == "float32" and gpus() else []
     memory = [] if generate.memory.offload != "none" or not gpus() else ["set generate.memory.offload: model"]
@@ -68,7 +69,7 @@ def _ways(params: Params) -> dict[str, list[str]]:
         "train_gen": scratch
         if gen.method == "scratch"
         else [
-            *(f"lower train_gen.lora.{key} (now {getattr(lora, key)})" for key in ("batch_size", "size", "rank")),
+            *(f"lower train_gen.{section}.{key} (now {getattr(tuned, key)})" for key in sizes),
             *checkpointing,
         ],
         "train_cls": [f"lower train_cls.batch_size (now {cls.batch_size})", "lower train_cls.image_size", jobs],

@@ -115,6 +115,9 @@ def test_pictures_without_a_caption_are_found(
     Path("data/own/style/a.txt").write_text("a cat")
     command._check_captions(found.model_copy(update={"train_gen": own}), {})
     assert "data/own/style: fine: 1 pictures with captions" in capsys.readouterr().out
+    taught = own.model_copy(update={"method": "textual_inversion"})
+    with pytest.raises(UserError, match=r"train_gen\.images: the caption 'a cat' does not have the word .* <my-style>"):
+        command._check_captions(found.model_copy(update={"train_gen": taught}), {})
     Path("prompts").mkdir()
     Path("prompts/mine.csv").write_text("file_name,text\nx.png,a cat\n")
     described = found.train_gen.model_copy(update={"captions": "prompts/mine.csv"})

@@ -20,6 +20,7 @@ CPU = torch.device("cpu")
     ("preset", "model"),
     [
         ("sd15_lora", "stable_diffusion"),
+        ("textual_inversion", "stable_diffusion"),
         ("sd_turbo", "stable_diffusion"),
         ("sdxl_12gb", "sdxl"),
         ("kolors_lora", "kolors"),
@@ -43,7 +44,7 @@ def test_it_draws_with_its_own_settings(model_folder: Callable[[str], Path], pre
 
 
 def test_what_is_downloaded_has_its_commit() -> None:
-    for preset in ("sd15_lora", "sd_turbo", "sdxl_12gb", "kolors_lora"):
+    for preset in ("sd15_lora", "textual_inversion", "sd_turbo", "sdxl_12gb", "kolors_lora"):
         params = params_with(ROOT / f"presets/{preset}.yaml", ROOT / "params.yaml")
-        named = params.train_gen.lora.model if params.train_gen.method == "lora" else params.generate.model
+        named = params.train_gen.tuned.model if params.train_gen.tuned else params.generate.model
         assert named.on_hub and named.revision and params.download.unseen_by is None

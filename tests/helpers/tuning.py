@@ -17,7 +17,7 @@ CAPTION = "a photo of a thing"
 def params(scratch: dict[str, Any] | None = None, **lora: Any) -> TrainGenParams:
     raw = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["train_gen"] | {"checkpoint_every": 2}
     small = {"size": 16, "rank": 2, "alpha": 4, "steps": 3, "batch_size": 2, "gradient_accumulation": 2}
-    raw |= {key: lora.pop(key) for key in list(lora) if key in ("method", "images", "samples")}
+    raw |= {key: lora.pop(key) for key in list(lora) if key in ("method", "images", "samples", "caption")}
     raw["lora"] |= small | {"model": {"name": "./base"}, "gradient_checkpointing": False} | lora
     if scratch:
         raw["scratch"] |= {"size": 16}

@@ -150,6 +150,18 @@ def test_the_projects_own_params_are_fine() -> None:
             lambda p: p["train_gen"].update(method="lora", images="own/a", captions="prompts/a.csv"),
             ["train_gen: captions must be null: the pictures of own/a have their captions beside them"],
         ),
+        (
+            lambda p: p["train_gen"].update(method="textual_inversion"),
+            ["train_gen: caption must contain <my-style>, the word that is taught"],
+        ),
+        (
+            lambda p: p["train_gen"].update(method="textual_inversion", caption="a {class}, <my-style>"),
+            ["no prompt of generate has <my-style>, the word that train_gen teaches"],
+        ),
+        (
+            lambda p: p["train_gen"]["textual_inversion"].update(token="my style"),
+            ["train_gen.textual_inversion.token: must be one word of 2 to 64 letters"],
+        ),
         (lambda p: p["train_gen"].update(images="own/a"), ["train_gen: images is own/a, which has no classes"]),
         (
             lambda p: p["train_gen"]["lora"].update(prior=PRIOR | {"caption": "a photo"}),

@@ -7,6 +7,8 @@ import pytest
 import small_models
 from project import change, make_project, repro, run
 
+from diffaug.dataset.records import read_set
+
 pytestmark = pytest.mark.slow
 
 LORA = {"size": 16, "rank": 2, "alpha": 2, "steps": 2, "batch_size": 2, "gradient_accumulation": 1}
@@ -41,3 +43,22 @@ def test_a_lora_of_pictures_with_captions_of_ones_own(tmp_path: Path) -> None:
     run(project, "diffaug", "check")
     assert "train_gen" in repro(project, "train_gen")
     assert len({first, second, weights.read_bytes()}) == 3
+
+
+def test_a_word_that_is_taught_is_drawn_with(tmp_path: Path) -> None:
+    """From the same pictures, and by generate; nothing is drawn for detection."""
+    project = make_project(tmp_path / "project")
+    small_models.stable_diffusion(project / "base")
+    own = project / "data/own/style"
+    own.mkdir(parents=True)
+    shutil.copy(sorted((project / "photos/bar").iterdir())[0], own / "a.png")
+    (own / "a.txt").write_text("a <my-style> cat")
+    word = {"size": 16, "steps": 2, "vectors": 2, "initial": "photo", "model": {"name": "./base", "revision": None}}
+    tuned = {"method": "textual_inversion", "images": "own/style", "textual_inversion": word}
+    drawn = {"prompt": "a photo of a {class}, <my-style>", "cls": {"modes": {"inpaint": None}}}
+    change(project, {"download": {"unseen_by": None, "det": None}, "train_gen": tuned, "generate": drawn})
+    run(project, "diffaug", "check")
+    output = run(project, "dvc", "repro", "generate")
+    assert "generate: embeddings: models/generator/learned_embeds.safetensors: 1 of 1 text encoders fit" in output
+    records = read_set(project / "data/generated/cls").records
+    assert records and all("<my-style>" in record.prompt and record.model == "./base" for record in records)

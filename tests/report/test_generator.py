@@ -50,6 +50,15 @@ def test_one_that_is_fine_tuned_here_names_both() -> None:
     )
 
 
+def test_pictures_of_ones_own_and_a_word_are_named() -> None:
+    content = trained_here("real/cls/train")
+    content["train_gen"] |= {"method": "textual_inversion", "images": "own/style"}
+    content["generate"]["prompt"] = "a {class}, <my-style>"
+    assert what_it_saw(origin(content)).endswith(
+        "It was taught a word here on images of data/own/style, which were not compared with val and test."
+    )
+
+
 def test_one_that_is_trained_here() -> None:
     here = origin(trained_here("real/cls/train"))
     assert what_it_saw(here) == (
