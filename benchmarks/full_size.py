@@ -161,7 +161,7 @@ def train(name: str, folder: Path) -> dict[str, float]:
     raw = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["train_gen"]
     raw["lora"] |= {"size": SIZES[name], "steps": 1, "gradient_accumulation": 1}
     images = torch.randint(256, (2, 3, SIZES[name], SIZES[name]), dtype=torch.uint8)
-    data = Captioned(images, torch.tensor([0, 1]), ("a cat", "a dog"), ("cat", "dog"))
+    data = Captioned(images, torch.tensor([[0], [1]]), ("a cat", "a dog"), ("cat", "dog"))
     model = ModelName(name=str(folder / "model"))
     measured = Measured()
     pipeline = open_pipeline(model, locate_pipeline(model, "lora"), "lora", torch.bfloat16)

@@ -13,8 +13,10 @@ from diffaug.runtime.memory import PeakMemory
 from diffaug.runtime.shortage import memory_in_words
 from diffaug.runtime.start import STOPPED, interruptible
 from diffaug.runtime.work import hold, work_folder
+from diffaug.runtime.yaml_files import read_yaml
 
 SPEED = Path("metrics/speed")
+_CACHE = Path(".dvc/cache/files/md5")
 _OUTPUTS = (Path("data"), Path("models"), Path("metrics"))
 
 
@@ -38,13 +40,30 @@ def run_stage(name: str, stage: Callable[[Params, Path], Mapping[str, float]]) -
                 counts = stage(params, work)
             _write_speed(name, time.perf_counter() - start, memory.mebibytes, counts)
     except UserError as error:
-        sys.exit(f"{name}: {error}")
+        sys.exit(f"{name}: {error}{_kept(name)}")
     except OSError as error:
         sys.exit(f"{name}: {in_words(error)}")
     except UnicodeError as error:
         sys.exit(f"{name}: {not_utf8(error)}")
     except KeyboardInterrupt:
         sys.exit(f"{name}: {STOPPED}")
+
+
+def _kept(name: str) -> str:
+    """What to add to an error if DVC has removed the last results of this stage, and has them in its cache."""
+    try:
+        stages = read_yaml(Path("dvc.lock"))["stages"]
+        outs = [
+            (out["path"], out["md5"])
+            for stage, locked in stages.items()
+            if stage.partition("@")[0] in (name, f"{name}_merged")
+            for out in locked.get("outs", ())
+        ]
+    except (OSError, UserError, KeyError, TypeError, AttributeError):
+        return ""
+    removed = [md5 for path, md5 in outs if not Path(path).exists()]
+    kept = any((_CACHE / md5[:2] / md5[2:]).exists() for md5 in removed)
+    return "; DVC has removed the last results of this stage: `dvc checkout` brings them back" if kept else ""
 
 
 def _write_speed(name: str, seconds: float, mebibytes: int, counts: Mapping[str, float]) -> None:

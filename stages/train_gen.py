@@ -15,8 +15,10 @@ import diffaug.runtime.start  # noqa: F401 - first, so that Ctrl-C is one line w
 from diffaug.dataset.records import read_set
 from diffaug.diffusion.finding import training_dtype
 from diffaug.diffusion.opening import open_pipeline
-from diffaug.generator_training.captioned import Captioned, captioned
+from diffaug.generator_training.captioned import Captioned, captioned, own_pictures
+from diffaug.generator_training.captions import Captions
 from diffaug.generator_training.lora import train_lora
+from diffaug.generator_training.samples import Samples
 from diffaug.generator_training.save import save_lora, save_nothing, save_pipeline
 from diffaug.generator_training.scratch import train_from_scratch
 from diffaug.hub.locate import locate_pipeline
@@ -35,16 +37,22 @@ def train_gen(params: Params, work: Path) -> Mapping[str, float]:
     if settings.method == "none":
         save_nothing(MODEL)
         return {"steps": 0}
-    images = [read_set(Path("data") / name) for name in settings.sets]
+    images = [] if settings.own else [read_set(Path("data") / name) for name in settings.sets]
     size = settings.scratch.size if settings.method == "scratch" else settings.lora.size
-    data = captioned(images, settings.caption, settings.context, size)
+    if settings.own:
+        data = own_pictures(settings.own, size)
+    else:
+        captions = Captions(Path(settings.captions)) if settings.captions else None
+        data = captioned(images, settings.caption, settings.context, size, captions)
     device = choose_device()
     if settings.method == "scratch":
         steps = settings.scratch.vae.steps + settings.scratch.unet.steps
         run = work / _key(data, settings, device.type, "")
         pipeline, losses = train_from_scratch(data, settings, run, device)
         seen = (record.open() for part in images for record in part)
-        save_pipeline(pipeline, losses, data.names, settings.context, seen, MODEL)
+        save_pipeline(
+            pipeline, losses, data.names, settings.context, seen, MODEL, Samples(settings, size, steps, run).strip()
+        )
     else:
         steps = settings.lora.steps
         base = settings.lora.model
@@ -54,7 +62,8 @@ def train_gen(params: Params, work: Path) -> Mapping[str, float]:
             print(located.note)
         pipeline = open_pipeline(base, located, "train_gen.lora.model", training_dtype(device))
         weights, losses = train_lora(pipeline, data, settings, run, device)
-        save_lora(weights, losses, base, settings.context, MODEL)
+        strip = Samples(settings, size, steps, run).strip()
+        save_lora(weights, losses, base, settings.context, MODEL, strip)
     for stale in set(work.iterdir()) - {run}:
         shutil.rmtree(stale)
     return {"steps": steps}
@@ -65,7 +74,7 @@ def _key(data: Captioned, settings: TrainGenParams, device: str, base: str) -> s
     unused = {"scratch", "lora"} - {settings.method}
     content = hashlib.sha256(data.images.contiguous().numpy().tobytes())
     content.update(
-        json.dumps([data.captions, data.labels.tolist(), settings.model_dump(exclude=unused), base]).encode()
+        json.dumps([data.captions, data.numbers.tolist(), settings.model_dump(exclude=unused), base]).encode()
     )
     libraries = ["torch", "diffusers", "transformers"]
     if settings.method == "lora" and settings.lora.optimizer == "adamw8bit":

@@ -55,6 +55,12 @@ def saved_pipeline(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return small_models.stable_diffusion(tmp_path_factory.mktemp("models") / "saved")
 
 
+@pytest.fixture(scope="session")
+def judge(model_folder: Callable[[str], Path]) -> Path:
+    """An aesthetic predictor of real parts with small random weights: CLIP and head in one folder."""
+    return model_folder("aesthetic_predictor")
+
+
 @pytest.fixture
 def pipeline(saved_pipeline: Path, tmp_path: Path) -> Path:
     """A copy of it that a test may change."""

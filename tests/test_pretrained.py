@@ -74,7 +74,7 @@ def test_its_preset_trains_the_same_networks(tmp_path) -> None:
     names = Learned.read(CLOTHES).classes
     noise = torch.randint(256, (20, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     captions = tuple(settings.caption.replace("{class}", name) for name in names)
-    data = Captioned(noise, torch.arange(20) % len(names), captions, names)
+    data = Captioned(noise, torch.arange(20)[:, None] % len(names), captions, names)
     pipeline, losses = train_from_scratch(data, settings, tmp_path / "work", torch.device("cpu"))
     save_pipeline(pipeline, losses, names, settings.context, [], tmp_path / "made")
     for network in NETWORKS:

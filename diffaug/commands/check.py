@@ -51,6 +51,7 @@ def check(params: Params, name: str = "params.yaml") -> None:
     _check_files(params)
     _check_networks(params)
     data = _read_images(params)
+    _check_captions(params, data)
     _check_prompts(params, {task: found.names for task, found in data.items()})
     for line in _memory_lines(params):
         print(line)
@@ -125,6 +126,22 @@ def _read_images(params: Params) -> Mapping[str, "RealData"]:
             print(f"{_place(source)}: note: {remark}")
     check_disjoint([split for data in found.values() for split in data.splits.items()], known)
     return found
+
+
+def _check_captions(params: Params, data: Mapping[str, "RealData"]) -> None:
+    """Raises UserError if a picture on the disk that train_gen learns has no caption in the files of the params."""
+    gen = params.train_gen
+    if gen.method == "none" or gen.captions_key == "train_gen.caption":
+        return
+    from diffaug.generator_training.captioned import own_files  # the libraries take seconds to import
+    from diffaug.generator_training.captions import Captions
+
+    if gen.own is not None:
+        print(f"{gen.own}: fine: {len(own_files(gen.own)[0])} pictures with captions")
+    elif gen.captions is not None:
+        captions = Captions(Path(gen.captions))
+        for record in data["cls"].splits["train"] if "cls" in data and gen.images == "real/cls/train" else ():
+            captions.of(record.id)
 
 
 def _check_prompts(params: Params, names: Mapping[str, Sequence[str]]) -> None:

@@ -22,6 +22,8 @@ from diffaug.runtime.files import atomic_path
 _IN_STRIP = 8  # steps
 _FRAME, _LAST_FRAME = 120, 1500  # milliseconds of a frame, and of the last one
 _WIDEST = 1024  # pixels of a frame
+_ENLARGED = 512  # up to which small pictures are enlarged
+_COLOURS = 128  # of a frame; with all 256, noise makes the file twice as large
 
 
 def frames(sampler: Sampler, jobs: Sequence[Job]) -> list[list[Image.Image]]:
@@ -59,7 +61,7 @@ def write_gif(pictures: Sequence[Image.Image], path: Path) -> None:
     """An endless moving picture, which stays on the last one for a while. Raises UserError if there are none."""
     if not pictures:
         raise UserError(f"{path}: there are no steps to show; give --steps 1 or more")
-    first, *rest = (picture.convert("P", palette=Image.Palette.ADAPTIVE) for picture in pictures)
+    first, *rest = (picture.quantize(_COLOURS, dither=Image.Dither.NONE) for picture in pictures)
     durations = [_FRAME] * len(rest) + [_LAST_FRAME]
     with atomic_path(path) as temporary:
         first.save(temporary, format="GIF", save_all=True, append_images=rest, duration=durations, loop=0)
@@ -77,7 +79,7 @@ def _together(pictures: Sequence[Image.Image]) -> Image.Image:
     """All pictures of a step in a square; small ones are enlarged without smoothing, large ones reduced."""
     columns = int(np.ceil(len(pictures) ** 0.5))
     width, height = pictures[0].size
-    times = max(1, min(_WIDEST // (columns * width), 256 // width))
+    times = max(1, min(_ENLARGED // (columns * width), 256 // width))
     sheet = Image.new("RGB", (columns * width, -(-len(pictures) // columns) * height))
     for number, picture in enumerate(pictures):
         sheet.paste(picture, (number % columns * width, number // columns * height))

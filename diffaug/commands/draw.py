@@ -10,6 +10,7 @@ from PIL import Image
 from pydantic import ValidationError
 from tqdm import tqdm
 
+from diffaug.commands.pictures import write_sheet
 from diffaug.commands.use import with_values
 from diffaug.dataset.codec import canonical, decode, encode_png
 from diffaug.dataset.records import Record, make_record
@@ -165,19 +166,28 @@ def open_for(params: GenerateParams, wish: Wish) -> tuple[Sampler, Record | None
     return open_sampler(params, choose_device(), lambda _: mask), photo
 
 
-def draw_jobs(sampler: Sampler, jobs: Sequence[Job], photo: Record | None) -> Iterator[tuple[Job, Image.Image, bytes]]:
-    """Each job with its image and its PNG, which carries the settings; with a progress bar."""
-    sampler.check(jobs)
+def draw_jobs(
+    sampler: Sampler, jobs: Sequence[Job], photo: Record | None, bar: tqdm
+) -> Iterator[tuple[Job, Image.Image, bytes]]:
+    """Each job with its image and its PNG, which carries the settings; bar: gets on by one for each."""
     sources = {_PHOTO: photo} if photo is not None else {}
     found = sampler.model.found
-    with tqdm(total=len(jobs), desc="draw", unit="image") as bar:
-        for batch in batches(jobs, sampler.batch_size):
-            drawn = sampler.draw(batch, sources)
-            flags = sampler.flag(drawn)
-            for job, image, flag in zip(batch, drawn.images(), flags):
-                finished = sampler.views.finish(image, job, photo)
-                yield job, finished, encode_png(finished, text_chunks(job, image.size, found.label, found.sha256, flag))
-                bar.update()
+    for batch in batches(jobs, sampler.batch_size):
+        drawn = sampler.draw(batch, sources)
+        flags = sampler.flag(drawn)
+        for job, image, flag in zip(batch, drawn.images(), flags):
+            finished = sampler.views.finish(image, job, photo)
+            yield job, finished, encode_png(finished, text_chunks(job, image.size, found.label, found.sha256, flag))
+            bar.update()
+
+
+def say(sampler: Sampler, jobs: Sequence[Job], command: str) -> None:
+    """Print what to know about the model and the prompts before they are drawn."""
+    for note in (*sampler.model.notes, *sampler.notes(jobs)):
+        print(f"{command}: {note.removeprefix('generate.')}")
+    if words := unseen_words(sampler, jobs):
+        known = ", ".join(sampler.model.found.learned.classes)
+        print(f"{command}: note: the model has never read {', '.join(map(repr, words))}; it draws {known}")
 
 
 def unseen_words(sampler: Sampler, jobs: Sequence[Job]) -> list[str]:
@@ -203,11 +213,8 @@ def draw(
     sampler, photo = open_for(params, wish)
     first = _next_number(out)
     jobs = hand_jobs(params, wish, photo, first)
-    for note in (*sampler.model.notes, *sampler.notes(jobs)):
-        print(f"draw: {note.removeprefix('generate.')}")
-    if words := unseen_words(sampler, jobs):
-        known = ", ".join(sampler.model.found.learned.classes)
-        print(f"draw: note: the model has never read {', '.join(map(repr, words))}; it draws {known}")
+    sampler.check(jobs)
+    say(sampler, jobs, "draw")
     if photo is not None and max(size := sampler.size(jobs[0].settings)) < max(photo.size):
         print(
             f"draw: note: drawn at {size[0]} x {size[1]} pixels, and enlarged to {photo.size[0]} x {photo.size[1]}; "
@@ -216,15 +223,16 @@ def draw(
     out.mkdir(parents=True, exist_ok=True)
     paths: dict[str, Path] = {}
     cells: dict[str, Cell] = {}
-    for job, image, data in draw_jobs(sampler, jobs, photo):
-        paths[job.id] = out / f"{job.id.removeprefix(_DRAWN)}.png"
-        with atomic_path(paths[job.id]) as temporary:
-            temporary.write_bytes(data)
-        strength = f", strength {job.settings.strength:g}" if job.settings.strength else ""
-        cells[job.id] = Cell(image, f"{job.prompt[:60]}\nseed {job.seed}{strength}")
+    with tqdm(total=len(jobs), desc="draw", unit="image") as bar:
+        for job, image, data in draw_jobs(sampler, jobs, photo, bar):
+            paths[job.id] = out / f"{job.id.removeprefix(_DRAWN)}.png"
+            with atomic_path(paths[job.id]) as temporary:
+                temporary.write_bytes(data)
+            strength = f", strength {job.settings.strength:g}" if job.settings.strength else ""
+            cells[job.id] = Cell(image, f"{job.prompt[:60]}\nseed {job.seed}{strength}")
     written = [paths[job.id] for job in jobs]
     if columns is not None:
-        written.append(_write_grid([cells[job.id] for job in jobs], columns, out / f"grid-{first:05d}.png"))
+        written.append(write_sheet(_grid([cells[job.id] for job in jobs], columns), out / f"grid-{first:05d}.png"))
     if used is not None:
         with atomic_path(Path("params.yaml")) as temporary:
             temporary.write_text(used[0], encoding="utf-8")
@@ -237,12 +245,9 @@ def _next_number(out: Path) -> int:
     return max(numbers, default=-1) + 1
 
 
-def _write_grid(cells: Sequence[Cell], columns: int, path: Path) -> Path:
+def _grid(cells: Sequence[Cell], columns: int) -> Image.Image:
     columns = min(columns, len(cells))
-    picture = make_sections([Section("", cells)], columns, min(_WIDEST, _CELL * columns))
-    with atomic_path(path) as temporary:
-        picture.save(temporary, format="PNG")
-    return path
+    return make_sections([Section("", cells)], columns, min(_WIDEST, _CELL * columns))
 
 
 def _used(section: str, changes: Mapping[str, Any], wish: Wish) -> tuple[str, list[str]]:

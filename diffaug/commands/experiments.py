@@ -75,7 +75,7 @@ class Experiment:
         for assignment in self.assignments:
             key, value = assigned(assignment)
             command += ["-S", f"++{key}={json.dumps(value)}"]
-        command += [argument for path in _weights(params) for argument in ("--copy-paths", path)]
+        command += [argument for path in _given(params) for argument in ("--copy-paths", path)]
         # The stages of dvc.yaml call `python`, which must be the interpreter that runs this.
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
         if run_to_its_end(command, {"PATH": path}):
@@ -123,10 +123,13 @@ def read_output(commit: str, path: Path) -> str:
     return text
 
 
-def _weights(params: Params) -> list[str]:
-    """Initial weights that the params name by a path below the project; an experiment's own folder would lack them."""
+def _given(params: Params) -> list[str]:
+    """Initial weights and own pictures that the params name by a path below the project; an experiment's own folder
+    would lack them."""
     named = [params.train_cls.weights, params.train_det.weights]
-    return [one for one in named if isinstance(one, str) and not Path(one).is_absolute() and Path(one).is_file()]
+    files = [one for one in named if isinstance(one, str) and not Path(one).is_absolute() and Path(one).is_file()]
+    own = params.train_gen.own
+    return [*files, own.as_posix()] if own is not None and own.is_dir() else files
 
 
 def _refuse_changes(command: str) -> None:

@@ -1,4 +1,5 @@
-"""`diffaug export`: a set, or all splits of a task, a trained model, or a generator, as files that other tools read."""
+"""`diffaug export`: a set, or all splits of a task, a trained model, a generator or a LoRA, as files that other tools
+read."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,19 +16,26 @@ from diffaug.scoring.ledger import LEDGER, read_ledger
 MODEL = "model.json"
 _MODELS = {"model": MODEL, "generator": "model_index.json", "lora": "base.json"}  # the file that tells what it is
 KEPT = "kept"
+KOHYA = "kohya"
 
 
 def export(source: Path, target: Path, format: str | None = None) -> None:
-    """Write a set or several to a new folder, the model of a folder with a model.json to a new file, or a generator to
-    a new folder.
+    """Write a set or several to a new folder, the model of a folder with a model.json to a new file, a generator to a
+    new folder, or a LoRA, with the format kohya, to a new file.
 
-    Raises UserError as `export_set`, `export_model` and `export_generator`, or if a model is given a format.
+    Raises UserError as `export_set`, `export_model`, `export_lora` and `export_generator`, or if the format is not for
+    the source.
     """
     kind = next((kind for kind, file in _MODELS.items() if (source / file).is_file()), None)
-    if kind is None:
+    if format == KOHYA:
+        if kind != "lora":
+            raise UserError(f"{source}: --format {KOHYA} is for a LoRA that train_gen made, and this folder has none")
+        export_lora(source, target)
+    elif kind is None:
         export_set(source, target, format)
     elif format is not None:
-        raise UserError(f"{source}: is a model, so --format {format} has no meaning; leave it out")
+        also = f", or give {KOHYA}" if kind == "lora" else ""
+        raise UserError(f"{source}: is a model, so --format {format} has no meaning; leave it out{also}")
     elif kind == "model":
         export_model(source, target)
     else:
@@ -46,11 +54,30 @@ def export_generator(source: Path, folder: Path) -> None:
     if not (source / SEEN).is_file():
         raise UserError(
             f"{source}: has no {SEEN}, so it is no generator that train_gen made from random weights; publish the "
-            "folder as it is"
+            f"folder as it is, or write a LoRA with --format {KOHYA}"
         )
     _refuse_full(folder)
     write_generator(source, folder)
     print(f"{folder}: the generator of {source}; complete its README.md before you publish it")
+
+
+def export_lora(source: Path, file: Path) -> None:
+    """Write a LoRA that train_gen made as a file of kohya's trainer.
+
+    Raises UserError if the file exists or has another ending, or as `write_kohya`.
+    """
+    from diffaug.generator_training.kohya import write_kohya
+
+    if file.suffix != ".safetensors":
+        raise UserError(f"{file}: must end with .safetensors")
+    _refuse_existing(file)
+    write_kohya(source, file)
+    print(f"{file}: the LoRA of {source}; put it in WebUI's folder models/Lora")
+
+
+def _refuse_existing(file: Path) -> None:
+    if file.exists():
+        raise UserError(f"{file}: exists already; give a new file, so that nothing is overwritten")
 
 
 def _refuse_full(folder: Path) -> None:
@@ -69,8 +96,7 @@ def export_model(source: Path, target: Path) -> None:
         what = "detector" if is_detector else "classifier"
         also = "" if is_detector else f"; {source / 'model.safetensors'} opens in torchvision as it is"
         raise UserError(f"{target}: a {what} is written as {' or '.join(endings)}{also} (see docs/use-the-models.md)")
-    if target.exists():
-        raise UserError(f"{target}: exists already; give a new file, so that nothing is overwritten")
+    _refuse_existing(target)
     if target.suffix == ".onnx":
         _need("onnx", *(() if is_detector else ("onnxscript",)))
     if not is_detector:

@@ -5,7 +5,7 @@ import os
 import sys
 from importlib.metadata import version
 
-from diffaug.commands.parsing import data, pictures, runs
+from diffaug.commands.parsing import data, looking, pictures, runs, series
 from diffaug.runtime.errors import UserError, in_words, not_utf8
 from diffaug.runtime.start import STOPPED, begin, interruptible
 
@@ -25,6 +25,8 @@ _EXAMPLES = """examples:
   diffaug convert model.ckpt model.safetensors   make a checkpoint that cannot run code
   diffaug noise photo.jpg --latent               how a diffusion turns a picture into noise
   diffaug denoise "a photo of a Bag" --gif       how it draws one out of noise
+  diffaug story story.txt --style "ink, watercolour"   a series in one style, as a folder to publish
+  diffaug score drawn                            how sharp, alike and pleasing the pictures of a folder are
   diffaug merge-models a.safetensors b.safetensors --alpha 0.3 --out c.safetensors
   diffaug verdict                                print the table again
   diffaug compare a.json b.json --truth gt.json  compare the predictions of any two detectors or classifiers
@@ -52,6 +54,12 @@ def main() -> None:
         sys.exit(f"diffaug: {in_words(error)}")
     except UnicodeError as error:
         sys.exit(f"diffaug: {not_utf8(error)}")
+    except Exception as error:
+        from diffaug.runtime.shortage import lacks_memory
+
+        if not lacks_memory(error):
+            raise
+        sys.exit("diffaug: the memory of the GPU, or of this machine, does not suffice; close other programs")
     except KeyboardInterrupt:
         sys.exit(f"diffaug: {STOPPED}")
 
@@ -65,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"diffaug {version('diffaug')}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for part in (data, runs, pictures):
+    for part in (data, runs, pictures, series, looking):
         part.add(commands)
     return parser
 

@@ -13,6 +13,7 @@ from diffaug.runtime.processes import run_to_its_end
 from diffaug.runtime.work import hold, work_folder
 
 _COPIED = ("diffaug", "stages", "prompts", "pretrained", "dvc.yaml", ".dvcignore")
+_OWN = "data/own"
 # Values of these keys are paths; others are only if they have a slash.
 _PATHS = ("path", "weights")
 # Paths that the pipeline writes itself, in the copy too; prompts are copied and must be named below prompts/.
@@ -37,6 +38,9 @@ def prepare(name: str, root: Path = Path()) -> Path:
         else:
             folder.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, target)
+    shutil.rmtree(folder / _OWN, ignore_errors=True)
+    if (root / _OWN).is_dir():  # the user's pictures with captions
+        shutil.copytree(root / _OWN, folder / _OWN)
     (folder / "params.yaml").write_text(text, encoding="utf-8")
     _make_repository(folder, root)
     return folder

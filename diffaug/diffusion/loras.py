@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from diffaug.diffusion.additions import given_file, how_much_fits
+from diffaug.diffusion.lora_names import TEXTS
 from diffaug.hub.opening import fitting
 from diffaug.hub.weights import refuse_not_finite
 from diffaug.params.generate import Adapter
@@ -22,14 +23,13 @@ LORA_FILE = "pytorch_lora_weights.safetensors"
 # What a file calls the two matrices of a module: A (or down), then B (or up).
 _PAIRS = ((".lora_down.weight", ".lora_up.weight"), (".lora_A.weight", ".lora_B.weight"))
 _NETWORKS = ("unet", "transformer")
-_TEXTS = {"text_encoder": ("lora_te_", "lora_te1_"), "text_encoder_2": ("lora_te2_",)}
 # What the usual formats write behind the name of a module.
 _TENSOR = re.compile(r"(\.(lora|lokr|hada)_\w+|[._]lora\.(down|up)|\.alpha|\.dora_scale)\b.*$")
 
 
 def lora_sha256(adapter: Adapter) -> str:
     """A hash of the file, and its scale. Raises UserError if there is no such file."""
-    return f"{weights_sha256(_file(adapter))} {adapter.scale!r}"
+    return f"{weights_sha256(lora_file(adapter))} {adapter.scale!r}"
 
 
 def load_loras(pipeline: Any, adapters: Sequence[Adapter], dtype: torch.dtype) -> list[str]:
@@ -45,7 +45,7 @@ def load_loras(pipeline: Any, adapters: Sequence[Adapter], dtype: torch.dtype) -
     kind = type(pipeline).__name__
     if not hasattr(pipeline, "load_lora_weights"):
         raise UserError(f"params.yaml: generate.loras: {kind} does not support LoRA; remove it")
-    files = [_file(adapter) for adapter in adapters]
+    files = [lora_file(adapter) for adapter in adapters]
     names = [f"lora{number}" for number in range(len(adapters))]
     notes = []
     with fitting("generate.loras", " and ".join(map(str, files)), kind):
@@ -67,7 +67,8 @@ def load_loras(pipeline: Any, adapters: Sequence[Adapter], dtype: torch.dtype) -
     return notes
 
 
-def _file(adapter: Adapter) -> Path:
+def lora_file(adapter: Adapter) -> Path:
+    """The .safetensors file of a LoRA. Raises UserError if there is none."""
     return given_file(adapter.path, LORA_FILE, "generate.loras")
 
 
@@ -118,7 +119,7 @@ def _named_texts(weights: dict[str, Tensor], pipeline: Any) -> dict[str, Tensor]
     kohya writes _ for each dot, and the names are those before transformers 5, with `text_model` in them.
     """
     modules: dict[str, str] = {}
-    for part, prefixes in _TEXTS.items():
+    for part, prefixes in TEXTS.items():
         encoder = getattr(pipeline, part, None)
         for name, _ in encoder.named_modules() if encoder is not None else ():
             plain = name.removeprefix("text_model.").replace(".", "_")

@@ -28,6 +28,7 @@ def fit(
     checkpoint: Path,
     checkpoint_every: int,
     accumulate: int = 1,
+    after: Callable[[int, nn.Module], None] = lambda step, network: None,
 ) -> list[float]:
     """Minimise `loss` over the network's parameters with `optimizer`, leave the averaged weights in it and return the
     loss of each step.
@@ -35,6 +36,9 @@ def fit(
     `loss` draws its batch and its noise from the given CPU generator, which is seeded only from `seed` and the step: a
     run that continues from `checkpoint` gives the same bytes as an uninterrupted one. A step adds up the gradients of
     `accumulate` such batches.
+
+    after: is called with 0 and after each step with its number, and the averaged network; before a checkpoint, so that
+    a run that continues misses none.
     Raises UserError if the loss or the gradient is not a finite number.
     """
     averaged = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(ema_decay))
@@ -42,6 +46,8 @@ def fit(
     losses: list[float] = load_checkpoint(checkpoint, networks, optimizer)[0]["losses"] if checkpoint.exists() else []
     generator = torch.Generator()
     network.train()
+    if not losses:
+        after(0, averaged.module)
     with tqdm(total=steps, initial=len(losses), desc=f"train_gen: {name}", unit="step", mininterval=1.0) as bar:
         for step in range(len(losses), steps):
             generator.manual_seed(seed * 1_000_003 + step)
@@ -64,6 +70,7 @@ def fit(
             averaged.update_parameters(network)
             losses.append(value.item())
             bar.update()
+            after(step + 1, averaged.module)
             if (step + 1) % checkpoint_every == 0 or step + 1 == steps:
                 save_checkpoint(checkpoint, networks, optimizer, {"losses": losses})
                 bar.set_postfix(loss=f"{sum(losses[-50:]) / len(losses[-50:]):.4f}", refresh=False)

@@ -22,11 +22,10 @@ def to_model(images: Tensor, flip: Tensor | None = None) -> Tensor:
 
 @dataclass(frozen=True)
 class Latents:
-    """Every image's posterior in the latent, at unit variance: `mean`, `std` (N, C, h, w), `labels` (N,)."""
+    """Every image's posterior in the latent, at unit variance: `mean`, `std` (N, C, h, w)."""
 
     mean: Tensor
     std: Tensor
-    labels: Tensor
 
 
 @torch.no_grad()

@@ -9,6 +9,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor
 
+from diffaug.dataset.codec import encode_png
 from diffaug.diffusion.finding import BASE_FILE
 from diffaug.diffusion.loras import LORA_FILE
 from diffaug.hub.learned import LEARNED_FILE
@@ -20,6 +21,7 @@ from diffaug.runtime.seals import seal
 from diffaug.runtime.tables import write_table
 
 LOSS_POINTS = 200
+SAMPLES = "samples.png"  # pictures of the same noise over the steps of the training
 
 
 def save_pipeline(
@@ -29,9 +31,11 @@ def save_pipeline(
     context: float,
     images: Iterable[Image.Image],
     folder: Path,
+    strip: Image.Image | None = None,
 ) -> None:
     """Write the pipeline, `learned.json` (its classes, and an image's side as a multiple of the object's), `losses.csv`
-    (network, step, mean loss) and the hashes of its training images to `folder`, either completely or not at all."""
+    (network, step, mean loss), the hashes of its training images and, if there is one, the strip of its samples to
+    `folder`, either completely or not at all."""
     silence_libraries()
 
     def write(place: Path) -> None:
@@ -39,6 +43,7 @@ def save_pipeline(
         _write_learned(place, classes, context)
         _write_losses(place, losses)
         write_seen(place, images)
+        _write_strip(place, strip)
         seal(place)
 
     replace_folder(folder, write)
@@ -50,9 +55,11 @@ def save_lora(
     base: ModelName,
     context: float,
     folder: Path,
+    strip: Image.Image | None = None,
 ) -> None:
     """Write `pytorch_lora_weights.safetensors`, which any diffusers user can load, `base.json` (its base model),
-    `learned.json` (an image's side as a multiple of the object's) and `losses.csv`, completely or not at all."""
+    `learned.json` (an image's side as a multiple of the object's), `losses.csv` and, if there is one, the strip of its
+    samples, completely or not at all."""
 
     def write(place: Path) -> None:
         tensors = {f"{part}.{key}": value for part, state in weights.items() for key, value in state.items()}
@@ -60,6 +67,7 @@ def save_lora(
         (place / BASE_FILE).write_text(base.model_dump_json(exclude_none=True) + "\n", encoding="utf-8")
         _write_learned(place, (), context)  # the base model knows more than these classes
         _write_losses(place, losses)
+        _write_strip(place, strip)
         seal(place)
 
     replace_folder(folder, write)
@@ -68,6 +76,11 @@ def save_lora(
 def _write_learned(place: Path, classes: Sequence[str], context: float) -> None:
     learned = json.dumps({"classes": list(classes), "context": context}, ensure_ascii=False)
     (place / LEARNED_FILE).write_text(learned + "\n", encoding="utf-8")
+
+
+def _write_strip(place: Path, strip: Image.Image | None) -> None:
+    if strip is not None:
+        (place / SAMPLES).write_bytes(encode_png(strip))
 
 
 def save_nothing(folder: Path) -> None:

@@ -1,19 +1,18 @@
 """Train a small, complete Stable Diffusion from random weights on captioned images."""
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKL, StableDiffusionPipeline
 from diffusers.training_utils import compute_snr
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from diffaug.diffusion.truncation import refuse_truncation
 from diffaug.generator_training.captioned import Captioned
 from diffaug.generator_training.fit import fit
 from diffaug.generator_training.latents import Latents, encode_all, kept, to_model
+from diffaug.generator_training.loss import error_of
 from diffaug.generator_training.muon import Muon
 from diffaug.generator_training.parts import (
     assemble,
@@ -23,9 +22,8 @@ from diffaug.generator_training.parts import (
     build_unet,
     build_vae,
 )
+from diffaug.generator_training.samples import Samples
 from diffaug.params.train_gen import TrainGenParams
-
-_HUBER = 0.1  # the error from which the loss "huber" grows in a straight line, in units of the latent's deviation
 
 
 class Denoiser(nn.Module):
@@ -49,7 +47,7 @@ def train_from_scratch(
     """The trained pipeline (on the CPU, float32) and the loss curves of its two trainings, "vae" and "unet"."""
     torch.manual_seed(params.seed)
     tokenizer = build_tokenizer(data.captions)
-    refuse_truncation(tokenizer, {caption: caption for caption in data.captions}, "train_gen.caption")
+    refuse_truncation(tokenizer, {caption: caption for caption in data.captions}, params.captions_key)
     text_encoder = build_text_encoder(tokenizer, params.scratch.unet.text_width)
     vae = build_vae(params.scratch.size, params.scratch.vae.channels, params.scratch.vae.latent_channels)
     unet = build_unet(
@@ -69,14 +67,27 @@ def train_from_scratch(
         [*data.captions, ""], padding="max_length", max_length=tokenizer.model_max_length, return_tensors="pt"
     ).input_ids.to(device)
     denoiser = Denoiser(text_encoder, unet.to(memory_format=torch.channels_last)).to(device)
-    latents = Latents(mean * vae.config.scaling_factor, std * vae.config.scaling_factor, data.labels.to(device))
-    curves["unet"] = _fit(denoiser, _denoising_loss(denoiser, latents, tokens, params), "unet", params, work)
+    latents = Latents(mean * vae.config.scaling_factor, std * vae.config.scaling_factor)
+    samples = Samples(params, params.scratch.size, params.scratch.unet.steps, work)
+
+    def draw(step: int, averaged: nn.Module) -> None:
+        samples.draw(step, lambda: assemble(vae, averaged.unet, averaged.text_encoder, tokenizer))
+
+    loss = _denoising_loss(denoiser, data, latents, tokens, params)
+    curves["unet"] = _fit(denoiser, loss, "unet", params, work, draw)
     for network in (vae, unet, text_encoder):
         network.to("cpu", memory_format=torch.contiguous_format)
     return assemble(vae, unet, text_encoder, tokenizer), curves
 
 
-def _fit(network: nn.Module, loss: Callable, name: str, params: TrainGenParams, work: Path) -> list[float]:
+def _fit(
+    network: nn.Module,
+    loss: Callable,
+    name: str,
+    params: TrainGenParams,
+    work: Path,
+    after: Callable[[int, nn.Module], None] = lambda step, network: None,
+) -> list[float]:
     part = params.scratch.vae if name == "vae" else params.scratch.unet
     return fit(
         network,
@@ -89,6 +100,7 @@ def _fit(network: nn.Module, loss: Callable, name: str, params: TrainGenParams, 
         seed=params.seed,
         checkpoint=work / f"{name}.safetensors",
         checkpoint_every=params.checkpoint_every,
+        after=after,
     )
 
 
@@ -114,29 +126,29 @@ def _scaling_factor(mean: Tensor, std: Tensor) -> float:
 
 
 def _denoising_loss(
-    denoiser: Denoiser, latents: Latents, tokens: Tensor, params: TrainGenParams
+    denoiser: Denoiser, data: Captioned, latents: Latents, tokens: Tensor, params: TrainGenParams
 ) -> Callable[[torch.Generator], Tensor]:
     """Error of the predicted velocity, weighted by min-SNR-5 (Hang et al. 2023, 2303.09556); captions are dropped."""
     scheduler = build_scheduler()
     signal = scheduler.alphas_cumprod.to(tokens.device)
     snr = compute_snr(scheduler, torch.arange(len(signal))).to(tokens.device)
     unconditional = len(tokens) - 1
-    error = F.mse_loss if params.scratch.unet.loss == "mse" else partial(F.smooth_l1_loss, beta=_HUBER)
+    error = error_of(params.scratch.unet.loss)
 
     def loss(generator: torch.Generator) -> Tensor:
         size = params.scratch.unet.batch_size
-        index = torch.randint(len(latents.labels), (size,), generator=generator)
+        index = torch.randint(len(latents.mean), (size,), generator=generator)
         steps = torch.randint(len(signal), (size,), generator=generator)
         dropped = torch.rand(size, generator=generator) < params.scratch.unet.caption_dropout
         draws = torch.randn((2, size, *latents.mean.shape[1:]), generator=generator)
-        index, steps, dropped, draws = (value.to(tokens.device) for value in (index, steps, dropped, draws))
+        labels = torch.where(dropped, unconditional, data.pick(index, generator)).to(tokens.device)
+        index, steps, draws = (value.to(tokens.device) for value in (index, steps, draws))
         clean = latents.mean[index] + latents.std[index] * draws[0]
         alpha = signal[steps][:, None, None, None]
         noisy = alpha.sqrt() * clean + (1 - alpha).sqrt() * draws[1]
-        labels = torch.where(dropped, unconditional, latents.labels[index])
         velocity = alpha.sqrt() * draws[1] - (1 - alpha).sqrt() * clean
         predicted = denoiser(noisy, steps, tokens, labels)
         weight = snr[steps].clamp(max=5.0) / (snr[steps] + 1)
-        return (weight * error(predicted, velocity, reduction="none").mean(dim=(1, 2, 3))).mean()
+        return (weight * error(predicted, velocity).mean(dim=(1, 2, 3))).mean()
 
     return loss

@@ -84,10 +84,10 @@ class Text(Section):
 
 
 class Aesthetic(Section):
-    """LAION's predictor on CLIP ViT-L/14, about 1 to 10."""
+    """LAION's predictor on CLIP ViT-L/14, about 1 to 10; without a head, `model` is a folder of both."""
 
     model: ModelName
-    head: LocalPath | Release
+    head: LocalPath | Release | None = None
     min: float
 
 

@@ -19,18 +19,12 @@ from diffaug.params.base import (
     matching,
 )
 from diffaug.params.memory import MemoryParams
-from diffaug.params.sampling import Guidance, Sampling, Scheduler, Side, Steps, Strength, check_steps
+from diffaug.params.sampling import BelowPrompts, Guidance, Sampling, Scheduler, Side, Steps, Strength, check_steps
 
 Weight = Annotated[float, Field(gt=0, le=1000)]
 Pixels = Annotated[int, Field(ge=0, le=512)]
 Oversample = Annotated[float, Field(ge=1, le=20)]
 Range = Annotated[list[Annotated[float, Field(gt=0, le=8)]], Field(min_length=2, max_length=2)]
-
-
-def _below_prompts(name: str) -> str:
-    if not name.startswith("prompts/") or ".." in name:
-        raise ValueError("must be in the folder prompts/, since DVC tracks only that folder")
-    return name
 
 
 def _without_class(texts: list[str]) -> list[str]:
@@ -250,7 +244,7 @@ class GenerateParams(Section):
         Annotated[list[Text], Field(min_length=1)],
     ]
     classes: dict[str, ClassPrompts]
-    prompts_file: Annotated[LocalPath, AfterValidator(_below_prompts)] | None
+    prompts_file: BelowPrompts | None
     negative_prompt: Text
     scheduler: Scheduler
     num_inference_steps: Steps

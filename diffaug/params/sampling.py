@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, ValidationError
 
-from diffaug.params.base import Fraction, Section
+from diffaug.params.base import Fraction, LocalPath, Section
 from diffaug.params.messages import problems_of
 from diffaug.params.schedulers import check_name
 
@@ -13,6 +13,15 @@ Guidance = Annotated[float, Field(ge=0, le=50)]
 Steps = Annotated[int, Field(ge=1, le=1000)]
 Side = Annotated[int, Field(ge=16, le=8192, multiple_of=8)]
 Scheduler = Annotated[str, AfterValidator(check_name)]
+
+
+def _below_prompts(name: str) -> str:
+    if not name.startswith("prompts/") or ".." in name:
+        raise ValueError("must be in the folder prompts/, since DVC tracks only that folder")
+    return name
+
+
+BelowPrompts = Annotated[LocalPath, AfterValidator(_below_prompts)]
 
 
 class Sampling(Section):

@@ -62,7 +62,8 @@ def what_it_saw(origin: Origin) -> str:
     if origin.training.method == "scratch":
         count = len(read_seen(GENERATOR).trained)
         return f"It was trained here from random weights, on {count:,} images of {sets}; none is in val or test."
-    tuned = f" It was fine-tuned here on images of {sets}." if origin.training.method == "lora" else ""
+    own = ", which were not compared with val and test" if origin.training.own is not None else ""
+    tuned = f" It was fine-tuned here on images of {sets}{own}." if origin.training.method == "lora" else ""
     base = origin.training.lora.model.label if tuned else origin.model.label
     if origin.unseen_by is None:
         return f"{base} does not say on which images it was trained; images of val and test may be among them.{tuned}"

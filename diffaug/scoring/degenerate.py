@@ -20,12 +20,12 @@ AUTO = {"min_std": 8.0, "min_entropy": 8.0, "min_sharpness": math.inf}
 def measure(material: Material, params: Degenerate) -> Columns:
     """std, entropy and sharpness of every image, and the result of the safety checker: 1 or 0, -1 without one."""
     flagged = [-1 if record.flagged is None else int(record.flagged) for record in material.generated]
-    return _contents(material.progress("degenerate")) | {"flagged": flagged}
+    return contents(material.progress("degenerate")) | {"flagged": flagged}
 
 
 def measure_real(material: Material, params: Degenerate) -> Columns:
     """What real train images have of the thresholds that can be `auto`."""
-    return {f"min_{name}": values for name, values in _contents(material.train_sample).items()}
+    return {f"min_{name}": values for name, values in contents(material.train_sample).items()}
 
 
 def failures(row: Mapping[str, Any], params: Degenerate) -> Iterator[tuple[str, bool]]:
@@ -36,7 +36,8 @@ def failures(row: Mapping[str, Any], params: Degenerate) -> Iterator[tuple[str, 
     yield "flagged as unsafe", params.flagged == "reject" and row["flagged"] == 1
 
 
-def _contents(records: Iterable[Record]) -> Columns:
+def contents(records: Iterable[Record]) -> Columns:
+    """std, entropy and sharpness of every image."""
     pictures = [gray(record.open()) for record in records]
     return {
         "std": [float(picture.std()) for picture in pictures],

@@ -23,12 +23,19 @@ _SAMPLE = 1000
 
 class Material:
     """One task's real images, one draw of its synthetic ones, and its models. `task`: cls or det; `seed`: of the
-    control model that is used; `against`: what is held out."""
+    control model that is used; `against`: what is held out; `title`: of progress bars."""
 
     def __init__(
-        self, task: str, seed: int, against: Against, real: Mapping[str, ImageSet], generated: ImageSet
+        self,
+        task: str,
+        seed: int,
+        against: Against,
+        real: Mapping[str, ImageSet],
+        generated: ImageSet,
+        title: str | None = None,
     ) -> None:
         self.task, self.against, self.real, self.generated = task, against, real, generated
+        self.title = title or f"filter: {task}"
         self.control = Path(f"models/{task}/real-{seed}")
 
     @classmethod
@@ -92,7 +99,7 @@ class Material:
     def progress(self, score: str, records: Sequence[Record] | None = None) -> Iterator[Record]:
         """The synthetic images (or `records`) one after another, with a progress bar."""
         chosen: Sequence[Record] = self.generated.records if records is None else records
-        label = f"filter: {self.task}: {score}"
+        label = f"{self.title}: {score}"
         yield from tqdm(chosen, desc=label, unit="image", mininterval=1.0, leave=False, disable=not chosen)
 
 

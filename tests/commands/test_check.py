@@ -98,6 +98,30 @@ def _valid(given: Params, change: dict[str, Any]) -> dict[str, Any]:
     return {key: getattr(GenerateParams.model_validate(raw), key) for key in change}
 
 
+def test_pictures_without_a_caption_are_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data/own/style").mkdir(parents=True)
+    Image.new("RGB", (8, 8)).save("data/own/style/a.png")
+    for number in range(20):
+        path = tmp_path / f"photos/{('cat', 'dog')[number % 2]}/{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.effect_noise((16, 16), 10 + 10 * number).save(path)
+    found = params(tmp_path, {"source": "folder", "path": str(tmp_path / "photos"), **FRACTIONS}, None)
+    own = found.train_gen.model_copy(update={"method": "lora", "images": "own/style"})
+    with pytest.raises(UserError, match=r"data/own/style: has no captions; write NAME\.txt for each NAME\.png"):
+        command._check_captions(found.model_copy(update={"train_gen": own}), {})
+    Path("data/own/style/a.txt").write_text("a cat")
+    command._check_captions(found.model_copy(update={"train_gen": own}), {})
+    assert "data/own/style: fine: 1 pictures with captions" in capsys.readouterr().out
+    Path("prompts").mkdir()
+    Path("prompts/mine.csv").write_text("file_name,text\nx.png,a cat\n")
+    described = found.train_gen.model_copy(update={"captions": "prompts/mine.csv"})
+    with pytest.raises(UserError, match=r"prompts/mine\.csv: has no caption for \w+/"):
+        check(found.model_copy(update={"train_gen": described}))
+
+
 def test_the_networks_that_need_no_look_are_those_of_torchvision() -> None:
     assert set(known_models()) == _RESNETS
 

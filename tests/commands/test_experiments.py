@@ -119,7 +119,14 @@ def test_weights_below_the_project_come_along(project: Path) -> None:
     (project / "w.safetensors").write_bytes(b"")
     for name, wanted in (("w.safetensors", ["w.safetensors"]), (str(project / "w.safetensors"), []), ("DEFAULT", [])):
         train_cls = PARAMS.train_cls.model_copy(update={"weights": name})
-        assert experiments._weights(PARAMS.model_copy(update={"train_cls": train_cls})) == wanted
+        assert experiments._given(PARAMS.model_copy(update={"train_cls": train_cls})) == wanted
+
+
+def test_own_pictures_come_along(project: Path) -> None:
+    own = PARAMS.model_copy(update={"train_gen": PARAMS.train_gen.model_copy(update={"images": "own/style"})})
+    assert experiments._given(own) == []
+    (project / "data/own/style").mkdir(parents=True)
+    assert experiments._given(own) == ["data/own/style"]
 
 
 def test_a_failed_experiment_ends_it_with_one_line(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -66,6 +66,15 @@ def test_a_stage_is_where_the_run_ends(
     assert said.endswith("with what train_gen made") == (stage is not None)
 
 
+def test_own_pictures_with_captions_are_copied(root: Path) -> None:
+    """They are named by their place in the project, which DVC watches there too."""
+    (root / "data/own/style").mkdir(parents=True)
+    (root / "data/own/style/a.txt").write_text("a cat")
+    assert (prepare("quick") / "data/own/style/a.txt").read_text() == "a cat"
+    (root / "data/own/style/a.txt").unlink()
+    assert not (prepare("quick") / "data/own/style/a.txt").exists()
+
+
 def test_an_edit_of_the_code_reaches_the_copy(root: Path) -> None:
     prepare("quick")
     (root / "stages/new.py").write_text("1")

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -6,45 +7,21 @@ import pytest
 import settings
 import small_models
 import torch
-import yaml
-from diffusers import DiffusionPipeline
-from paths import ROOT
 from safetensors.torch import load_file
+from tuning import CAPTION, bars, opened, params
 
 from diffaug.diffusion.loras import LORA_FILE, load_loras
 from diffaug.diffusion.opening import open_model
-from diffaug.generator_training.captioned import Captioned
 from diffaug.generator_training.lora import train_lora
 from diffaug.generator_training.save import save_lora
 from diffaug.generator_training.scratch import train_from_scratch
 from diffaug.params.base import ModelName
 from diffaug.params.generate import Adapter
-from diffaug.params.train_gen import TrainGenParams
 from diffaug.runtime.errors import UserError
 
 pytestmark = pytest.mark.slow
 
 CPU = torch.device("cpu")
-CAPTION = "a photo of a thing"
-
-
-def params(scratch: dict[str, Any] | None = None, **lora: Any) -> TrainGenParams:
-    raw = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["train_gen"] | {"checkpoint_every": 2}
-    small = {"size": 16, "rank": 2, "alpha": 4, "steps": 3, "batch_size": 2, "gradient_accumulation": 2}
-    raw["lora"] |= small | {"model": {"name": "./base"}, "gradient_checkpointing": False} | lora
-    if scratch:
-        raw["scratch"] |= {"size": 16}
-        for part, changes in scratch.items():
-            raw["scratch"][part] |= changes
-    return TrainGenParams.model_validate(raw)
-
-
-def bars(low: int, high: int, count: int = 24) -> Captioned:
-    """Dark images of a light bar, six pixels wide, whose left edge moves from `low` to `high`; one caption."""
-    images = torch.full((count, 3, 16, 16), 20, dtype=torch.uint8)
-    for image, left in zip(images, torch.linspace(low, high, count).round().int().tolist()):
-        image[:, 3:13, left : left + 6] = 230
-    return Captioned(images, torch.zeros(count, dtype=torch.long), (CAPTION,), ("thing",))
 
 
 def positions(pipeline: Any, count: int = 24) -> np.ndarray:
@@ -84,12 +61,6 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pipeline, _ = train_from_scratch(mixed, learned, folder / "work", CPU)
     pipeline.save_pretrained(folder / "model")
     return folder / "model"
-
-
-def opened(folder: Path, **parts: Any) -> Any:
-    pipeline = DiffusionPipeline.from_pretrained(folder, **parts)
-    pipeline.set_progress_bar_config(disable=True)
-    return pipeline
 
 
 def test_samples_move_toward_the_images_it_was_tuned_on(base: Path, tmp_path: Path) -> None:
@@ -240,6 +211,41 @@ def test_a_lora_is_trained_with_an_optimizer_of_eight_bits(tmp_path: Path) -> No
     assert {value.dtype for key, value in saved.items() if key.endswith(".state1")} == {torch.uint8}
     assert losses["adamw8bit"] != losses["adamw"]
     assert losses["adamw8bit"] == pytest.approx(losses["adamw"], rel=0.02)
+
+
+def test_captions_of_ones_own_are_learned(tmp_path: Path) -> None:
+    """Of two captions of every image, both are given to the text encoder, in turns by the seed; twice the same."""
+    folder = small_models.stable_diffusion(tmp_path / "base")
+    data = replace(bars(0, 3, 4), captions=("a cat", "a dog"), numbers=torch.tensor([[0, 1]] * 4))
+    found, read = [], []
+    for name in ("one", "two"):
+        pipeline = opened(folder)
+        encode = pipeline.encode_prompt
+        pipeline.encode_prompt = lambda prompt, encode=encode, **given: read.extend(prompt) or encode(prompt, **given)
+        settings = params(text_encoder=True, caption_dropout=0.0, steps=4)
+        found.append(train_lora(pipeline, data, settings, tmp_path / name, CPU)[0])
+    first, second = read[: len(read) // 2], read[len(read) // 2 :]
+    assert set(first) == {"a cat", "a dog"} and first == second and len(first) == 16
+    for part, state in found[0].items():
+        assert all(torch.equal(value, found[1][part][key]) for key, value in state.items())
+
+
+def test_a_prior_of_pictures_without_classes_is_one_caption(tmp_path: Path) -> None:
+    folder = small_models.stable_diffusion(tmp_path / "base")
+    prior = {"caption": "a photo of a dog", "images": 2, "steps": 2, "guidance_scale": 2.0, "weight": 1.0}
+    settings = params(prior=prior, method="lora", images="own/rex")
+    train_lora(opened(folder), replace(bars(0, 3, 4), names=()), settings, tmp_path / "work", CPU)
+    assert [path.name for path in sorted((tmp_path / "work/prior").iterdir())] == ["0000-00000.png", "0000-00001.png"]
+
+
+def test_huber_is_another_loss(tmp_path: Path) -> None:
+    folder = small_models.stable_diffusion(tmp_path / "base")
+    curves = {
+        kind: train_lora(opened(folder), bars(0, 3, 4), params(loss=kind), tmp_path / kind, CPU)[1]["lora"]
+        for kind in ("mse", "huber")
+    }
+    assert len(curves["huber"]) == 3 and np.isfinite(curves["huber"]).all()
+    assert curves["mse"][0] != pytest.approx(curves["huber"][0], rel=0.01)  # of the same noise and the same weights
 
 
 def test_a_model_without_a_unet_is_refused(tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ PARAMS = TrainGenParams.model_validate(RAW)
 def test_what_is_trained_opens_in_diffusers_and_draws(tmp_path: Path) -> None:
     generator = torch.Generator().manual_seed(0)
     images = torch.randint(256, (8, 3, 1, 1), generator=generator, dtype=torch.uint8).expand(8, 3, 16, 16).contiguous()
-    data = Captioned(images, torch.arange(8) % 2, ("a photo of a cat", "a photo of a dog"), ("cat", "dog"))
+    data = Captioned(images, torch.arange(8)[:, None] % 2, ("a photo of a cat", "a photo of a dog"), ("cat", "dog"))
     pipeline, losses = train_from_scratch(data, PARAMS, tmp_path / "work", torch.device("cpu"))
     assert np.mean(losses["vae"][-5:]) < np.mean(losses["vae"][:5])
     pictures = [Image.new("L", (16, 16), level) for level in range(8)]
@@ -75,7 +75,7 @@ def test_what_is_trained_opens_in_diffusers_and_draws(tmp_path: Path) -> None:
 
 def test_huber_is_another_loss_for_the_denoiser_alone(tmp_path: Path) -> None:
     images = torch.randint(256, (8, 3, 16, 16), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
-    data = Captioned(images, torch.arange(8) % 2, ("a photo of a cat", "a photo of a dog"), ("cat", "dog"))
+    data = Captioned(images, torch.arange(8)[:, None] % 2, ("a photo of a cat", "a photo of a dog"), ("cat", "dog"))
     unet = PARAMS.scratch.unet.model_copy(update={"loss": "huber"})
     huber = PARAMS.model_copy(update={"scratch": PARAMS.scratch.model_copy(update={"unet": unet})})
     losses = {
@@ -113,7 +113,7 @@ def test_detection_objects_are_cut_out_by_their_boxes() -> None:
     data = captioned([ImageSet(("cat", "dog"), (record,))], "a {class}", 1.0, 16)
     assert data.images.shape == (1, 3, 16, 16)
     assert data.images.unique().tolist() == [200]
-    assert data.labels.tolist() == [1]
+    assert data.numbers.tolist() == [[1]]
     assert data.captions == ("a cat", "a dog")
     # A square of twice the box: the object is in its middle.
     around = captioned([ImageSet(("cat", "dog"), (record,))], "a {class}", 2.0, 16).images[0, 0]

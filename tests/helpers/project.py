@@ -120,7 +120,7 @@ def draw_photos(folder: Path, per_class: int = 20) -> None:
             pen = ImageDraw.Draw(image)
             x, y = (int(value) for value in generator.integers(1, 6, size=2))
             size, shade = int(generator.integers(8, 13)), int(generator.integers(120, 256))
-            box = [x, y, x + size, y + (size if name != "bar" else 3)]
+            box = [x, y + 5, x + size, y + 8] if name == "bar" else [x, y, x + size, y + size]
             (pen.ellipse if name == "disc" else pen.rectangle)(box, fill=shade)
             image.putpixel((19, 19), number)
             image.save(folder / name / f"{number:02d}.png")

@@ -20,6 +20,7 @@ from diffusers import (
 )
 from diffusers.pipelines.kolors.text_encoder import ChatGLMConfig, ChatGLMModel
 from diffusers.pipelines.kolors.tokenizer import ChatGLMTokenizer
+from safetensors.torch import load_file, save_file
 from transformers import (
     CLIPConfig,
     CLIPImageProcessor,
@@ -230,3 +231,28 @@ def clip(folder: Path) -> Path:
     images = CLIPImageProcessor(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32})
     CLIPProcessor(image_processor=images, tokenizer=tokenizer).save_pretrained(folder)
     return folder
+
+
+def aesthetic_predictor(folder: Path) -> Path:
+    """CLIP and a head in one folder, whose score is 10 times the sum of the vector's numbers, and 5."""
+    clip(folder)
+    weights = load_file(folder / "model.safetensors")
+    for number in (0, 2, 4, 6, 7):
+        width = 16 if number == 0 else 1
+        weights[f"layers.{number}.weight"] = torch.full((1, width), 10.0 if number == 0 else 1.0)
+        weights[f"layers.{number}.bias"] = torch.tensor([5.0 if number == 7 else 0.0])
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    return folder
+
+
+def small_lora(pipeline: Path, file: Path) -> Path:
+    """A LoRA of rank 2 for every query of the U-Net's self-attention."""
+    unet = load_file(pipeline / "unet/diffusion_pytorch_model.safetensors")
+    found = {}
+    for name, value in unet.items():
+        if name.endswith("attn1.to_q.weight"):
+            base = f"unet.{name.removesuffix('.weight')}"
+            found[f"{base}.lora_A.weight"] = torch.randn(2, value.shape[1])
+            found[f"{base}.lora_B.weight"] = torch.randn(value.shape[0], 2)
+    save_file(found, file)
+    return file

@@ -23,6 +23,7 @@ PETS = {
 }
 PET_BOXES = {"source": "oxford_iiit_pet", "val_fraction": 0.2, "test_fraction": 0.2}
 CROPS = {"source": "crops", "context": 1.2, "min_side": 8}
+PRIOR = {"caption": "a {class}", "images": 2, "steps": 2, "guidance_scale": 2.0, "weight": 1.0}
 HUB = {
     "source": "hf",
     "name": "owner/pets",
@@ -136,6 +137,31 @@ def test_the_projects_own_params_are_fine() -> None:
         (lambda p: p["download"].update(det=HUB), ["download.det.objects: missing"]),
         (lambda p: p["download"].update(cls={**HUB, "splits": {"train": None}}), ["download.cls.splits"]),
         (lambda p: p["download"]["cls"].update(pool=0), ["train_gen.images is 'pool'", "real/cls/train"]),
+        (
+            lambda p: p["train_gen"].update(images="own/../x"),
+            ["train_gen.images: must be pool,", "real, or own/NAME, the folder data/own/NAME"],
+        ),
+        (lambda p: p["train_gen"].update(captions="../mine.csv"), ["train_gen.captions", "in the folder prompts/"]),
+        (
+            lambda p: p["train_gen"].update(images="real/det/train", captions="prompts/a.csv"),
+            ["train_gen: captions must be null: they are of whole images"],
+        ),
+        (
+            lambda p: p["train_gen"].update(method="lora", images="own/a", captions="prompts/a.csv"),
+            ["train_gen: captions must be null: the pictures of own/a have their captions beside them"],
+        ),
+        (lambda p: p["train_gen"].update(images="own/a"), ["train_gen: images is own/a, which has no classes"]),
+        (
+            lambda p: p["train_gen"]["lora"].update(prior=PRIOR | {"caption": "a photo"}),
+            ["train_gen: lora.prior.caption must contain {class}"],
+        ),
+        (
+            lambda p: (
+                p["train_gen"].update(method="lora", images="own/a"),
+                p["train_gen"]["lora"].update(prior=PRIOR),
+            ),
+            ["train_gen: lora.prior.caption must not contain {class}: own pictures have none"],
+        ),
         (
             lambda p: p["generate"].update(num_inference_steps=1),
             ["generate: cls.modes.img2img: num_inference_steps 1 x strength 0.5 is below one step"],

@@ -74,6 +74,17 @@ def test_generate_leaves_the_generator_and_the_control_alone(finished: Path, tmp
     assert ran == {"generate", "filter", "merge@0"}
 
 
+def test_a_refused_value_loses_nothing_and_says_so(finished: Path, tmp_path: Path) -> None:
+    """DVC removes the results of a stage before it runs it."""
+    project = copy_of(finished, tmp_path / "project")
+    change(project, {"generate": {"prompt": "a {class} of " + "many " * 100}})
+    said = run(project, "dvc", "repro", fails=True)
+    assert "tokens" in said and "`dvc checkout` brings them back" in said
+    assert not (project / "data/generated/cls").exists()
+    run(project, "dvc", "checkout")
+    assert digest(project / "data/generated/cls") == digest(finished / "data/generated/cls")
+
+
 def test_a_threshold_selects_among_the_scores_that_are_there(finished: Path, tmp_path: Path) -> None:
     project = copy_of(finished, tmp_path / "project")
     work = project / ".work/filter"

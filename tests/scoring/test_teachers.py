@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load, save_file
 from sets import NAMES, made, noise, real, write_material
 from small_models import clip
+from transformers import CLIPImageProcessor, CLIPModel, CLIPVisionModelWithProjection
 
 from diffaug.params.base import ModelName
 from diffaug.params.filter import Aesthetic, HubNetwork, Label, Text
@@ -79,38 +80,90 @@ def test_text_thresholds(model: ModelName) -> None:
     assert reasons == ["not as its prompt", "another class's prompt"]
 
 
-def test_the_aesthetic_head_is_a_chain_of_layers(
-    model: ModelName, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    weights = {
-        "layers.0.weight": torch.full((2, 16), 0.5),
-        "layers.0.bias": torch.tensor([1.0, -1.0]),
-        "layers.7.weight": torch.tensor([[2.0, 3.0]]),
-        "layers.7.bias": torch.tensor([0.5]),
+def head_of(width: int, numbers: tuple[int, ...] = (0, 2, 4, 6, 7)) -> dict[str, torch.Tensor]:
+    """Worked out by hand: inputs of 0.25, 16 of them, give 3 and 1, then 9.5, -18, -9 and 6. With ReLUs it were -3."""
+    layers = [
+        (torch.full((2, width), 0.5), torch.tensor([1.0, -1.0])),
+        (torch.tensor([[2.0, 3.0]]), torch.tensor([0.5])),
+        (torch.tensor([[-2.0]]), torch.tensor([1.0])),
+        (torch.tensor([[0.5]]), torch.tensor([0.0])),
+        (torch.tensor([[-1.0]]), torch.tensor([-3.0])),
+    ]
+    return {
+        f"layers.{number}.{name}": value
+        for number, layer in zip(numbers, layers)
+        for name, value in zip(("weight", "bias"), layer)
     }
+
+
+def test_the_aesthetic_head_by_hand(model: ModelName, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    weights = head_of(16)
     save_file(weights, tmp_path / "head.safetensors")
     head = aesthetic.build_head(weights, "filter.cls.aesthetic.head")
-    assert head(torch.full((1, 16), 0.25)).item() == pytest.approx(2 * 3.0 + 3 * 1.0 + 0.5)
+    assert head(torch.full((1, 16), 0.25)).item() == 6.0
 
     checks = Aesthetic(model=model, head="head.safetensors", min=6.0)
     columns = aesthetic.measure(write_material(tmp_path, [made("a", noise(1))]), checks)
-    vector = open_clip(model, CPU, "m").images([noise(1)]).clone()
-    assert columns["aesthetic"][0] == pytest.approx(head(vector).item(), abs=1e-4)
+    total = open_clip(model, CPU, "m").images([noise(1)]).sum().item()
+    assert columns["aesthetic"][0] == pytest.approx(2 * (total / 2 + 1) + 3 * (total / 2 - 1) + 0.5 - 0.5 - 3, abs=1e-4)
     assert [fails for _, fails in aesthetic.failures({"aesthetic": 5.9}, checks)] == [True]
-    with pytest.raises(UserError, match=r"no layers\.N\.weight that end in one number"):
-        aesthetic.build_head({"fc.weight": torch.ones(1, 2)}, "filter.cls.aesthetic.head")
+
+
+def test_clip_and_head_in_one_folder(
+    model: ModelName, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """As `aesthetics-predictor-v2-sac-logos-ava1-l14-linearMSE` on the hub: the half that reads images, and layers."""
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "predictor"
+    whole = CLIPModel.from_pretrained(model.name)
+    whole.config.vision_config.projection_dim = whole.config.projection_dim
+    half = CLIPVisionModelWithProjection(whole.config.vision_config)
+    half.load_state_dict({name: value for name, value in whole.state_dict().items() if name in half.state_dict()})
+    half.save_pretrained(folder)
+    CLIPImageProcessor.from_pretrained(model.name).save_pretrained(folder)
+    save_file(load((folder / "model.safetensors").read_bytes()) | head_of(16), folder / "model.safetensors")
+    material = write_material(tmp_path, [made(f"g{n}", noise(n)) for n in range(3)])
+    capfd.readouterr()
+    found = aesthetic.measure(material, Aesthetic(model=ModelName(name=str(folder)), min=6.0))
+    assert "layers" not in "".join(capfd.readouterr())  # transformers does not know the head, and need not say so
+    save_file(head_of(16), tmp_path / "head.safetensors")
+    apart = aesthetic.measure(material, Aesthetic(model=model, head="head.safetensors", min=6.0))
+    assert found["aesthetic"] == pytest.approx(apart["aesthetic"], abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ({"fc.weight": torch.ones(1, 2)}, "expected the layers 0, 2, 4, 6, 7 and nothing else, found the layers none"),
+        (head_of(16, (0, 3, 6, 9, 11)), r"a head with ReLUs between its layers \(0, 3, 6, 9, 11\), .*; take sac.logos"),
+        (head_of(16, (0, 2, 4, 6, 8)), "found the layers 0, 2, 4, 6, 8 in 10 tensors"),
+        (head_of(16) | {"layers.1.running_mean": torch.ones(2)}, "and nothing else"),
+        (
+            head_of(16) | {"layers.2.weight": torch.ones(1, 3)},
+            r"do not follow each other to one number, found \[\(16, 2",
+        ),
+        (head_of(16) | {"layers.2.bias": torch.ones(3)}, "a layer has no weight, no bias, or not as many of both"),
+        (head_of(16) | {"layers.2.weight": torch.ones(2)}, "a layer has no weight, no bias, or not as many of both"),
+        ({**head_of(16), "layers.7.bias": torch.ones(3)}, "not as many of both"),
+        ({k: v for k, v in head_of(16).items() if k != "layers.6.bias"}, "a layer has no weight, no bias"),
+    ],
+)
+def test_what_is_no_known_head(weights: dict[str, torch.Tensor], message: str) -> None:
+    with pytest.raises(UserError, match=rf"params\.yaml: filter\.cls\.aesthetic\.head: .*{message}"):
+        aesthetic.build_head(weights, "filter.cls.aesthetic.head")
 
 
 def test_a_head_of_another_clip_is_refused(model: ModelName, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    weights = {"layers.0.weight": torch.zeros(1, 768), "layers.0.bias": torch.zeros(1)}
-    save_file(weights, tmp_path / "head.safetensors")
+    save_file(head_of(768), tmp_path / "head.safetensors")
     with pytest.raises(UserError, match=r"filter\.cls\.aesthetic\.head: takes vectors of 768 numbers, but .* gives 16"):
         aesthetic.measure(
             write_material(tmp_path, [made("a", noise(1))], train=[real("t", noise(2), "train")]),
             Aesthetic(model=model, head="head.safetensors", min=6.0),
         )
+    with pytest.raises(UserError, match=r"aesthetic\.model: .*found the layers none in 0 tensors"):
+        aesthetic.measure(write_material(tmp_path, [made("a", noise(1))]), Aesthetic(model=model, min=6.0))
 
 
 def test_what_is_no_clip_is_one_line(tmp_path: Path) -> None:
@@ -120,25 +173,6 @@ def test_what_is_no_clip_is_one_line(tmp_path: Path) -> None:
     (folder / "model.safetensors").write_bytes(b"")
     with pytest.raises(UserError, match=r"filter\.cls\.text\.model: transformers cannot open .* as a CLIP"):
         open_clip(ModelName(name=str(folder)), CPU, "filter.cls.text.model")
-
-
-@pytest.mark.parametrize(
-    "weights",
-    [
-        {"layers.0.weight": torch.ones(1, 2)},
-        {"layers.0.weight": torch.ones(2), "layers.0.bias": torch.ones(1)},
-        {"layers.0.weight": torch.ones(1, 2), "layers.0.bias": torch.ones(3)},
-        {
-            "layers.0.weight": torch.ones(3, 2),
-            "layers.0.bias": torch.ones(3),
-            "layers.1.weight": torch.ones(1, 2),
-            "layers.1.bias": torch.ones(1),
-        },
-    ],
-)
-def test_a_head_whose_layers_do_not_follow_each_other_is_one_line(weights: dict[str, torch.Tensor]) -> None:
-    with pytest.raises(UserError, match=r"^params\.yaml: key: not a predictor's head: .*[^\n]$"):
-        aesthetic.build_head(weights, "key")
 
 
 def test_teachers_with_weights_that_are_not_finite_are_refused(model: ModelName, tmp_path: Path) -> None:

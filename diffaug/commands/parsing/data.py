@@ -5,7 +5,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from diffaug.commands.parsing.values import minutes
+from diffaug.commands.parsing.values import lora, minutes
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -114,12 +114,13 @@ def _add_export(commands: argparse._SubParsersAction) -> None:
         "target",
         type=Path,
         help="of a set, a new or empty folder: an ImageFolder, or a YOLO folder if the set has boxes; of a model, a "
-        "new file: .onnx, or .pt for a detector; of a generator, a new folder",
+        "new file: .onnx, or .pt for a detector; of a generator, a new folder; of a LoRA, a new .safetensors file",
     )
     export.add_argument(
         "--format",
-        choices=("image_folder", "yolo", "coco"),
-        help="default: image_folder for labels, yolo for boxes",
+        choices=("image_folder", "yolo", "coco", "kohya"),
+        help="default: image_folder for labels, yolo for boxes; kohya: of a LoRA in models/generator, for WebUI and "
+        "ComfyUI",
     )
     export.set_defaults(run=_export)
 
@@ -149,12 +150,14 @@ def _convert(arguments: argparse.Namespace) -> None:
 def _add_merge_models(commands: argparse._SubParsersAction) -> None:
     merge = commands.add_parser(
         "merge-models",
-        help="merge two checkpoints or pipeline folders, as WebUI's Checkpoint Merger does",
-        description="weighted_sum: (1 - alpha) A + alpha B. add_difference: A + alpha (B - base).",
+        help="merge two checkpoints or pipeline folders, as WebUI's Checkpoint Merger does, or add LoRAs to one",
+        description="weighted_sum: (1 - alpha) A + alpha B. add_difference: A + alpha (B - base). With --lora, and "
+        "without B: A + SCALE x LoRA.",
     )
     merge.add_argument("a", type=Path, metavar="A", help="a .safetensors checkpoint, or a folder in the hub's layout")
-    merge.add_argument("b", type=Path, metavar="B", help="of the same kind")
-    merge.add_argument("--alpha", type=float, required=True, help="0 (all of A) to 1 (all of B)")
+    merge.add_argument("b", type=Path, nargs="?", metavar="B", help="of the same kind")
+    merge.add_argument("--alpha", type=float, help="0 (all of A) to 1 (all of B)")
+    merge.add_argument("--lora", type=lora, action="append", metavar="PATH:SCALE", help="several can be given")
     merge.add_argument("--mode", choices=("weighted_sum", "add_difference"), default="weighted_sum")
     merge.add_argument("--base", type=Path, help="of add_difference: the model of which B was made")
     merge.add_argument("--out", type=Path, required=True, help="a new .safetensors file, or a new folder")
@@ -162,9 +165,20 @@ def _add_merge_models(commands: argparse._SubParsersAction) -> None:
 
 
 def _merge_models(arguments: argparse.Namespace) -> None:
+    from diffaug.commands.merge_lora import merge_lora
     from diffaug.commands.merge_models import merge_models
     from diffaug.runtime.errors import UserError
 
+    if arguments.lora:
+        if arguments.b or arguments.alpha is not None or arguments.base or arguments.mode != "weighted_sum":
+            raise UserError(
+                "merge-models: --lora takes no B, --alpha, --mode or --base; merge two models in a second go"
+            )
+        loras = [(Path(one["path"]), one["scale"]) for one in arguments.lora]
+        print(merge_lora(arguments.a, loras, arguments.out))
+        return
+    if arguments.b is None or arguments.alpha is None:
+        raise UserError("merge-models: give a second model B with --alpha, or a LoRA with --lora PATH:SCALE")
     if (arguments.mode == "add_difference") != (arguments.base is not None):
         raise UserError("merge-models: add_difference needs --base, and weighted_sum takes none")
     print(merge_models(arguments.a, arguments.b, arguments.base, arguments.alpha, arguments.out))

@@ -1,10 +1,11 @@
-"""The command line of what draws by hand: draw, sheet, info, upscale, noise, denoise, regenerate."""
+"""The command line of what draws by hand: draw, sheet, regenerate."""
 
 import argparse
 from pathlib import Path
 from typing import Any
 
-from diffaug.commands.parsing.values import count, lora, model, numbers, percent, tile, whole_numbers
+from diffaug.commands.parsing.drawing import add_model, add_settings, changes_of, naming_options
+from diffaug.commands.parsing.values import count, numbers
 
 _DRAW_EXAMPLES = """examples:
   diffaug draw "a photo of a Bag" --n 8 --grid
@@ -13,15 +14,18 @@ _DRAW_EXAMPLES = """examples:
   diffaug draw "a red roof" --image house.jpg --mask roof.png
   diffaug draw --from-file prompts.txt --model ./model.safetensors --lora ./style.safetensors:0.8"""
 
+_SHEET_EXAMPLES = """examples:
+  diffaug sheet strength=0.3,0.6,0.9 guidance_scale=1,3 --mode img2img
+  diffaug sheet num_inference_steps=5,10,20,50,100 scheduler=ddim,pndm,lms,euler --prompt "a photo of a Bag"
+  diffaug sheet strength=0.4,0.8 'prompt=a watercolour|an etching' seed=1,2 --prompt x --image house.jpg
+  diffaug sheet lora_scale=0,0.5,1 seed=1,2,3 --prompt "a photo of a Bag" --lora ./bags.safetensors
+  diffaug sheet guidance_scale=1,2,4 --kid 200 --csv guidance.csv"""
+
 
 def add(commands: argparse._SubParsersAction) -> None:
     """Add these commands."""
     _add_draw(commands)
     _add_sheet(commands)
-    _add_info(commands)
-    _add_upscale(commands)
-    _add_noise(commands)
-    _add_denoise(commands)
     _add_regenerate(commands)
 
 
@@ -43,16 +47,9 @@ def _add_draw(commands: argparse._SubParsersAction) -> None:
     draw.add_argument("--n", type=count, default=1, dest="count", help="images of each (default: 1)")
     draw.add_argument("--seed", type=int, default=0, help="of the first image; the next have the next (default: 0)")
     draw.add_argument("--same-noise", action="store_true", help="start all images from the same noise")
-    draw.add_argument("--model", type=model, help="a folder, a .safetensors file, or OWNER/MODEL@COMMIT")
-    draw.add_argument("--lora", type=lora, action="append", metavar="PATH:SCALE", help="several can be given")
-    draw.add_argument("--scheduler", help="such as ddim, pndm, euler_a or dpmpp_2m_karras")
-    draw.add_argument("--steps", type=int, dest="num_inference_steps")
-    draw.add_argument("--guidance", type=float, dest="guidance_scale", help="WebUI's CFG scale")
-    draw.add_argument("--eta", type=float, help="of ddim and tcd: 0 adds no noise on the way, 1 adds as much as DDPM")
-    draw.add_argument("--height", type=int, help="of what the model draws, in pixels")
-    draw.add_argument("--width", type=int)
+    add_model(draw)
+    add_settings(draw)
     draw.add_argument("--batch", type=int, dest="batch_size", help="images that are drawn together")
-    draw.add_argument("--dtype", choices=("auto", "float32", "float16", "bfloat16"))
     draw.add_argument("--out", type=Path, default=Path("drawn"), help="a folder; its files are numbered on (drawn)")
     draw.add_argument("--grid", action="store_true", help="write all of them on one sheet too")
     draw.add_argument("--columns", type=count, default=4, help="of the sheet (default: 4)")
@@ -65,10 +62,6 @@ def _draw(arguments: argparse.Namespace) -> None:
     from diffaug.params import load_params
     from diffaug.runtime.shortage import memory_in_words
 
-    given: dict[str, Any] = vars(arguments)
-    keys = ("scheduler", "num_inference_steps", "guidance_scale", "eta", "height", "width", "batch_size", "dtype")
-    changes = {key: given[key] for key in (*keys, "model") if given[key] is not None}
-    changes |= {"loras": arguments.lora} if arguments.lora else {}
     wish = make_wish(
         arguments.prompt,
         arguments.negative,
@@ -81,171 +74,53 @@ def _draw(arguments: argparse.Namespace) -> None:
         strengths=arguments.strength,
     )
     params = load_params()
-    with memory_in_words("generate", params):
+    with naming_options(arguments), memory_in_words("generate", params):
         columns = arguments.columns if arguments.grid else None
-        paths = draw(params.generate, changes, wish, arguments.out, columns, arguments.use_in)
+        paths = draw(params.generate, changes_of(arguments), wish, arguments.out, columns, arguments.use_in)
     print("\n".join(map(str, paths)))
 
 
 def _add_sheet(commands: argparse._SubParsersAction) -> None:
-    sheet = commands.add_parser("sheet", help="draw one image over a grid of two settings, before a long run")
-    sheet.add_argument("across", help="such as num_inference_steps=10,20,40, strength=0.3,0.5,0.7 or seed=1,2,3")
-    sheet.add_argument("down", help="such as scheduler=ddim,euler_a, or 'prompt=a {class}|a drawn {class}'")
+    sheet = commands.add_parser(
+        "sheet",
+        help="draw one image over a grid of settings, before a long run",
+        description="Draws an image of the plan, or a prompt of your own, with all values of one or more settings: the "
+        "first goes across, the second down, and each choice of the others has its own page. A cell says the seconds "
+        "of an image.",
+        epilog=_SHEET_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    sheet.add_argument("axes", nargs="+", metavar="NAME=VALUE,VALUE", help="such as strength=0.3,0.6 or seed=1,2,3")
     sheet.add_argument("--task", choices=("cls", "det"), help="the task of the mode (default: cls if it has images)")
     sheet.add_argument("--mode", help="one of generate.cls.modes or generate.det.modes (default: the first)")
     sheet.add_argument("--class", dest="class_name", help="the class to draw (default: the first)")
+    sheet.add_argument("--prompt", help="draw this instead of an image of the plan; needs no data set")
+    sheet.add_argument("--image", type=Path, help="with --prompt: a picture to draw over")
+    sheet.add_argument("--mask", type=Path, help="a picture as large as it, white where it is drawn anew (inpainting)")
+    add_model(sheet)
+    sheet.add_argument("--seed", type=int, help="with --prompt: of the noise (default: 0)")
+    sheet.add_argument(
+        "--kid", type=count, metavar="N", help="draw N images in each cell, 100 or more, and say their KID"
+    )
+    sheet.add_argument("--real", type=Path, metavar="DIR", help="the pictures for KID (default: the real train images)")
+    sheet.add_argument("--csv", type=Path, metavar="FILE", help="write the numbers of all cells as a table too")
     sheet.add_argument("--out", type=Path, default=Path("sheet.png"), help="the PNG to write (default: sheet.png)")
     sheet.set_defaults(run=_sheet)
 
 
 def _sheet(arguments: argparse.Namespace) -> None:
-    from diffaug.commands.sheet import Axis, write_sheet
+    from diffaug.commands.sheet import sheet
     from diffaug.params import load_params
     from diffaug.runtime.shortage import memory_in_words
 
-    across, down, out = Axis.parse(arguments.across), Axis.parse(arguments.down), arguments.out
-    chosen, params = (arguments.task, arguments.mode, arguments.class_name), load_params()
-    with memory_in_words("generate", params):
-        job = write_sheet(params, across, down, *chosen, out)
-    print(f"{out}: {len(across.values)} x {len(down.values)} pictures of {job.id}")
+    params = load_params()
+    with naming_options(arguments), memory_in_words("generate", params):
+        print("\n".join(map(str, sheet(params, **_chosen(arguments)))))
 
 
-def _add_info(commands: argparse._SubParsersAction) -> None:
-    info = commands.add_parser(
-        "info", help="print the prompt and the settings that a picture carries, as WebUI's PNG Info does"
-    )
-    info.add_argument("picture", type=Path, help="by diffaug, WebUI, ComfyUI, InvokeAI, NovelAI or Fooocus")
-    info.add_argument("--use-in", metavar="KEY", help="put the settings into this section of params.yaml")
-    info.set_defaults(run=_info)
-
-
-def _info(arguments: argparse.Namespace) -> None:
-    from diffaug.commands.info import read_info, use_info
-
-    info = read_info(arguments.picture)
-    print("\n".join(info.lines()))
-    if arguments.use_in is not None:
-        changed = use_info(info, arguments.use_in)
-        print(f"params.yaml: {len(changed)} changes: {', '.join(changed) or 'it has these values already'}")
-
-
-def _add_upscale(commands: argparse._SubParsersAction) -> None:
-    upscale = commands.add_parser(
-        "upscale",
-        help="enlarge a picture, or a folder of them, as WebUI's Extras does",
-        description="By Pillow, by a network of super-resolution in a file (ESRGAN, Real-ESRGAN, SwinIR, ...), or by "
-        "an upscaler of diffusers. Keeps transparency, grey, and the settings that a picture carries. See "
-        "docs/by-hand.md.",
-    )
-    upscale.add_argument("source", type=Path, metavar="IN", help="a picture, or a folder of pictures")
-    upscale.add_argument("out", type=Path, metavar="OUT", help="a .png, or a folder: the same kind as IN")
-    upscale.add_argument("--factor", type=int, choices=(2, 4), default=2, help="of both sides (default: 2)")
-    upscale.add_argument("--method", choices=("lanczos", "nearest"), help="without a model (default: lanczos)")
-    upscale.add_argument("--model", type=model, help="a .safetensors file, a folder, or OWNER/MODEL@COMMIT")
-    upscale.add_argument("--allow-pickle", action="store_true", help="read a .pth too: its tensors, and nothing else")
-    upscale.add_argument("--tile", type=tile, help="pixels of a side; 0: whole pictures (default: as suits the model)")
-    upscale.add_argument(
-        "--sharpen", type=percent, nargs="?", const=100, default=0, metavar="PERCENT", help="unsharp mask (100)"
-    )
-    upscale.add_argument("--prompt", default="", help="of an upscaler of diffusers: what the picture shows")
-    upscale.add_argument("--steps", type=count, help="of an upscaler of diffusers")
-    upscale.add_argument("--seed", type=int, default=0, help="of an upscaler of diffusers (default: 0)")
-    upscale.set_defaults(run=_upscale)
-
-
-def _upscale(arguments: argparse.Namespace) -> None:
-    from diffaug.commands.upscale import Wish, upscale
-    from diffaug.runtime.errors import UserError
-
-    named = arguments.model or {}
-    if named and arguments.method:
-        raise UserError("upscale: --method is for Pillow, without a model; give --method or --model")
-    drawn = {key: vars(arguments)[key] for key in ("prompt", "steps", "seed")}
-    if not named and (arguments.allow_pickle or arguments.tile is not None or any(drawn.values())):
-        raise UserError("upscale: --allow-pickle, --tile, --prompt, --steps and --seed are for a --model; give one")
-    wish = Wish(
-        arguments.factor,
-        arguments.method or "lanczos",
-        named.get("name"),
-        named.get("revision"),
-        arguments.allow_pickle,
-        arguments.tile,
-        arguments.sharpen,
-        **drawn,
-    )
-    print(upscale(arguments.source, arguments.out, wish))
-
-
-def _add_noise(commands: argparse._SubParsersAction) -> None:
-    noise = commands.add_parser(
-        "noise",
-        help="show how a diffusion turns a picture into noise, as a strip",
-        description="The forward process: the picture at some steps of a noise schedule, in pixels and, with --latent, "
-        "as latents of the model that the decoder shows.",
-    )
-    noise.add_argument("picture", type=Path)
-    noise.add_argument("--steps", type=whole_numbers, default=(0, 50, 100, 150, 199), help="(0,50,100,150,199)")
-    noise.add_argument("--of", type=count, default=200, metavar="STEPS", help="steps of the schedule (default: 200)")
-    noise.add_argument(
-        "--schedule",
-        choices=("linear", "quadratic", "cosine", "sigmoid", "model"),
-        default="linear",
-        help="how the noise grows; model: as in generate.model, with its own number of steps (default: linear)",
-    )
-    noise.add_argument("--latent", action="store_true", help="and in the latents of generate.model")
-    noise.add_argument("--seed", type=int, default=0)
-    noise.add_argument("--out", type=Path, default=Path("noise.png"), help="the PNG to write (default: noise.png)")
-    noise.set_defaults(run=_noise)
-
-
-def _noise(arguments: argparse.Namespace) -> None:
-    from diffaug.commands.noise import write_noise
-    from diffaug.params import load_params
-    from diffaug.runtime.shortage import memory_in_words
-
-    given = (arguments.picture, arguments.steps, arguments.of, arguments.schedule, arguments.seed)
-    if not arguments.latent:
-        write_noise(*given, None, arguments.out)
-    else:
-        params = load_params()
-        with memory_in_words("generate", params):
-            write_noise(*given, params.generate, arguments.out)
-    print(arguments.out)
-
-
-def _add_denoise(commands: argparse._SubParsersAction) -> None:
-    denoise = commands.add_parser(
-        "denoise",
-        help="show how a diffusion draws a prompt, step by step",
-        description="The reverse process: the model's estimate of the clean image at every step.",
-    )
-    denoise.add_argument("prompt")
-    denoise.add_argument("--n", type=count, default=1, dest="count", help="images with the seeds that follow (1)")
-    denoise.add_argument("--seed", type=int, default=0)
-    denoise.add_argument("--scheduler", help="one that estimates the clean image: ddim, ddpm, euler, euler_a, ...")
-    denoise.add_argument("--steps", type=int, dest="num_inference_steps")
-    denoise.add_argument("--guidance", type=float, dest="guidance_scale")
-    denoise.add_argument("--model", type=model, help="a folder, a .safetensors file, or OWNER/MODEL@COMMIT")
-    denoise.add_argument("--gif", action="store_true", help="and all steps of all images as a GIF, beside the strip")
-    denoise.add_argument(
-        "--out", type=Path, default=Path("denoise.png"), help="the PNG to write (default: denoise.png)"
-    )
-    denoise.set_defaults(run=_denoise)
-
-
-def _denoise(arguments: argparse.Namespace) -> None:
-    from diffaug.commands.denoise import denoise
-    from diffaug.commands.draw import make_wish
-    from diffaug.params import load_params
-    from diffaug.runtime.shortage import memory_in_words
-
-    given: dict[str, Any] = vars(arguments)
-    keys = ("scheduler", "num_inference_steps", "guidance_scale", "model")
-    changes = {key: given[key] for key in keys if given[key] is not None}
-    wish = make_wish(arguments.prompt, "", None, count=arguments.count, seed=arguments.seed)
-    params, gif = load_params(), arguments.out.with_suffix(".gif") if arguments.gif else None
-    with memory_in_words("generate", params):
-        print("\n".join(map(str, denoise(params.generate, changes, wish, arguments.out, gif))))
+def _chosen(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What was given for the function of the command."""
+    return {key: value for key, value in vars(arguments).items() if key not in ("command", "run")}
 
 
 def _add_regenerate(commands: argparse._SubParsersAction) -> None:

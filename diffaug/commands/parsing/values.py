@@ -1,7 +1,14 @@
 """Types of values on the command line."""
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from diffaug.runtime.errors import UserError
+
+if TYPE_CHECKING:
+    from diffaug.params.base import ModelName
 
 
 def minutes(text: str) -> float:
@@ -68,3 +75,27 @@ def lora(text: str) -> dict[str, str | float]:
         return {"path": path, "scale": float(scale)} if colon and path else {"path": text, "scale": 1.0}
     except ValueError:  # a colon of a path, such as C:
         return {"path": text, "scale": 1.0}
+
+
+def fraction(text: str) -> float:
+    """From 0 (left out) to 1. Raises ArgumentTypeError."""
+    try:
+        found = float(text)
+    except ValueError:
+        found = 0.0
+    if not 0 < found <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0 and up to 1")
+    return found
+
+
+def model_name(option: str, given: Mapping[str, str]) -> "ModelName":
+    """What `model` read, checked as in params.yaml. Raises UserError with the name of the option."""
+    from pydantic import ValidationError
+
+    from diffaug.params.base import ModelName
+    from diffaug.params.messages import problems_of
+
+    try:
+        return ModelName.model_validate(given)
+    except ValidationError as error:
+        raise UserError(f"{option}: {problems_of(error, ModelName)}") from None

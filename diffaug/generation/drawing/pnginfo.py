@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+from PIL import Image
+
 from diffaug.dataset.codec import open_image
 from diffaug.diffusion.schedulers import SPACINGS
 from diffaug.generation.plan.jobs import Job
@@ -59,6 +61,16 @@ def text_chunks(job: Job, size: tuple[int, int], model: str, model_hash: str, fl
 def own_text(id: str, source: str | None, mode: str, **more: Any) -> dict[str, str]:
     """The text chunk that identifies the image; more: fields that only some images have."""
     return {_OWN_KEY: json.dumps({"id": id, "source": source, "mode": mode} | more, sort_keys=True)}
+
+
+def sheet_text() -> dict[str, str]:
+    """The text chunk of a sheet of pictures, which is none of them."""
+    return {_OWN_KEY: json.dumps({"sheet": True})}
+
+
+def is_sheet(image: Image.Image) -> bool:
+    """Whether an opened PNG says that it is a sheet."""
+    return image.info.get(_OWN_KEY) == sheet_text()[_OWN_KEY]
 
 
 def read_flag(data: bytes) -> bool | None:

@@ -15,7 +15,6 @@ from PIL import Image
 from settings import modes, params, source
 
 from diffaug.commands.regenerate import regenerate
-from diffaug.commands.sheet import Axis, first_job, sheet
 from diffaug.dataset.records import make_record, read_set, write_set
 from diffaug.generation.composing.tables import write_tables
 from diffaug.generation.drawing.drawing import Drawing
@@ -224,52 +223,6 @@ def test_regenerating_gives_the_same_bytes(project: Path, random_pipeline: Path)
         assert regenerate(drawing, given, record.id) == record.image, record.id
     with pytest.raises(UserError, match="plans no image with this id"):
         regenerate(drawing, given, "img2img-999999")
-
-
-def test_a_sheet_of_sizes_shows_them_as_they_are(project: Path, random_pipeline: Path) -> None:
-    """Cells of 16 and of 32 pixels were enlarged to the same size."""
-    given = settings(random_pipeline, batch_size=1)
-    drawing = Drawing(given, make_plan(given), project / "work", CPU)
-    job = first_job(drawing.plan, "cls", "txt2img", "cat")
-    across, down = Axis.parse("width=16,32"), Axis.parse("height=16")
-    picture = sheet(drawing.sampler, job, None, across, down, ("cat", "dog"))
-    empty = (221, 221, 221)
-    for column, width in enumerate((96, 192)):
-        row = [picture.getpixel((150 + 198 * column + x, 60 + 48)) for x in range(192)]
-        assert row.count(empty) == 192 - width and row[-1 - (192 - width)] != empty
-    with pytest.raises(UserError, match="seed is given twice, so one of the two would be ignored"):
-        sheet(drawing.sampler, job, None, Axis.parse("seed=1,2"), Axis.parse("seed=3"), ("cat", "dog"))
-
-
-def test_a_sheet_has_a_picture_for_every_pair(project: Path, random_pipeline: Path) -> None:
-    given = settings(random_pipeline)
-    drawing = Drawing(given, make_plan(given), project / "work", CPU)
-    job = first_job(drawing.plan, "cls", "img2img", "dog")
-    assert (job.label, job.mode) == (1, "img2img")
-    across, down = Axis.parse("strength=0.5,1.0"), Axis.parse("scheduler=ddim,euler_a,unipc")
-    picture = sheet(drawing.sampler, job, drawing.source(job), across, down, ("cat", "dog"))
-    assert picture.size == (150 + 2 * 198 + 6, 3 * 18 + 3 * (192 + 36 + 6) + 6)
-    cells = [
-        picture.crop((150 + 198 * x, 60 + 234 * y, 342 + 198 * x, 252 + 234 * y)) for x in (0, 1) for y in (0, 1, 2)
-    ]
-    assert len({cell.tobytes() for cell in cells}) == 6
-    part = first_job(drawing.plan, "det", "inpaint_object", None)
-    assert sheet(drawing.sampler, part, drawing.source(part), across, down, ("cat", "dog")).size == picture.size
-    assert Axis.parse("prompt=a {class}|the {class}").put(job, "the {class}", ("cat", "dog")).prompt == "the dog"
-    for text, message in [
-        ("size=3", "NAME of prompt"),
-        ("strength=a", "strength: found 'a'; must be a number"),
-        ("strength=0", "strength: found 0; input should be greater than 0"),
-        ("width=20", "width: found 20; input should be a multiple of 8"),
-        ("scheduler=magic", "scheduler: allowed are default, ddim"),
-        ("seed", "NAME=VALUE"),
-    ]:
-        with pytest.raises(UserError, match=message):
-            Axis.parse(text)
-    with pytest.raises(UserError, match=r"only modes: img2img, inpaint, txt2img; add it to generate"):
-        first_job(drawing.plan, "cls", "controlnet", None)
-    with pytest.raises(UserError, match=r"there is no such class"):
-        first_job(drawing.plan, "cls", "img2img", "cow")
 
 
 def test_writing_a_large_set_keeps_the_memory_of_a_few_images(tmp_path: Path) -> None:

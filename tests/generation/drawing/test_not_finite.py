@@ -8,7 +8,8 @@ import torch
 from PIL import Image
 from settings import jobs, modes, params, source
 
-from diffaug.commands.sheet import Axis, sheet
+from diffaug.commands.axes import parse_axes
+from diffaug.commands.sheet import Subject, measure
 from diffaug.dataset.records import write_set
 from diffaug.generation.drawing.drawing import Drawing
 from diffaug.generation.drawing.sampler import Sampler, open_sampler
@@ -66,7 +67,7 @@ def test_generate_stops_before_such_a_picture_is_kept(
 def test_a_sheet_of_such_pictures_is_refused(random_pipeline: Path) -> None:
     sampler = overflowing(open_sampler(params(random_pipeline, dtype="float16", batch_size=1), CPU))
     with pytest.raises(UserError, match=re.escape(REASON)):
-        sheet(sampler, jobs(1)[0], None, Axis.parse("seed=1"), Axis.parse("num_inference_steps=1"), ("cat", "dog"))
+        measure(Subject(sampler, (jobs(1)[0],), {}), parse_axes(["seed=1", "num_inference_steps=1"]))
 
 
 @pytest.mark.parametrize(
