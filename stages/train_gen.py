@@ -52,7 +52,7 @@ def train_gen(params: Params, work: Path) -> Mapping[str, float]:
         pipeline, losses = train_from_scratch(data, settings, run, device)
         seen = (record.open() for part in images for record in part)
         save_pipeline(
-            pipeline, losses, data.names, settings.context, seen, MODEL, Samples(settings, size, steps, run).strip()
+            pipeline, losses, data, settings.context, seen, MODEL, Samples(settings, size, steps, run).strip()
         )
     else:
         steps, base = tuned.steps, tuned.model

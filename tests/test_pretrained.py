@@ -76,7 +76,7 @@ def test_its_preset_trains_the_same_networks(tmp_path) -> None:
     captions = tuple(settings.caption.replace("{class}", name) for name in names)
     data = Captioned(noise, torch.arange(20)[:, None] % len(names), captions, names)
     pipeline, losses = train_from_scratch(data, settings, tmp_path / "work", torch.device("cpu"))
-    save_pipeline(pipeline, losses, names, settings.context, [], tmp_path / "made")
+    save_pipeline(pipeline, losses, data, settings.context, [], tmp_path / "made")
     for network in NETWORKS:
         made, published = load_file(tmp_path / "made" / network), load_file(CLOTHES / network)
         assert {key: value.shape for key, value in made.items()} == {key: one.shape for key, one in published.items()}

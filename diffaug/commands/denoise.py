@@ -40,13 +40,14 @@ def frames(sampler: Sampler, jobs: Sequence[Job]) -> list[list[Image.Image]]:
             f"denoise: the scheduler {jobs[0].settings.scheduler} does not say what it estimates; use ddim, ddpm, "
             "euler, euler_a, heun or lcm"
         )
-    return [decode(sampler.model.pipeline, estimate) for estimate in estimates]
+    steps = [decode(sampler.model.pipeline, estimate) for estimate in estimates]
+    return [[sampler.views.finish(image, job, None) for image, job in zip(step, jobs)] for step in steps]
 
 
 def denoise(base: GenerateParams, changes: Mapping[str, Any], wish: Wish, strip: Path, gif: Path | None) -> list[Path]:
     """Write the strip of some steps and, if wished, the moving picture of all; returns the paths. Raises UserError."""
     sampler, _ = open_for(hand_params(base, {"batch_size": wish.count, **changes}, wish), wish)
-    jobs = hand_jobs(sampler.params, wish, None)
+    jobs = hand_jobs(sampler.params, wish, None, sampler.model.found.learned)
     refuse_other_latents(sampler.model.pipeline, "denoise")
     sampler.check(jobs)
     drawn = frames(sampler, jobs)

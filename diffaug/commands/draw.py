@@ -18,6 +18,7 @@ from diffaug.generation.drawing.pnginfo import text_chunks
 from diffaug.generation.drawing.sampler import Sampler, open_sampler
 from diffaug.generation.plan.jobs import AS_DRAWN, Job, Settings, batches
 from diffaug.generation.plan.prompts import Variant, read_prompts
+from diffaug.hub.learned import Learned
 from diffaug.params.base import visible
 from diffaug.params.generate import GenerateParams
 from diffaug.params.messages import problems_of
@@ -85,14 +86,16 @@ def hand_params(base: GenerateParams, changes: Mapping[str, Any], wish: Wish) ->
         raise UserError(f"draw: {problems_of(error, GenerateParams)}") from None
 
 
-def hand_jobs(params: GenerateParams, wish: Wish, photo: Record | None, first: int = 0) -> list[Job]:
-    """A job for each image: prompt by prompt, strength by strength; first: the number of the first one. Raises
-    UserError if a strength leaves no step."""
-    size = photo.size if photo is not None else AS_DRAWN
+def hand_jobs(
+    params: GenerateParams, wish: Wish, photo: Record | None, learned: Learned | None = None, first: int = 0
+) -> list[Job]:
+    """A job for each image: prompt by prompt, strength by strength; learned: by the model; first: the number of the
+    first one. Raises UserError if a strength leaves no step."""
     jobs: list[Job] = []
     for place, variant in enumerate(wish.prompts):
         for strength in wish.strengths if photo is not None else (0.0,):
             settings = _settings(params, wish.mode, variant, strength)
+            size = photo.size if photo is not None else _size(settings, learned)
             for turn in range(wish.count):
                 # All strengths start from the same noises, so that they can be compared.
                 seed = wish.seed + (0 if wish.same_noise else place * wish.count + turn)
@@ -111,6 +114,12 @@ def hand_jobs(params: GenerateParams, wish: Wish, photo: Record | None, first: i
                     )
                 )
     return jobs
+
+
+def _size(settings: Settings, learned: Learned | None) -> tuple[int, int]:
+    """Without a border that the model draws around pictures that are smaller than its canvas."""
+    own = learned.pixels if learned is not None and not (settings.width or settings.height) else None
+    return own or AS_DRAWN
 
 
 def _settings(params: GenerateParams, mode: str, variant: Variant, strength: float) -> Settings:
@@ -212,7 +221,7 @@ def draw(
     used = _used(use_in, changes, wish) if use_in is not None else None
     sampler, photo = open_for(params, wish)
     first = _next_number(out)
-    jobs = hand_jobs(params, wish, photo, first)
+    jobs = hand_jobs(params, wish, photo, sampler.model.found.learned, first)
     sampler.check(jobs)
     say(sampler, jobs, "draw")
     if photo is not None and max(size := sampler.size(jobs[0].settings)) < max(photo.size):

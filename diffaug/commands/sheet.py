@@ -161,7 +161,8 @@ def by_hand(params: Params, changes: Mapping[str, Any], wish: Wish) -> Subject:
     """What `diffaug draw` would draw. Raises UserError."""
     own = hand_params(params.generate, changes, wish)
     sampler, photo = open_for(own, wish)
-    return Subject(sampler, tuple(hand_jobs(own, wish, photo)), {photo.id: photo} if photo is not None else {})
+    jobs = hand_jobs(own, wish, photo, sampler.model.found.learned)
+    return Subject(sampler, tuple(jobs), {photo.id: photo} if photo is not None else {})
 
 
 def check(subject: Subject, axes: Sequence[Axis]) -> None:

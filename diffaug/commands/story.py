@@ -99,11 +99,13 @@ def story(
 def _check(sampler: Sampler, params: GenerateParams, wished: Story) -> None:
     """Raises UserError, before any work, if a picture cannot be drawn; prints what to know."""
     numbers = range(len(wished.prompts))
-    jobs = [hand_jobs(params, wished.wish(number, None), None, number)[0] for number in numbers]
+    learned = sampler.model.found.learned
+    jobs = [hand_jobs(params, wished.wish(number, None), None, learned, number)[0] for number in numbers]
     sampler.check(jobs)
     if wished.coherence == "previous":
         blank = make_record("blank", encode_png(Image.new("RGB", sampler.size(jobs[0].settings))), "train")
-        sampler.check([hand_jobs(params, wished.wish(number, Path()), blank, number)[0] for number in numbers[1:]])
+        wishes = [wished.wish(number, Path()) for number in numbers[1:]]
+        sampler.check([hand_jobs(params, wish, blank, learned)[0] for wish in wishes])
     say(sampler, jobs, "story")
 
 
@@ -115,7 +117,7 @@ def _draw(sampler: Sampler, params: GenerateParams, wished: Story, folder: Path)
         for number in range(len(wished.prompts)):
             wish = wished.wish(number, previous)
             photo = read_photo(wish.image) if wish.image is not None else None
-            jobs = hand_jobs(params, wish, photo, number + 1)
+            jobs = hand_jobs(params, wish, photo, sampler.model.found.learned, number + 1)
             ((_, _, data),) = draw_jobs(sampler, jobs, photo, bar)
             previous = folder / "images" / f"{number + 1:02d}.png"
             previous.write_bytes(data)

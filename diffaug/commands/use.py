@@ -38,8 +38,8 @@ def lay_over(
     """The text of params.yaml with the preset, then the assignments, and the changed keys; comments are kept.
 
     A mapping with another `source` (or path or name of it), one with the name of another model, and one by class,
-    replace the old one; others are merged key by key. edit: changes the content in place before it is checked. Raises UserError if the result is not a valid
-    params.yaml.
+    replace the old one; others are merged key by key. edit: changes the content in place before it is checked. Raises
+    UserError if the result is not a valid params.yaml.
     """
     text, changed = _merged(params, preset, assignments, edit)
     _checked(text, params, preset)

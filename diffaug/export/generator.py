@@ -11,7 +11,7 @@ from huggingface_hub import ModelCardData
 from diffaug.hub.learned import LEARNED_FILE, Learned
 from diffaug.hub.opening import opening
 from diffaug.hub.seen import read_seen
-from diffaug.params.base import LOSSES, SEEN
+from diffaug.params.base import LOSSES, REVERSE, SEEN
 from diffaug.runtime.files import replace_folder
 from diffaug.runtime.quiet import silence_libraries
 from diffaug.runtime.seals import SEAL, check_seal
@@ -53,6 +53,8 @@ def write_generator(source: Path, folder: Path) -> None:
         _forget_the_source(place)
         for file in (LEARNED_FILE, LOSSES, SEEN):
             shutil.copyfile(source / file, place / file)
+        if (source / REVERSE).exists():  # a folder from before has none
+            shutil.copyfile(source / REVERSE, place / REVERSE)
         (place / "README.md").write_text(card, encoding="utf-8")
 
     replace_folder(folder, write)

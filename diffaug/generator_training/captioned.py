@@ -1,7 +1,7 @@
 """The training data of the generator: images with captions."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,12 +23,14 @@ from diffaug.sources.image_files import files_below, is_image, no_image, other_p
 @dataclass(frozen=True)
 class Captioned:
     """`images` uint8 (N, 3, S, S); `numbers` int64 (N, K): the places of each image's captions in `captions`, and -1
-    behind the last one; `names`: of the classes, none for pictures that have no class."""
+    behind the last one; `names`: of the classes, none for pictures that have no class; `pixels`: (width, height) of all
+    pictures, before they were padded to S, None if they differ or were scaled."""
 
     images: Tensor
     numbers: Tensor
     captions: tuple[str, ...]
     names: tuple[str, ...]
+    pixels: tuple[int, int] | None = None
 
     def pick(self, index: Tensor, generator: torch.Generator) -> Tensor:
         """One caption of each of these images (B,), as its place (B,). The generator is asked only if there is a
@@ -54,15 +56,17 @@ def captioned(
     """
     names = tuple(dict.fromkeys(name for images in sets for name in images.names))
     pictures: list[np.ndarray] = []
+    sizes: set[tuple[int, int]] = set()
     texts: list[tuple[str, ...]] = []
     for own, record in ((images.names, record) for images in sets for record in images):
         for picture, category in _cut(record, context):
             pictures.append(_fit(picture, size))
+            sizes.add(picture.size)
             texts.append(captions.of(record.id) if captions else (template.replace("{class}", own[category]),))
     if not pictures:
         raise UserError("train_gen: there are no images to train on; check download and train_gen.images")
     known = () if captions else tuple(template.replace("{class}", name) for name in names)
-    return _together(pictures, texts, known, names)
+    return replace(_together(pictures, texts, known, names), pixels=_unscaled(sizes, size))
 
 
 def own_pictures(folder: Path, size: int) -> Captioned:
@@ -98,6 +102,15 @@ def _cut(record: Record, context: float) -> Iterator[tuple[Image.Image, int]]:
         yield picture, record.label
     for box, category in zip(record.bbox, record.category):
         yield picture.crop(square(box, picture.size, context) if context > 1 else edges(box)), category
+
+
+def _unscaled(sizes: set[tuple[int, int]], size: int) -> tuple[int, int] | None:
+    """The one size of all pictures, if they fill a part of the canvas as they are."""
+    if len(sizes) != 1:
+        return None
+    (only,) = sizes
+    left, top, right, bottom = Canvas.fit(only, (size, size), "pad").filled
+    return only if (right - left, bottom - top) == only else None
 
 
 def _together(

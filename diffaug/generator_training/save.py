@@ -13,9 +13,11 @@ from diffaug.dataset.codec import encode_png
 from diffaug.diffusion.additions import EMBEDDING_FILE
 from diffaug.diffusion.finding import BASE_FILE
 from diffaug.diffusion.loras import LORA_FILE
+from diffaug.generator_training.captioned import Captioned
+from diffaug.generator_training.reverse import reverse_strip
 from diffaug.hub.learned import LEARNED_FILE
 from diffaug.hub.seen import write_seen
-from diffaug.params.base import LOSSES, ModelName
+from diffaug.params.base import LOSSES, REVERSE, ModelName
 from diffaug.runtime.files import replace_folder
 from diffaug.runtime.quiet import silence_libraries
 from diffaug.runtime.seals import seal
@@ -28,20 +30,24 @@ SAMPLES = "samples.png"  # pictures of the same noise over the steps of the trai
 def save_pipeline(
     pipeline: StableDiffusionPipeline,
     losses: dict[str, list[float]],
-    classes: Sequence[str],
+    data: Captioned,
     context: float,
     images: Iterable[Image.Image],
     folder: Path,
     strip: Image.Image | None = None,
 ) -> None:
-    """Write the pipeline, `learned.json` (its classes, and an image's side as a multiple of the object's), `losses.csv`
-    (network, step, mean loss), the hashes of its training images and, if there is one, the strip of its samples to
-    `folder`, either completely or not at all."""
+    """Write the pipeline to `folder`, with what it learned, completely or not at all.
+
+    Beside it: `learned.json` (its classes, an image's side as a multiple of the object's, the size of its pictures),
+    `losses.csv` (network, step, mean loss), the hashes of its training images, how it draws, and, if there is one, the
+    strip of its samples.
+    """
     silence_libraries()
 
     def write(place: Path) -> None:
         pipeline.save_pretrained(place, safe_serialization=True)
-        _write_learned(place, classes, context)
+        _write_learned(place, data.names, context, **({"pixels": data.pixels} if data.pixels else {}))
+        (place / REVERSE).write_bytes(encode_png(reverse_strip(pipeline, data.captions, data.pixels)))
         _write_losses(place, losses)
         write_seen(place, images)
         _write_strip(place, strip)
@@ -102,7 +108,7 @@ def save_embedding(
     replace_folder(folder, write)
 
 
-def _write_learned(place: Path, classes: Sequence[str], context: float, **more: str) -> None:
+def _write_learned(place: Path, classes: Sequence[str], context: float, **more: object) -> None:
     learned = json.dumps({"classes": list(classes), "context": context, **more}, ensure_ascii=False)
     (place / LEARNED_FILE).write_text(learned + "\n", encoding="utf-8")
 

@@ -70,6 +70,7 @@ _DRIVE = re.compile(r"[A-Za-z]:/")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 GENERATOR = "models/generator"  # the output folder of train_gen, so it is not a hub id
 LOSSES = "losses.csv"  # in that folder: network, step and mean loss of its training
+REVERSE = "reverse.png"  # in that folder: how it draws, step by step
 SEEN = "seen.safetensors"  # in a generator's folder: hashes of the images that it was trained on
 
 

@@ -5,9 +5,10 @@ from pathlib import Path
 
 from PIL import Image
 
+from diffaug.dataset.codec import decode
 from diffaug.dataset.records import read_set
 from diffaug.hub.seen import read_seen
-from diffaug.params.base import GENERATOR, LOSSES, ModelName
+from diffaug.params.base import GENERATOR, LOSSES, REVERSE, ModelName
 from diffaug.params.report import ReportParams
 from diffaug.params.train_gen import TrainGenParams
 from diffaug.report import figures
@@ -17,11 +18,12 @@ from diffaug.report.task import PLOTS
 
 @dataclass(frozen=True)
 class GeneratorReport:
-    """What it was trained on, as a sentence; the losses of its training as SVG, and images that it drew from the prompt
-    alone, None if there are none."""
+    """What it was trained on, as a sentence; the losses of its training as SVG, how it draws, step by step, and images
+    that it drew from the prompt alone, None if there are none."""
 
     seen: str
     losses: str | None = None
+    reverse: Image.Image | None = None
     samples: Image.Image | None = None
 
 
@@ -37,7 +39,7 @@ class Origin:
 
     @property
     def folder(self) -> Path:
-        """Where the losses of its training are, if they are known."""
+        """Where the losses of its training are, and how it draws, if they are known."""
         return Path(GENERATOR if self.training.method != "none" else self.model.name).expanduser()
 
 
@@ -50,8 +52,10 @@ def build_generator_report(params: ReportParams, seed: int, origin: Origin) -> G
         tiles = captioned(sample(drawn, params.sheet_rows * COLUMNS, seed), made.names)
         samples = make_sheet([(f"drawn from the prompt alone, before the filter ({len(drawn)})", tiles)])
         save_png(samples, PLOTS / "generator_samples.png")
-    table = origin.folder / LOSSES
-    return GeneratorReport(what_it_saw(origin), figures.losses(table) if table.exists() else None, samples)
+    table, strip = origin.folder / LOSSES, origin.folder / REVERSE
+    losses = figures.losses(table) if table.exists() else None
+    reverse = decode(strip.read_bytes(), str(strip)) if strip.exists() else None
+    return GeneratorReport(what_it_saw(origin), losses, reverse, samples)
 
 
 def what_it_saw(origin: Origin) -> str:

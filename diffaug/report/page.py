@@ -89,6 +89,7 @@ def write_page(
         settings=_settings(parse_yaml(params), ""),
         seen=generator.seen,
         losses=generator.losses,
+        reverse=_encoded(generator.reverse) if generator.reverse else None,
         samples=_encoded(generator.samples) if generator.samples else None,
     )
     with atomic_path(path) as temporary:

@@ -1,6 +1,7 @@
 """`diffaug draw` on small real pipelines and on the embedded generator."""
 
 import io
+import json
 import shutil
 import sys
 from pathlib import Path
@@ -100,6 +101,17 @@ def test_prompts_of_a_file_with_their_own_settings(project: Path, monkeypatch: p
     ]
     run(monkeypatch, "--from-file", "prompts.txt")
     assert "Negative prompt: blur" in Image.open("drawn/00001.png").info["parameters"]
+
+
+def test_a_model_that_learned_small_pictures_draws_no_border(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = load_params().generate.model.name
+    shutil.copytree(model, project / "own")
+    learned = {"classes": ["cat"], "context": 1.0, "pixels": [12, 14]}
+    (project / "own/learned.json").write_text(json.dumps(learned), encoding="utf-8")
+    run(monkeypatch, "a photo of a cat", "--model", "./own")
+    run(monkeypatch, "a photo of a cat", "--model", "./own", "--height", "16")
+    small, whole = picture("drawn/00000.png"), picture("drawn/00001.png")
+    assert whole.shape == (16, 16, 3) and np.array_equal(small, whole[1:15, 2:14])
 
 
 def test_what_was_found_goes_into_params(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

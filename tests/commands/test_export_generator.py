@@ -12,6 +12,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from diffaug.commands.export import export
+from diffaug.generator_training.captioned import Captioned
 from diffaug.generator_training.save import save_lora, save_pipeline
 from diffaug.hub.learned import Learned
 from diffaug.hub.seen import read_seen
@@ -25,7 +26,9 @@ def generator(saved_pipeline: Path, tmp_path: Path) -> Path:
     pipeline = StableDiffusionPipeline.from_pretrained(saved_pipeline, local_files_only=True)
     images = [Image.new("L", (16, 16), level) for level in (0, 100, 200)]
     losses = {"vae": [0.5, 0.25], "unet": [0.75]}
-    save_pipeline(pipeline, losses, ("cat", "dog"), 1.5, images, tmp_path / "generator")
+    captions = ("a photo of a cat", "a photo of a dog")
+    data = Captioned(torch.zeros(0, 3, 16, 16), torch.zeros(0, 1), captions, ("cat", "dog"), (14, 16))
+    save_pipeline(pipeline, losses, data, 1.5, images, tmp_path / "generator")
     return tmp_path / "generator"
 
 
@@ -44,7 +47,7 @@ def test_it_opens_in_half_the_size_and_draws_the_same(generator: Path, tmp_path:
 
 def test_what_it_learned_and_saw_goes_with_it(generator: Path, tmp_path: Path) -> None:
     export(generator, tmp_path / "published")
-    assert Learned.read(tmp_path / "published") == Learned(("cat", "dog"), 1.5)
+    assert Learned.read(tmp_path / "published") == Learned(("cat", "dog"), 1.5, pixels=(14, 16))
     assert read_seen(str(tmp_path / "published")).trained == read_seen(str(generator)).trained
     card = ModelCard.load(tmp_path / "published/README.md")
     assert (card.data.library_name, card.data.pipeline_tag) == ("diffusers", "text-to-image")

@@ -131,6 +131,7 @@ def test_layers_whose_product_is_endless_are_stopped(pipeline: Path, monkeypatch
         ('{"classes": ["cat"]}', "context: Field required"),
         ('{"classes": [1], "context": 1.0}', r"classes\.0: Input should be a valid string, found 1"),
         ('{"classes": ["cat"], "context": NaN}', "context: Input should be "),
+        ('{"classes": ["cat"], "context": 1.0, "pixels": [28]}', "pixels: List should have at least 2 items"),
         ('{"classes": ["cat"], "context": 0.5}', "context: Input should be greater than or equal to 1, found 0.5"),
     ],
 )

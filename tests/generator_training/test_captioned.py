@@ -37,6 +37,14 @@ def test_captions_of_ones_own_take_the_place_of_the_template(tmp_path: Path) -> 
         captioned([records(4)], "a photo of a {class}", 1.0, 16, Captions(tmp_path))
 
 
+@pytest.mark.parametrize(("size", "pixels"), [(16, (16, 16)), (18, (16, 16)), (32, None), (8, None)])
+def test_the_size_of_pictures_that_are_smaller_than_the_canvas(size: int, pixels: tuple[int, int] | None) -> None:
+    """Pictures that were scaled have none."""
+    images = records()
+    assert {record.size for record in images} == {(16, 16)}
+    assert captioned([images], "a photo of a {class}", 1.0, size).pixels == pixels
+
+
 def test_several_captions_take_turns_by_the_generator() -> None:
     numbers = torch.tensor([[0, -1, -1], [1, 2, -1], [3, 4, 5]])
     data = Captioned(torch.zeros(3, 3, 8, 8, dtype=torch.uint8), numbers, tuple("abcdef"), ())

@@ -17,6 +17,7 @@ from diffaug.generator_training.parts import build_tokenizer
 from diffaug.generator_training.save import save_pipeline
 from diffaug.generator_training.scratch import train_from_scratch
 from diffaug.hub.learned import Learned
+from diffaug.params.base import REVERSE
 from diffaug.params.train_gen import TrainGenParams
 from diffaug.runtime.errors import UserError
 
@@ -57,9 +58,11 @@ def test_what_is_trained_opens_in_diffusers_and_draws(tmp_path: Path) -> None:
     pipeline, losses = train_from_scratch(data, PARAMS, tmp_path / "work", torch.device("cpu"))
     assert np.mean(losses["vae"][-5:]) < np.mean(losses["vae"][:5])
     pictures = [Image.new("L", (16, 16), level) for level in range(8)]
-    save_pipeline(pipeline, losses, ("cat", "dog"), 1.5, pictures, tmp_path / "generator")
+    save_pipeline(pipeline, losses, data, 1.5, pictures, tmp_path / "generator")
     assert Learned.read(tmp_path / "generator") == Learned(("cat", "dog"), 1.5)
 
+    strip = Image.open(tmp_path / "generator" / REVERSE)
+    assert strip.size == (150 + 8 * 102 + 6, 3 * 18 + 2 * (96 + 18 + 6) + 6)  # 8 steps of 2 captions
     opened = StableDiffusionPipeline.from_pretrained(tmp_path / "generator", local_files_only=True)
     image = opened("a photo of a cat", num_inference_steps=2, generator=torch.Generator().manual_seed(1)).images[0]
     again = pipeline("a photo of a cat", num_inference_steps=2, generator=torch.Generator().manual_seed(1)).images[0]
