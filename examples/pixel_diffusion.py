@@ -26,11 +26,12 @@ SIDE = 28  # pixels; the U-Net halves it twice, to 14 and 7
 NOISE_STEPS = 1000  # T of the paper: so many small steps lead from an image to noise
 # How beta, the variance of the noise that a step adds, grows with the step: diffusers' names.
 SCHEDULES = {
-    "linear": "linear",  # DDPM, section 4
+    "linear": "linear",  # DDPM
     "cosine": "squaredcos_cap_v2",  # Nichol and Dhariwal 2021, arXiv:2102.09672
     "quadratic": "scaled_linear",  # the square root of beta grows linearly
     "sigmoid": "sigmoid",
 }
+SAMPLERS = {"ddpm": DDPMScheduler, "ddim": DDIMScheduler}
 
 
 def read_images(folder: Path) -> torch.Tensor:
@@ -88,11 +89,10 @@ def p2_weight(noising: DDPMScheduler, t: torch.Tensor, gamma: float) -> torch.Te
 
 
 @torch.inference_mode()
-def draw(unet: UNet2DModel, noising: DDPMScheduler, count: int, steps: int, device: str) -> list[torch.Tensor]:
-    """The reverse process: x_t (count, 1, 28, 28) from pure noise to images."""
-    # With all steps of the training it is algorithm 2 of the paper: each takes some noise away and adds a little new
-    # one. DDIM (Song et al. 2021, arXiv:2010.02502) adds none, and so can leave out most steps.
-    kind = DDPMScheduler if steps == NOISE_STEPS else DDIMScheduler
+def draw(unet: UNet2DModel, noising: DDPMScheduler, count: int, kind: type, steps: int, device: str):
+    """The reverse process: a list of x_t (count, 1, 28, 28), from pure noise to images."""
+    # DDPM is algorithm 2 of the paper: each step takes some noise away and adds a little new one, which mends faults of
+    # the steps before. DDIM (Song et al. 2021, arXiv:2010.02502) adds none: the first noise decides what is drawn.
     scheduler = kind(NOISE_STEPS, trained_betas=noising.betas.tolist(), timestep_spacing="trailing")
     scheduler.set_timesteps(steps)
     states = [torch.randn(count, 1, SIDE, SIDE).to(device)]
@@ -117,7 +117,8 @@ def main() -> None:
     parser.add_argument("--p2", type=float, default=0.0, metavar="GAMMA", help="p2 weight of the loss, such as 1")
     parser.add_argument("--steps", type=int, default=3000, help="of the training (default: 3000)")
     parser.add_argument("--batch", type=int, default=32, help="images of a training step (default: 32)")
-    parser.add_argument("--draw-steps", type=int, default=50, help=f"50; {NOISE_STEPS} for DDPM's own way")
+    parser.add_argument("--sampler", choices=SAMPLERS, default="ddpm")
+    parser.add_argument("--draw-steps", type=int, default=100, help=f"of {NOISE_STEPS} (default: 100)")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     if min(options.steps, options.batch) < 1 or not 1 <= options.draw_steps <= NOISE_STEPS:
@@ -131,13 +132,12 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     window = -(-len(losses) // 60)
     means = [np.mean(losses[first : first + window]) for first in range(0, len(losses), window)]
-    figure = Figure(figsize=(6, 3.5), layout="tight")
-    axes = figure.subplots()
+    axes = Figure(figsize=(6, 3.5), layout="tight").subplots()
     axes.semilogy(np.arange(len(means)) * window, means)
     axes.set(xlabel="training step", ylabel=f"{options.loss} loss, mean of {window} steps")
-    figure.savefig(options.out / "loss.png")
+    axes.figure.savefig(options.out / "loss.png")
 
-    states = draw(unet, noising, 64, options.draw_steps, device)
+    states = draw(unet, noising, 64, SAMPLERS[options.sampler], options.draw_steps, device)
     to_picture(states[-1], 8).save(options.out / "samples.png")
     shown = np.linspace(0, len(states) - 1, min(26, len(states))).astype(int)
     first, *rest = [to_picture(states[number][:16], 4).quantize(16) for number in shown]

@@ -57,7 +57,10 @@ def test_the_p2_weight_by_its_formula(script: ModuleType) -> None:
 
 
 @pytest.mark.parametrize("steps", [20, 1000])
-def test_the_reverse_process_finds_the_image_if_the_noise_is_known(script: ModuleType, steps: int) -> None:
+@pytest.mark.parametrize("sampler", ["ddpm", "ddim"])
+def test_the_reverse_process_finds_the_image_if_the_noise_is_known(
+    script: ModuleType, steps: int, sampler: str
+) -> None:
     """A U-Net that is always right about one image leads to that image."""
     image, noising = torch.full((1, 1, 28, 28), 0.3), DDPMScheduler(1000)
 
@@ -68,14 +71,18 @@ def test_the_reverse_process_finds_the_image_if_the_noise_is_known(script: Modul
             return self
 
     torch.manual_seed(0)
-    states = script.draw(Knows(), noising, 2, steps, "cpu")
+    states = script.draw(Knows(), noising, 2, script.SAMPLERS[sampler], steps, "cpu")
     assert len(states) == steps + 1 and 0.9 < states[0].std() < 1.1
     assert (states[-1] - image).abs().max() < 0.05
 
 
 @pytest.mark.parametrize(
     "options",
-    [(), ("--schedule", "cosine", "--loss", "huber", "--p2", "1"), ("--schedule", "sigmoid", "--draw-steps", "30")],
+    [
+        (),
+        ("--schedule", "cosine", "--loss", "huber", "--p2", "1"),
+        ("--schedule", "sigmoid", "--sampler", "ddim", "--draw-steps", "30"),
+    ],
 )
 def test_a_short_run_writes_the_pictures(
     script: ModuleType, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]
