@@ -36,7 +36,9 @@ def test_what_the_page_shows_is_made_by_a_command_before_it() -> None:
     module = script()
     for name in module.pictures(TEXT):
         assert (ROOT / "docs" / module.SHOWN / name).is_file(), name
-        if name not in module.GIVEN:
+        if name in module.PLACES:
+            assert "diffaug preset clothes_lora" in TEXT and "/clothes_lora/" in module.PLACES[name]
+        elif name not in module.GIVEN:
             before = TEXT[: TEXT.index(f"]({module.SHOWN}/{name})")]
             made_by = name.split("/", 1)[0].removesuffix(".gif").removesuffix(".png")
             assert f"--out {made_by}" in before or f" {name} " in before, name
