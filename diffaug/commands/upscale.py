@@ -32,6 +32,7 @@ class Wish:
     method: str = "lanczos"
     model: str | None = None
     revision: str | None = None
+    hub: str | None = None
     allow_pickle: bool = False
     tile: int | None = None
     sharpen: int = 0
@@ -112,7 +113,7 @@ def _open(wish: Wish) -> Upscaler | None:
     from diffaug.enlarging.pipelines import Drawing, model_name, open_upscaler
     from diffaug.runtime.device import choose_device
 
-    name = model_name(wish.model, wish.revision)
+    name = model_name(wish.model, wish.revision, wish.hub)
     with _memory_in_words(wish.model):
         return open_upscaler(name, Drawing(wish.prompt, wish.steps, wish.seed), choose_device())
 

@@ -35,10 +35,11 @@ class Drawing:
     seed: int = 0
 
 
-def model_name(text: str, revision: str | None) -> ModelName:
+def model_name(text: str, revision: str | None, hub: str | None = None) -> ModelName:
     """A folder, or a hub id with its commit. Raises UserError if it is neither."""
     try:
-        return ModelName(name=str(Path(text).resolve()) if Path(text).exists() else text, revision=revision)
+        name = str(Path(text).resolve()) if Path(text).exists() else text
+        return ModelName.model_validate({"name": name, "revision": revision, "hub": hub})
     except ValidationError as error:
         reason = error.errors()[0]["msg"].removeprefix("Value error, ")
         raise UserError(f"upscale: {_KEY}: {reason}") from None

@@ -140,6 +140,7 @@ def _upscale(arguments: argparse.Namespace) -> None:
         arguments.method or "lanczos",
         named.get("name"),
         named.get("revision"),
+        named.get("hub"),
         arguments.allow_pickle,
         arguments.tile,
         arguments.sharpen,

@@ -10,6 +10,8 @@ from diffaug.runtime.errors import UserError
 if TYPE_CHECKING:
     from diffaug.params.base import ModelName
 
+_MODELSCOPE = "modelscope:"  # as tables and reports name a model of this hub
+
 
 def minutes(text: str) -> float:
     """From 1 to 100,000. Raises ArgumentTypeError."""
@@ -63,9 +65,12 @@ def whole_numbers(text: str) -> tuple[int, ...]:
 
 
 def model(text: str) -> dict[str, str]:
-    """A model as in params.yaml, of a path, or of OWNER/MODEL@COMMIT."""
-    name, at, revision = text.rpartition("@")
-    return {"name": name, "revision": revision} if at and not Path(text).exists() else {"name": text}
+    """A model as in params.yaml, of a path, or of OWNER/MODEL@COMMIT, with `modelscope:` in front if it is there."""
+    at_modelscope = text.startswith(_MODELSCOPE)
+    name, at, revision = text.removeprefix(_MODELSCOPE).rpartition("@")
+    if not at or Path(text).exists():
+        return {"name": text.removeprefix(_MODELSCOPE)} | ({"hub": "modelscope"} if at_modelscope else {})
+    return {"name": name, "revision": revision} | ({"hub": "modelscope"} if at_modelscope else {})
 
 
 def lora(text: str) -> dict[str, str | float]:
