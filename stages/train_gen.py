@@ -72,7 +72,9 @@ def _key(data: Captioned, settings: TrainGenParams, device: str, base: str) -> s
     unused = {"scratch", "lora", "textual_inversion"} - {settings.method}
     content = hashlib.sha256(data.images.contiguous().numpy().tobytes())
     content.update(
-        json.dumps([data.captions, data.numbers.tolist(), settings.model_dump(exclude=unused), base]).encode()
+        json.dumps(
+            [data.names, data.captions, data.numbers.tolist(), settings.model_dump(exclude=unused), base]
+        ).encode()
     )
     libraries = ["torch", "diffusers", "transformers"]
     if settings.method == "lora" and settings.lora.optimizer == "adamw8bit":

@@ -11,8 +11,6 @@ from nbclient import NotebookClient
 from paths import ROOT
 from project import environment
 
-from diffaug.commands.main import _parser
-
 NOTEBOOK = ROOT / "docs/notebook.ipynb"
 
 
@@ -24,11 +22,6 @@ def test_it_has_no_outputs() -> None:
     cells = [cell for cell in read().cells if cell.cell_type == "code"]
     assert len(cells) > 5
     assert all(cell.outputs == [] and cell.execution_count is None for cell in cells)
-
-
-def commands() -> set[str]:
-    """Of the `diffaug` of this repository."""
-    return set(_parser()._subparsers._group_actions[0].choices)  # type: ignore[union-attr, arg-type]
 
 
 def copy_repository(folder: Path) -> Path:
@@ -45,13 +38,9 @@ def copy_repository(folder: Path) -> Path:
 @pytest.mark.long
 @pytest.mark.slow
 def test_it_runs_from_its_first_cell_to_the_verdict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All cells but that which installs, and those of commands that this copy does not have."""
+    """All cells but that which installs."""
     project, notebook = copy_repository(tmp_path / "diffaug"), read()
-    notebook.cells = [
-        cell
-        for cell in notebook.cells
-        if "install" not in cell.metadata.get("tags", ()) and (cell.id != "score" or "score" in commands())
-    ]
+    notebook.cells = [cell for cell in notebook.cells if "install" not in cell.metadata.get("tags", ())]
     for name, value in environment(project).items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("DIFFAUG_WORK", raising=False)

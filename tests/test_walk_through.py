@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from paths import ROOT
 from PIL import Image
@@ -47,7 +48,7 @@ def test_what_the_page_shows_is_made_by_a_command_before_it() -> None:
 
 @pytest.mark.long
 def test_the_page_runs_and_makes_its_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In a clone, as a user would; the pictures are those of the page, but for the seconds on the sheets."""
+    """In a clone, as a user would. On another machine pixels may be rounded otherwise; sheets have seconds on them."""
     module = script()
     shown = tmp_path / "docs"
     monkeypatch.setattr(module, "PAGE", shown / "walk-through.md")
@@ -60,3 +61,6 @@ def test_the_page_runs_and_makes_its_pictures(tmp_path: Path, monkeypatch: pytes
             continue
         made, published = (Image.open(folder / module.SHOWN / name) for folder in (shown, ROOT / "docs"))
         assert made.size == published.size, name
+        if name not in ("samplers.png", "eta.png", "lora.png", "denoise.gif"):
+            first, second = (np.asarray(image.convert("RGB")).astype(int) for image in (made, published))
+            assert np.abs(first - second).mean() < 3, name

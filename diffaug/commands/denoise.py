@@ -9,13 +9,13 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from diffaug.commands.draw import Wish, hand_jobs, hand_params, open_for
+from diffaug.commands.draw import Wish, hand_jobs, hand_params, open_for, say
 from diffaug.commands.latents import decode, refuse_other_latents
+from diffaug.commands.pictures import refuse_folder, save_sheet
 from diffaug.generation.drawing.sampler import Sampler
 from diffaug.generation.plan.jobs import Job
 from diffaug.params.generate import GenerateParams
 from diffaug.pictures.grid import Cell, make_grid
-from diffaug.report.sheet import save_png
 from diffaug.runtime.errors import UserError
 from diffaug.runtime.files import atomic_path
 
@@ -46,12 +46,14 @@ def frames(sampler: Sampler, jobs: Sequence[Job]) -> list[list[Image.Image]]:
 
 def denoise(base: GenerateParams, changes: Mapping[str, Any], wish: Wish, strip: Path, gif: Path | None) -> list[Path]:
     """Write the strip of some steps and, if wished, the moving picture of all; returns the paths. Raises UserError."""
+    refuse_folder(strip)
     sampler, _ = open_for(hand_params(base, {"batch_size": wish.count, **changes}, wish), wish)
     jobs = hand_jobs(sampler.params, wish, None, sampler.model.found.learned)
     refuse_other_latents(sampler.model.pipeline, "denoise")
+    say(sampler, jobs, "denoise")
     sampler.check(jobs)
     drawn = frames(sampler, jobs)
-    save_png(_strip(jobs, drawn), strip)
+    save_sheet(_strip(jobs, drawn), strip)
     if gif is None:
         return [strip]
     write_gif([_together(step) for step in drawn], gif)

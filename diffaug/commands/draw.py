@@ -10,7 +10,7 @@ from PIL import Image
 from pydantic import ValidationError
 from tqdm import tqdm
 
-from diffaug.commands.pictures import write_sheet
+from diffaug.commands.pictures import refuse_file, save_sheet
 from diffaug.commands.use import with_values
 from diffaug.dataset.codec import canonical, decode, encode_png
 from diffaug.dataset.records import Record, make_record
@@ -143,11 +143,11 @@ def _settings(params: GenerateParams, mode: str, variant: Variant, strength: flo
 
 
 def read_photo(path: Path) -> Record:
-    """A picture to draw over, turned upright. Raises UserError if it is none."""
+    """A picture, turned upright. Raises UserError if it is none."""
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise UserError(f"{path}: not readable ({error.strerror}); give a picture with --image") from None
+        raise UserError(f"{path}: not readable ({error.strerror}); give the path of a picture") from None
     return make_record(_PHOTO, canonical(data, str(path)), "train", label=0)
 
 
@@ -186,7 +186,8 @@ def draw_jobs(
         flags = sampler.flag(drawn)
         for job, image, flag in zip(batch, drawn.images(), flags):
             finished = sampler.views.finish(image, job, photo)
-            yield job, finished, encode_png(finished, text_chunks(job, image.size, found.label, found.sha256, flag))
+            said = text_chunks(job, image.size, found.label, found.sha256, flag, found.adapters)
+            yield job, finished, encode_png(finished, said)
             bar.update()
 
 
@@ -217,13 +218,14 @@ def draw(
 
     Raises UserError.
     """
+    refuse_file(out)
     params = hand_params(base, changes, wish)
     used = _used(use_in, changes, wish) if use_in is not None else None
     sampler, photo = open_for(params, wish)
     first = _next_number(out)
     jobs = hand_jobs(params, wish, photo, sampler.model.found.learned, first)
-    sampler.check(jobs)
     say(sampler, jobs, "draw")
+    sampler.check(jobs)
     if photo is not None and max(size := sampler.size(jobs[0].settings)) < max(photo.size):
         print(
             f"draw: note: drawn at {size[0]} x {size[1]} pixels, and enlarged to {photo.size[0]} x {photo.size[1]}; "
@@ -241,7 +243,7 @@ def draw(
             cells[job.id] = Cell(image, f"{job.prompt[:60]}\nseed {job.seed}{strength}")
     written = [paths[job.id] for job in jobs]
     if columns is not None:
-        written.append(write_sheet(_grid([cells[job.id] for job in jobs], columns), out / f"grid-{first:05d}.png"))
+        written.append(save_sheet(_grid([cells[job.id] for job in jobs], columns), out / f"grid-{first:05d}.png"))
     if used is not None:
         with atomic_path(Path("params.yaml")) as temporary:
             temporary.write_text(used[0], encoding="utf-8")

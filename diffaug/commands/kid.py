@@ -42,7 +42,9 @@ def check_kid(axes: Sequence[Axis], kid: int | None, real: Path | None, needs_re
     elif any(axis.name == "seed" for axis in axes):
         raise UserError("sheet: seed: each cell has images of many seeds with --kid; leave out one of them")
     elif real is None and needs_real:
-        raise UserError("sheet: --kid: what is drawn has no real images to compare with; give a folder with --real")
+        raise UserError(
+            "sheet: --kid: no real images to compare with, but for those that are drawn over; give --real FOLDER"
+        )
 
 
 def nearness_to(params: Params, task: str, train: Sequence[Record], folder: Path | None) -> Nearness:

@@ -1,8 +1,9 @@
 """The layers of a LoRA file in the names of kohya, peft or diffusers, each with its matrices and its scale."""
 
+import itertools
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,16 @@ def lora_file(path: Path) -> Path:
     if file.suffix != ".safetensors":
         raise UserError(f"{file}: is not a .safetensors file, and opening it can run any code; {convert_file(file)}")
     return file
+
+
+def lora_names(files: Sequence[Path]) -> list[str]:
+    """A name for each file, all different: its own or, of a file of the usual name, that of its folder."""
+    named = [f"{file.resolve().parent.name}.safetensors" if file.name == LORA_FILE else file.name for file in files]
+    names: list[str] = []
+    for name in named:
+        free = itertools.chain([name], (f"{Path(name).stem}-{n}.safetensors" for n in itertools.count(2)))
+        names.append(next(one for one in free if one.lower() not in {other.lower() for other in names}))
+    return names
 
 
 def lora_licence(path: Path, file: Path) -> str | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from diffaug.commands.lora_layers import Layer, lora_file, lora_licence, read_layers
+from diffaug.commands.lora_layers import Layer, lora_file, lora_licence, lora_names, read_layers
 from diffaug.commands.model_files import (
     Tensors,
     copied_folder,
@@ -16,7 +16,7 @@ from diffaug.commands.model_files import (
     refuse_target,
     weighted_parts,
     weights,
-    write_card,
+    write_about,
     write_changed,
 )
 from diffaug.diffusion.lora_names import flat, from_checkpoint, place_of
@@ -52,7 +52,8 @@ def merge_lora(a: Path, loras: Sequence[tuple[Path, float]], out: Path) -> str:
     """
     refuse_target(a, out)
     files = [(lora_file(path), scale) for path, scale in loras]
-    recipe = " + ".join([a.name, *(f"{scale:g} x {file.name}" for file, scale in files)])
+    names = lora_names([file for file, _ in files])
+    recipe = " + ".join([a.name, *(f"{scale:g} x {name}" for name, (_, scale) in zip(names, files))])
     if a.is_dir():
         places, parts, per_block = _folder_places(a)
     else:
@@ -68,14 +69,16 @@ def merge_lora(a: Path, loras: Sequence[tuple[Path, float]], out: Path) -> str:
             added.setdefault((place[0], place[1]), []).append((place[2], layer))
             count += 1
     if a.is_dir():
-        named = {file.name: lora_licence(path, file) for (path, _), (file, _) in zip(loras, files)}
+        licences = [lora_licence(path, file) for (path, _), (file, _) in zip(loras, files)]
+        of_loras = [(file, name, said) for (file, _), name, said in zip(files, names, licences)]
         with copied_folder(a, out) as copy:
             _write_parts(a, added, copy)
-            write_card(copy, {a.name: licence(a)} | named, recipe)
+            lines = write_about(copy, [(a, a.name, licence(a)), *of_loras], recipe)
     else:
+        lines = []
         with Tensors(a, [a]) as model:
             _write(model, a, "", added, out, {"merged": recipe})
-    return f"{out}: {recipe}\nchanged by LoRA: {count} layers"
+    return "\n".join([f"{out}: {recipe}", f"changed by LoRA: {count} layers", *lines])
 
 
 def _folder_places(model: Path) -> tuple[Places, tuple[str, ...], int]:

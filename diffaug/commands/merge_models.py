@@ -14,7 +14,7 @@ from diffaug.commands.model_files import (
     refuse_target,
     weighted_parts,
     weights,
-    write_card,
+    write_about,
     write_changed,
 )
 from diffaug.hub.parts import INDEX
@@ -99,7 +99,7 @@ def _merge_folders(models: list[Path], alpha: float, out: Path) -> str:
                 for file in files[0]:
                     kept = _merge_file(first, file, others, alpha, place / part / file.name, {})
                     lines += _said(kept, models[0])
-        write_card(place, {model.name: licence(model) for model in models}, recipe)
+        lines += write_about(place, [(model, model.name, licence(model)) for model in models], recipe)
     return "\n".join([f"{out}: {recipe}", *dict.fromkeys(lines)])
 
 

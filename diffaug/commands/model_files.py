@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,12 +15,15 @@ from tqdm import tqdm
 
 from diffaug.hub.licence import card_licence
 from diffaug.hub.parts import INDEX
+from diffaug.hub.seen import write_seen_by
+from diffaug.params.base import LOSSES, REVERSE, SEEN
 from diffaug.runtime.errors import UserError
 from diffaug.runtime.files import atomic_path
 
 CARD = "README.md"
-# Of a pipeline folder, what is not merged: other formats of the weights, and what says where the folder is from.
-_OTHERS = ("*.bin", "*.ckpt", "*.msgpack", "*.onnx", "*.pb", ".git*", CARD, ".sha256")
+# Of a pipeline folder, what is not merged: other formats of the weights, and what is of one training or folder alone.
+_OTHERS = ("*.bin", "*.ckpt", "*.msgpack", "*.onnx", "*.pb", ".git*", CARD, ".sha256", LOSSES, REVERSE)
+_APPLY = "Licences of its parents, all of which apply:"
 _CODES = {
     torch.float64: "F64",
     torch.float32: "F32",
@@ -113,10 +116,7 @@ def _write_head(
 
 @contextmanager
 def copied_folder(model: Path, out: Path) -> Iterator[Path]:
-    """A copy of a pipeline folder without its weights and its card, which becomes `out` if all goes well.
-
-    What lies beside the parts, such as the hashes of what one of them has seen, is not of the new model.
-    """
+    """A copy of a pipeline folder without its weights and its card, which becomes `out` if all goes well."""
     out.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as temporary:
         place = Path(temporary) / out.name
@@ -137,14 +137,30 @@ def weights(part: Path) -> list[Path]:
     return plain or files
 
 
-def write_card(place: Path, licences: Mapping[str, str | None], recipe: str) -> None:
-    """Write the card of a merged model; licences: of its parents, by their names, None if it is not stated."""
-    said = {name: licence or "not stated" for name, licence in licences.items()}
-    rows = "\n".join(f"- {name}: {licence}" for name, licence in said.items())
-    same = set(said.values())
+def write_about(place: Path, parents: Sequence[tuple[Path, str, str | None]], recipe: str) -> list[str]:
+    """Write the card of a merged model, and the hashes of the images that its parents state to have seen; returns what
+    to know, line by line. parents: the folder or file, the name, and the licence, None if it is not stated, of each."""
+    stated = [(name, said or "not stated") for parent in parents for name, said in _stated(*parent)]
+    rows = "\n".join(f"- {name}: {licence}" for name, licence in dict.fromkeys(stated))
+    same = {licence for _, licence in stated}
     head = f"---\nlicense: {same.pop()}\n---\n\n" if len(same) == 1 and "not stated" not in same else ""
-    text = f"{head}# Merged model\n\n{recipe}\n\nLicences of its parents, all of which apply:\n\n{rows}\n"
+    text = f"{head}# Merged model\n\n{recipe}\n\n{_APPLY}\n\n{rows}\n"
     (place / CARD).write_text(text, encoding="utf-8")
+    stating = write_seen_by(place, [path for path, _, _ in parents])
+    silent = [name for path, name, _ in parents if path not in stating]
+    if not stating or not silent:
+        return []
+    return [
+        f"{SEEN} has the images of {', '.join(path.name for path in stating)}; those of {', '.join(silent)} are unknown"
+    ]
+
+
+def _stated(path: Path, name: str, licence: str | None) -> list[tuple[str, str | None]]:
+    """The licence of a model or, of one that was merged here, those of its parents."""
+    card = path / CARD
+    _, apply, rows = (card.read_text(encoding="utf-8") if card.is_file() else "").partition(f"{_APPLY}\n")
+    parents = [line.removeprefix("- ").rpartition(": ") for line in rows.splitlines() if line.startswith("- ")]
+    return [(parent, said) for parent, _, said in parents] if apply else [(name, licence)]
 
 
 def licence(folder: Path) -> str | None:

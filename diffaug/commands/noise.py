@@ -12,10 +12,10 @@ from torchvision.transforms.functional import pil_to_tensor
 
 from diffaug.commands.draw import read_photo
 from diffaug.commands.latents import decode, encode, refuse_other_latents, to_picture
+from diffaug.commands.pictures import refuse_folder, save_sheet
 from diffaug.diffusion.opening import open_model
 from diffaug.params.generate import GenerateParams
 from diffaug.pictures.grid import Cell, make_grid
-from diffaug.report.sheet import save_png
 from diffaug.runtime.device import choose_device
 from diffaug.runtime.errors import UserError
 
@@ -80,6 +80,7 @@ def write_noise(
 ) -> None:
     """Write the strip. params: name the model whose latents, and whose schedule if it is "model", are shown; None for
     pixels alone. Raises UserError."""
+    refuse_folder(out)
     picture = read_photo(photo).open()
     picture.thumbnail((_SIDE, _SIDE))
     if name != MODEL_OWN:
@@ -99,7 +100,7 @@ def write_noise(
         check_steps(steps, count)
     else:
         scheduler = schedule(name, count)
-    save_png(strip(picture, steps, scheduler, seed, f"{photo.name}: {name} schedule, {count} steps", pipeline), out)
+    save_sheet(strip(picture, steps, scheduler, seed, f"{photo.name}: {name} schedule, {count} steps", pipeline), out)
 
 
 def _signal(scheduler: Any, step: int) -> float:

@@ -13,7 +13,19 @@ from diffaug.runtime.files import atomic_path
 from diffaug.sources.image_files import files_below, is_image, no_image
 
 
-def write_sheet(sheet: Image.Image, path: Path) -> Path:
+def refuse_file(out: Path) -> None:
+    """Raises UserError if what is to be a folder is a file."""
+    if out.exists() and not out.is_dir():
+        raise UserError(f"--out: {out} is a file, and the pictures go into a folder; name a folder")
+
+
+def refuse_folder(out: Path) -> None:
+    """Raises UserError if what is to be a PNG is a folder."""
+    if out.is_dir():
+        raise UserError(f"--out: {out} is a folder, and one picture is written; name a .png")
+
+
+def save_sheet(sheet: Image.Image, path: Path) -> Path:
     """Write a sheet of pictures, completely or not at all, as a PNG that says what it is; returns the path."""
     with atomic_path(path) as temporary:
         temporary.write_bytes(encode_png(sheet, sheet_text()))

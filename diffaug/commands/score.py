@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from diffaug.commands.info import read_info
@@ -13,6 +14,7 @@ from diffaug.commands.pictures import read_pictures
 from diffaug.dataset.records import SPLITS, ImageSet, Record
 from diffaug.params.base import ModelName
 from diffaug.params.filter import Aesthetic
+from diffaug.runtime.device import choose_device
 from diffaug.runtime.errors import UserError
 from diffaug.runtime.tables import write_table
 from diffaug.scoring import aesthetic, degenerate
@@ -41,7 +43,7 @@ class Scores:
 
     Columns: file, width, height; std, entropy and sharpness of the grey levels; how many of the 64 bits of its
     perceptual hash differ from those of the nearest other picture, and which this is; aesthetic; text: the cosine x 100
-    with its prompt.
+    with its prompt. A single picture has no nearest one.
     """
 
     rows: tuple[Mapping[str, Any], ...]
@@ -88,6 +90,15 @@ def score(folder: Path, networks: Networks) -> Scores:
     return Scores(tuple(score_records(records, networks, prompts)), least_of(networks))
 
 
+def check_networks(networks: Networks) -> None:
+    """Raises UserError if one cannot be opened. Nothing stays in memory."""
+    device = choose_device()
+    if networks.aesthetic is not None:
+        aesthetic.open_predictor(networks.aesthetic, device, "filter.cls.aesthetic")
+    if networks.text is not None:
+        open_clip(networks.text, device, "filter.cls.text.model")
+
+
 def score_records(records: Sequence[Record], networks: Networks, prompts: Sequence[str]) -> list[dict[str, Any]]:
     """The rows of these pictures; prompts: of each, for the score of the text. Raises UserError."""
     empty = {split: ImageSet((), ()) for split in SPLITS}
@@ -95,7 +106,7 @@ def score_records(records: Sequence[Record], networks: Networks, prompts: Sequen
     columns: dict[str, Sequence[Any]] = {"file": [record.id for record in records]}
     columns |= dict(zip(("width", "height"), zip(*(record.size for record in records))))
     columns |= degenerate.contents(material.progress("content"))
-    columns |= _nearest(records)
+    columns |= _nearest(records) if len(records) > 1 else {}
     if networks.aesthetic is not None:
         columns |= aesthetic.measure(material, networks.aesthetic)
     if networks.text is not None:
@@ -110,10 +121,9 @@ def _nearest(records: Sequence[Record]) -> dict[str, list[Any]]:
     columns: dict[str, list[Any]] = {"nearest_bits": [], "nearest": []}
     for index, views in enumerate(measure.views(records)):
         bits = measure.distances(views, known)
-        bits[index] = measure.far
-        nearest = int(bits.argmin())
+        nearest = int(np.where(np.arange(len(bits)) == index, np.inf, bits).argmin())
         columns["nearest_bits"].append(int(bits[nearest]))
-        columns["nearest"].append(records[nearest].id if nearest != index else "")
+        columns["nearest"].append(records[nearest].id)
     return columns
 
 

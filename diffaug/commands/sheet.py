@@ -10,8 +10,9 @@ from PIL import Image
 from tqdm import tqdm
 
 from diffaug.commands.axes import LORA, Axis, combinations, parse_axes
-from diffaug.commands.draw import Wish, hand_jobs, hand_params, make_wish, open_for
+from diffaug.commands.draw import Wish, hand_jobs, hand_params, make_wish, open_for, say
 from diffaug.commands.kid import Nearness, check_kid, nearness_to
+from diffaug.commands.pictures import refuse_folder, save_sheet
 from diffaug.dataset.records import Record
 from diffaug.generation.drawing.sampler import Sampler, open_sampler
 from diffaug.generation.plan.jobs import Job, Plan, batches
@@ -19,7 +20,6 @@ from diffaug.generation.plan.plan import make_plan
 from diffaug.params import Params
 from diffaug.params.sampling import check_steps
 from diffaug.pictures.grid import Cell, make_grid
-from diffaug.report.sheet import save_png
 from diffaug.runtime.device import choose_device
 from diffaug.runtime.errors import UserError
 from diffaug.runtime.tables import write_table
@@ -87,6 +87,7 @@ def sheet(
 ) -> list[Path]:
     """Write a page for the first two axes, or for each choice of values of the others, and the numbers as a table;
     returns the paths. axes: as `Axis.parse` reads them; kid: images in each cell. Raises UserError."""
+    refuse_folder(out)
     chosen = parse_axes(axes)
     check_kid(chosen, kid, real, prompt is not None)
     by_plan = {"--task": task, "--mode": mode, "--class": class_name}
@@ -125,11 +126,12 @@ def of_plan(params: Params, choice: Choice, count: int) -> Subject:
     task = choice.task or ("cls" if len(plan.cls) else "det")
     jobs = jobs_of(plan, replace(choice, task=task), count)
     real = plan.cls if task == "cls" else plan.det
-    # Parts of scenes have no real counterparts.
-    alike = [one for one in plan.cls if choice.class_name is None or one.label == jobs[0].label]
+    # Parts of scenes have no real counterparts, and what is drawn over a real image is near to it in any case.
+    comparable = task == "cls" and all(job.source_id is None for job in jobs)
+    alike = [one for one in plan.cls if choice.class_name is None or one.label == jobs[0].label] if comparable else []
     sampler = open_sampler(params.generate, choose_device(), plan.object_of)
     sources = {one.id: one for one in real}
-    return Subject(sampler, jobs, sources, real.names, task, tuple(alike) if task == "cls" else ())
+    return Subject(sampler, jobs, sources, real.names, task, tuple(alike))
 
 
 def jobs_of(plan: Plan, choice: Choice, count: int) -> tuple[Job, ...]:
@@ -173,6 +175,7 @@ def check(subject: Subject, axes: Sequence[Axis]) -> None:
             check_steps(job.settings.num_inference_steps, job.settings.strength)
         except ValueError as error:
             raise UserError(f"sheet: {error}") from None
+    say(subject.sampler, jobs, "sheet")
     subject.sampler.check(jobs)
 
 
@@ -182,18 +185,19 @@ def measure(
     """Each choice of values, drawn; scale: of the LoRA in the subject's model, if this is an axis. Raises UserError,
     before any work, if one cannot be."""
     check(subject, axes)
-    _draw(subject, subject.jobs[:1], [])  # the first call compiles and allocates, so it is not timed
+    _draw(subject, subject.jobs[:1])  # the first call compiles and allocates, so it is not timed
     axes = [replace(axis, values=(scale,)) if axis.name == LORA else axis for axis in axes]
     cells = list(combinations(axes))
+    sizes = not {axis.name for axis in axes}.isdisjoint(_SIZES)
     found: dict[tuple[Any, ...], Measured] = {}
     with tqdm(total=len(cells) * len(subject.jobs), desc="sheet", unit="image") as bar:
         for values in cells:
             jobs = [_put(subject, job, axes, values) for job in subject.jobs]
             start = time.perf_counter()
-            images, count = _draw(subject, jobs, axes)
+            images, as_drawn, count = _draw(subject, jobs)
             seconds = (time.perf_counter() - start) / count
             kid = nearness(list(images.values())) if nearness is not None else None
-            found[values] = Measured(images[jobs[0].id], seconds, kid)
+            found[values] = Measured(as_drawn if sizes else images[jobs[0].id], seconds, kid)
             bar.update(len(jobs))
     return found
 
@@ -219,7 +223,7 @@ def write_sheet(
     pages = list(combinations(axes[2:]))
     names = [out] if len(pages) == 1 else [out.with_stem(f"{out.stem}-{n}") for n in range(1, len(pages) + 1)]
     for path, rest in zip(names, pages):
-        save_png(page(subject, axes, found, rest), path)
+        save_sheet(page(subject, axes, found, rest), path)
     if csv is None:
         return names
     head = [*(axis.name for axis in axes), "seconds_per_image", "images", "kid", "kid_error"]
@@ -228,17 +232,18 @@ def write_sheet(
     return [*names, csv]
 
 
-def _draw(subject: Subject, jobs: Sequence[Job], axes: Sequence[Axis]) -> tuple[dict[str, Image.Image], int]:
-    """The images by the ids of the jobs, and how many were drawn with those that fill up batches."""
+def _draw(subject: Subject, jobs: Sequence[Job]) -> tuple[dict[str, Image.Image], Image.Image, int]:
+    """The finished images by the ids of the jobs, the first as the model draws it, and how many were drawn with those
+    that fill up batches."""
     sampler = subject.sampler
-    as_drawn = not {axis.name for axis in axes}.isdisjoint(_SIZES)
     images: dict[str, Image.Image] = {}
+    drawn: dict[str, Image.Image] = {}
     parts = batches(jobs, sampler.batch_size)
     for batch in parts:
         for job, image in zip(batch, sampler.draw(batch, subject.sources).images()):
-            source = subject.sources.get(job.source_id or "")
-            images[job.id] = image if as_drawn else sampler.views.finish(image, job, source)
-    return images, len(parts) * sampler.batch_size
+            images[job.id] = sampler.views.finish(image, job, subject.sources.get(job.source_id or ""))
+            drawn = drawn or ({job.id: image} if job.id == jobs[0].id else {})
+    return images, drawn[jobs[0].id], len(parts) * sampler.batch_size
 
 
 def _put(subject: Subject, job: Job, axes: Sequence[Axis], values: Sequence[Any]) -> Job:

@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from diffaug.enlarging.pictures import OWN_KEY, Picture, read_picture, text_of, write_picture
 from diffaug.enlarging.tiles import Upscaler, count, enlarge
+from diffaug.params.sampling import OneImage, checked
 from diffaug.runtime.errors import UserError
 from diffaug.runtime.shortage import lacks_memory
 from diffaug.sources.image_files import SUFFIXES
@@ -47,7 +48,13 @@ def upscale(source: Path, out: Path, wish: Wish) -> str:
     A PNG that is there already is kept if it was made in the same way of the same picture. A picture of a folder that
     cannot be enlarged does not stop the others. Raises UserError, at the end, if there was one.
     """
+    try:
+        checked(OneImage, {"seed": wish.seed})
+    except ValueError as error:
+        raise UserError(f"upscale: {error}") from None
     pairs = plan(source, out)
+    if len(pairs) == 1:  # before a model is fetched; one bad picture of a folder does not stop the others
+        _refuse_target(*pairs[0])
     upscaler = _open(wish)
     failed: list[str] = []
     made = kept = 0
@@ -133,6 +140,18 @@ def _refuse_file(path: Path, wish: Wish) -> None:
         )
 
 
+def _refuse_target(path: Path, target: Path) -> None:
+    """Raises UserError if the picture cannot be read, or the target was not made of it."""
+    sha256 = read_picture(path).sha256
+    said = json.loads(text_of(target).get(OWN_KEY, "{}")) if target.exists() else {"source_sha256": sha256}
+    if not isinstance(said, dict) or said.get("source_sha256") != sha256:
+        raise _in_the_way(target)
+
+
+def _in_the_way(target: Path) -> UserError:
+    return UserError(f"{target}: exists already, made of another picture or in another way; remove it, or rename it")
+
+
 def _enlarge_file(path: Path, target: Path, upscaler: Upscaler | None, wish: Wish) -> bool:
     """Write the enlarged picture; false if it is there already. Raises UserError."""
     source = read_picture(path)
@@ -140,7 +159,7 @@ def _enlarge_file(path: Path, target: Path, upscaler: Upscaler | None, wish: Wis
     if target.exists():
         if text_of(target).get(OWN_KEY) == said:
             return False
-        raise UserError(f"{target}: exists already, made of another picture or in another way; remove it, or rename it")
+        raise _in_the_way(target)
     width, height = (side * wish.factor for side in source.colour.size)
     if width * height > _MOST_PIXELS:
         raise UserError(

@@ -21,8 +21,12 @@ EMBEDDING_FILE = "learned_embeds.safetensors"
 
 def embedding_sha256(embedding: Embedding) -> str:
     """A hash of the file, and its token. Raises UserError if there is no such file."""
-    file = given_file(embedding.path, EMBEDDING_FILE, "generate.embeddings")
-    return f"{weights_sha256(file)} {embedding.token}"
+    return f"{weights_sha256(embedding_file(embedding))} {embedding.token}"
+
+
+def embedding_file(embedding: Embedding) -> Path:
+    """The .safetensors file of a learned word. Raises UserError if there is none."""
+    return given_file(embedding.path, EMBEDDING_FILE, "generate.embeddings")
 
 
 def load_embeddings(pipeline: Any, embeddings: Sequence[Embedding]) -> list[str]:
@@ -39,7 +43,7 @@ def load_embeddings(pipeline: Any, embeddings: Sequence[Embedding]) -> list[str]
         end_of_text(pipeline)
     notes = []
     for embedding in embeddings:
-        file = given_file(embedding.path, EMBEDDING_FILE, "generate.embeddings")
+        file = embedding_file(embedding)
         with fitting("generate.embeddings", str(file), kind):
             state = load_file(file)
             refuse_not_finite(state, f"params.yaml: generate.embeddings: {file}")

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -80,8 +80,14 @@ def find_model(params: GenerateParams, device: torch.device) -> Found:
         parts[0] if len(parts) == 1 else hashlib.sha256("\n".join(parts).encode()).hexdigest(),
         resolve_dtype(params.dtype, device),
         device,
-        Learned.read(Path(GENERATOR) if trained_here else located.path),
+        _learned(Path(GENERATOR) if trained_here else located.path, located.path),
     )
+
+
+def _learned(folder: Path, base: Path) -> Learned:
+    """What the folder states; its pictures are as large as those of its base."""
+    learned = Learned.read(folder)
+    return learned if folder == base else replace(learned, pixels=Learned.read(base).pixels or learned.pixels)
 
 
 def resolve_dtype(name: str, device: torch.device) -> torch.dtype:

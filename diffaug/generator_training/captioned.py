@@ -72,7 +72,8 @@ def captioned(
 def own_pictures(folder: Path, size: int) -> Captioned:
     """The pictures in a folder of the user's, at any depth, with the captions beside them, padded to `size` square.
 
-    Raises UserError if there is none, one cannot be read or has no caption, or a caption has no picture.
+    Raises UserError if there is none, one cannot be read or has no caption, two would share a
+    caption, or a row of a table has no picture.
     """
     files, texts = own_files(folder)
     return _together([_fit(_open(path), size) for path in files], texts, (), ())

@@ -9,7 +9,7 @@ from typing import Any
 
 from diffaug.params.base import visible, with_slashes
 from diffaug.runtime.errors import UserError
-from diffaug.sources.image_files import files_below, is_image, text_lines
+from diffaug.sources.image_files import files_below, is_image
 
 _TABLES = ("metadata.csv", "metadata.jsonl")  # as the hub's image folders and DiffSynth-Studio call them
 _FILE, _TEXT = "file_name", "text"
@@ -34,8 +34,12 @@ class Captions:
         return tuple(found)
 
     def refuse_others(self, names: list[str]) -> None:
-        """Raises UserError if a table names a picture that is not one of these."""
+        """Raises UserError if a table names a picture that is not one of these, or a text would be of two of them."""
         known = {*names, *map(_plain, names)}
+        first: dict[str, str] = {}
+        for name in names if _table(self.place) is None else ():
+            if first.setdefault(_plain(name), name) != name:
+                raise UserError(f"{self.place}: {first[_plain(name)]} and {name} would share a caption; rename one")
         for name in self._by_name if _table(self.place) else ():
             if name not in known:
                 raise UserError(f"{_table(self.place)}: {_FILE}: found {name!r}, but there is no such picture")
@@ -65,6 +69,9 @@ def _table(place: Path) -> Path | None:
     tables = [place / name for name in _TABLES if (place / name).is_file()]
     if len(tables) > 1:
         raise UserError(f"{place}: has {' and '.join(_TABLES)}; keep one of them")
+    texts = [path for path in files_below(place, []) if path.suffix.lower() == ".txt"] if tables else []
+    if texts:
+        raise UserError(f"{place}: has {tables[0].name}, and texts such as {texts[0].name}; keep one of both")
     return tables[0] if tables else None
 
 
@@ -72,13 +79,13 @@ def _texts(folder: Path) -> Iterator[tuple[str, str, Path]]:
     """The name of each text file without its suffix, and its lines that are not blank; of an empty one, one blank."""
     for path in files_below(folder, []):
         if path.suffix.lower() == ".txt":
-            lines = [line for line in text_lines(path) if line.strip()]
+            lines = [line for line in _lines(path) if line.strip()]
             for line in lines or [""]:
                 yield path.relative_to(folder).with_suffix("").as_posix(), line, path
 
 
 def _rows(table: Path) -> Iterator[tuple[str, str, str]]:
-    text = "\n".join(text_lines(table))
+    text = "\n".join(_lines(table))
     rows = _csv_rows(table, text) if table.suffix.lower() == ".csv" else _json_rows(table, text)
     for number, row in rows:
         where = f"{table}, line {number}"
@@ -114,6 +121,14 @@ def _json_rows(table: Path, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
             example = f'{{"{_FILE}": "a.png", "{_TEXT}": "a cat"}}'
             raise UserError(f"{table}, line {number}: not a JSON object such as {example}; correct it")
         yield number, row
+
+
+def _lines(path: Path) -> list[str]:
+    """Split at line ends alone: a caption may have other marks at which Python would split."""
+    try:
+        return path.read_text(encoding="utf-8-sig").split("\n")
+    except UnicodeDecodeError:
+        raise UserError(f"{path}: not a text file in UTF-8; save it as one") from None
 
 
 def _plain(name: str) -> str:

@@ -50,6 +50,16 @@ def read_seen(folder: str | None) -> Seen:
         raise UserError(f"{path}: cannot be read ({error}); get the model's folder again") from None
 
 
+def write_seen_by(folder: Path, parents: Iterable[Path]) -> list[Path]:
+    """Write the hashes of all images that these models state into the folder of a model that was made of them, and
+    return those that state them; nothing is written if there are none. Raises UserError if a file is damaged."""
+    stating = [parent for parent in parents if (parent / SEEN).exists()]
+    if stating:
+        trained = sorted(frozenset().union(*(read_seen(str(parent)).trained for parent in stating)))
+        save_file({_TENSOR: np.array(trained, dtype=np.uint64)}, folder / SEEN)
+    return stating
+
+
 def write_seen(folder: Path, trained: Iterable[Image.Image]) -> None:
     """Write the hashes of these images into the model's folder."""
     hashes = sorted({int(pixel_hash(image)[:_DIGITS], 16) for image in trained})

@@ -153,6 +153,8 @@ def test_the_embedded_generator_says_what_it_has_never_read(
         (("a", "--image", "photo.png", "--mask", "black.png"), "black.png: the mask has no white pixel"),
         (("a", "--image", "photo.png", "--strength", "1.5"), "draw: strength: found 1.5"),
         (("a", "--image", "photo.png", "--strength", "0.1"), "draw: num_inference_steps 4 x strength 0.1 is below one"),
+        (("a", "--out", "photo.png"), "--out: photo.png is a file, and the pictures go into a folder"),
+        (("a " * 300,), "the prompt: "),
         (("a", "--scheduler", "foo"), "draw: scheduler: allowed are "),
         (("a", "--seed", "-1"), "draw: seed: found -1"),
         (("a", "--model", "./nowhere"), "--model: nowhere is not a folder"),

@@ -236,7 +236,7 @@ def test_files_that_are_none_are_one_line(model_folder: Folder, tmp_path: Path) 
     [
         (["--lora", "x.safetensors:0.8", "--alpha", "0.5"], "--lora takes no B, --alpha, --mode or --base"),
         (["b.safetensors", "--lora", "x.safetensors:0.8"], "--lora takes no B, --alpha, --mode or --base"),
-        (["b.safetensors"], "give a second model B with --alpha, or a LoRA with --lora PATH:SCALE"),
+        (["b.safetensors"], "give --alpha, such as 0.5: 0 is all of A, 1 all of B"),
         (["--lora", "x.safetensors:0.8"], r"a\.safetensors: does not exist"),
     ],
 )

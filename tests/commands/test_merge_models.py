@@ -9,6 +9,7 @@ import pytest
 import torch
 from diffusers import StableDiffusionPipeline
 from ldm import save_checkpoint
+from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from settings import params
@@ -16,6 +17,7 @@ from settings import params
 from diffaug.commands.main import main
 from diffaug.commands.merge_models import merge_models
 from diffaug.diffusion.opening import open_model
+from diffaug.hub.seen import read_seen, write_seen
 from diffaug.runtime.errors import UserError
 
 A = {"x": torch.tensor([0.0, 1.0, 2.0]), "n": torch.tensor([7]), "only": torch.ones(2)}
@@ -60,9 +62,12 @@ def test_the_sum_is_rounded_once_to_the_data_type_of_the_first(tmp_path: Path) -
 
 def test_merged_folders_open_and_draw(model_folder: Callable[[str], Path], other: Path, tmp_path: Path) -> None:
     own = model_folder("stable_diffusion")
-    save_file({"hashes": torch.zeros(2, dtype=torch.uint64)}, other / "seen.safetensors")
+    write_seen(other, [Image.new("L", (8, 8), level) for level in (1, 2)])
+    (other / "losses.csv").write_text("network,step,loss\n", encoding="utf-8")
     (other / "README.md").write_text("---\nlicense: openrail++\n---\n", encoding="utf-8")
-    merge_models(own, other, None, 0.5, tmp_path / "merged")
+    said = merge_models(other, own, None, 0.5, tmp_path / "merged")
+    assert f"seen.safetensors has the images of {other.name}; those of {own.name} are unknown" in said
+    assert len(read_seen(str(tmp_path / "merged")).trained) == 2 and not (tmp_path / "merged/losses.csv").exists()
     opened = [open_model(params(path), torch.device("cpu")).pipeline for path in (own, other, tmp_path / "merged")]
     for part in ("unet", "vae", "text_encoder"):
         a, b, merged = (dict(getattr(pipeline, part).named_parameters()) for pipeline in opened)
@@ -71,6 +76,9 @@ def test_merged_folders_open_and_draw(model_folder: Callable[[str], Path], other
             assert torch.allclose(value, (a[name] + b[name]) / 2, atol=1e-6)
     card = (tmp_path / "merged/README.md").read_text(encoding="utf-8")
     assert f"- {own.name}: not stated" in card and f"- {other.name}: openrail++" in card
+    merge_models(tmp_path / "merged", own, None, 0.5, tmp_path / "again")
+    again = (tmp_path / "again/README.md").read_text(encoding="utf-8")
+    assert f"- {own.name}: not stated" in again and f"- {other.name}: openrail++" in again and "- merged" not in again
     assert not list(tmp_path.glob(".merged*"))
 
 

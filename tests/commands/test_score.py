@@ -46,9 +46,9 @@ def refused(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> str:
 
 
 def test_sheets_are_no_pictures_of_the_folder(pictures: Path) -> None:
-    from diffaug.commands.pictures import read_pictures, write_sheet
+    from diffaug.commands.pictures import read_pictures, save_sheet
 
-    write_sheet(Image.new("RGB", (40, 20)), pictures / "grid-00000.png")
+    save_sheet(Image.new("RGB", (40, 20)), pictures / "grid-00000.png")
     assert [record.id for record in read_pictures(pictures)] == ["0.png", "1.png", "2.png", "more/copy.png"]
 
 
@@ -125,6 +125,8 @@ def test_bad_input_is_one_line(pictures: Path, monkeypatch: pytest.MonkeyPatch, 
         (("broken",), "broken/a.png: "),
         (("drawn", "--prompt", "a cat"), "which network compares it with the pictures? Name a CLIP with --clip"),
         (("drawn", "--aesthetic", "./nothing"), "--aesthetic: "),
+        (("drawn", "--least", "7"), "--least: found 7; give a number, and a predictor with --aesthetic"),
+        (("drawn", "--aesthetic", str(model), "--least", "nan"), "--least: found nan"),
         (("drawn", "--aesthetic", "owner/model"), "--aesthetic: "),
         (("drawn", "--aesthetic", str(model)), f"--aesthetic: {model}: not the head of LAION's predictor"),
         (("drawn", "--clip", "./nothing", "--prompt", "a"), "--clip: "),
@@ -139,4 +141,4 @@ def test_one_picture_has_no_nearest(pictures: Path) -> None:
     alone.mkdir()
     noise(5).save(alone / "a.png")
     found: Scores = score(alone, Networks())
-    assert (found.rows[0]["nearest_bits"], found.rows[0]["nearest"]) == (64, "") and found.verdict is None
+    assert "nearest" not in found.rows[0] and "nearest_bits" not in found.means and found.verdict is None

@@ -10,6 +10,7 @@ import yaml
 from default_params import raw
 from huggingface_hub import ModelCard
 from PIL import Image
+from safetensors.torch import load_file, save_file
 from small_models import small_lora
 
 from diffaug.commands.main import main
@@ -68,6 +69,7 @@ def test_a_story_is_a_folder_ready_to_publish(
     texts = [said(folder / name) for name in images]
     assert [text.splitlines()[0] for text in texts] == ["a hare, ink", "a fox, ink", "a deer, ink"]
     assert all("Seed: 7," in text for text in texts)  # one noise for all
+    assert all('LoRA: "style.safetensors: 0.8"' in text for text in texts)
     with (folder / "scores.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     mean = np.mean([float(row["aesthetic"]) for row in rows])
@@ -98,6 +100,31 @@ def test_related_noise(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert [f"Seed: {3 + n}," in said(project / f"none/images/0{n + 1}.png") for n in range(3)] == [True] * 3
 
 
+def test_loras_of_one_name_are_both_kept(project: Path, monkeypatch: pytest.MonkeyPatch, random_pipeline: Path) -> None:
+    for name in ("ink", "oil"):
+        (project / name).mkdir()
+        file = small_lora(random_pipeline, project / name / "pytorch_lora_weights.safetensors")
+        save_file(load_file(file), file, metadata={"format": "pt", "modelspec.license": f"licence-{name}"})
+    run(monkeypatch, "story.txt", "--n", "1", "--lora", "./ink:1", "--lora", "./oil:0.5", "--out", "一 story")
+    folder = project / "一 story"
+    for name in ("ink", "oil"):
+        assert (folder / f"{name}.safetensors").read_bytes() == next((project / name).iterdir()).read_bytes()
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    assert "LoRA: ink.safetensors, scale 1, licence: licence-ink" in card
+    assert "LoRA: oil.safetensors, scale 0.5, licence: licence-oil" in card
+    assert "hf upload OWNER/NAME ." in card and "NAME one of letters" in card
+
+
+def test_pictures_that_are_drawn_stay(
+    project: Path, monkeypatch: pytest.MonkeyPatch, judge: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever happens while they are scored."""
+    monkeypatch.setattr("diffaug.commands.story.score_records", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        run(monkeypatch, "story.txt", "--aesthetic", str(judge), "--out", "kept")
+    assert len(list((project / "kept/images").iterdir())) == 3
+
+
 def test_how_many_lines(project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     (project / "story.txt").write_text("\n".join(f"a hare {number}" for number in range(10)), encoding="utf-8")
     run(monkeypatch, "story.txt")
@@ -124,6 +151,9 @@ def test_bad_input_is_one_line_and_leaves_nothing(project: Path, monkeypatch: py
         (("story.txt", "--scheduler", "magic"), "scheduler: allowed are"),
         (("story.txt", "--style", "word " * 200), "tokens"),
         (("story.txt", "--aesthetic", "./nowhere"), "--aesthetic"),
+        (("story.txt", "--seed", "-1"), "story: seed: found -1"),
+        (("story.txt", "--seed", "9" * 30), "story: seed: found 9999"),
+        (("story.txt", "--least", "7"), "--least: found 7; give a number, and a predictor with --aesthetic"),
     ]:
         assert words in refused(monkeypatch, *arguments), arguments
     assert [path for path in sorted(project.iterdir()) if path.name != "work"] == before

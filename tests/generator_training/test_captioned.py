@@ -45,6 +45,27 @@ def test_the_size_of_pictures_that_are_smaller_than_the_canvas(size: int, pixels
     assert captioned([images], "a photo of a {class}", 1.0, size).pixels == pixels
 
 
+def test_what_could_give_a_picture_anothers_caption_is_refused(tmp_path: Path) -> None:
+    folder = write(tmp_path / "own", {"a.txt": "a cat"})
+    for suffix in ("png", "jpg"):
+        Image.new("RGB", (16, 16)).save(folder / f"a.{suffix}")
+    with pytest.raises(UserError, match=r"a\.jpg and a\.png would share a caption; rename one"):
+        own_pictures(folder, 16)
+    (folder / "a.jpg").unlink()
+    write(folder, {"metadata.csv": "file_name,text\na.png,a dog\n"})
+    with pytest.raises(UserError, match=r"has metadata\.csv, and texts such as a\.txt; keep one of both"):
+        own_pictures(folder, 16)
+
+
+def test_a_caption_ends_at_the_end_of_its_line_alone(tmp_path: Path) -> None:
+    folder = write(tmp_path / "own", {"a.txt": "a cat\u0085 asleep\r\na dog\n"})
+    Image.new("RGB", (16, 16)).save(folder / "a.png")
+    with pytest.raises(UserError, match=r"a\.txt: the caption"):  # the mark is not visible
+        own_pictures(folder, 16)
+    write(folder, {"a.txt": "a cat\u2003asleep\r\na dog\n"})
+    assert own_pictures(folder, 16).captions == ("a cat\u2003asleep", "a dog")
+
+
 def test_several_captions_take_turns_by_the_generator() -> None:
     numbers = torch.tensor([[0, -1, -1], [1, 2, -1], [3, 4, 5]])
     data = Captioned(torch.zeros(3, 3, 8, 8, dtype=torch.uint8), numbers, tuple("abcdef"), ())

@@ -177,8 +177,10 @@ def _merge_models(arguments: argparse.Namespace) -> None:
         loras = [(Path(one["path"]), one["scale"]) for one in arguments.lora]
         print(merge_lora(arguments.a, loras, arguments.out))
         return
-    if arguments.b is None or arguments.alpha is None:
-        raise UserError("merge-models: give a second model B with --alpha, or a LoRA with --lora PATH:SCALE")
+    if arguments.b is None:
+        raise UserError("merge-models: give a second model B, or a LoRA with --lora PATH:SCALE")
+    if arguments.alpha is None:
+        raise UserError("merge-models: give --alpha, such as 0.5: 0 is all of A, 1 all of B")
     if (arguments.mode == "add_difference") != (arguments.base is not None):
         raise UserError("merge-models: add_difference needs --base, and weighted_sum takes none")
     print(merge_models(arguments.a, arguments.b, arguments.base, arguments.alpha, arguments.out))

@@ -47,6 +47,7 @@ def changes_of(arguments: argparse.Namespace) -> dict[str, Any]:
 def naming_options(arguments: argparse.Namespace) -> Iterator[None]:
     """Let errors about parameters name the options that were given in their place."""
     given = {key: f"--{name}" for key, name in _OPTIONS.items() if getattr(arguments, name, None) is not None}
+    given["generate.prompt"] = "the prompt"
     try:
         yield
     except UserError as error:

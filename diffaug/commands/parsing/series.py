@@ -1,6 +1,7 @@
 """The command line of what makes, judges and enlarges series of pictures: story, score, upscale."""
 
 import argparse
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,7 +76,9 @@ def _add_score(commands: argparse._SubParsersAction) -> None:
     )
     score.add_argument("folder", type=Path)
     _add_aesthetic(score)
-    score.add_argument("--clip", type=model, help="a CLIP, as --aesthetic (default: filter.cls.text.model)")
+    score.add_argument(
+        "--clip", type=model, help="a CLIP, as --aesthetic (default, with --prompt: filter.cls.text.model)"
+    )
     score.add_argument("--prompt", help="of all pictures (default: the one that each picture carries)")
     score.add_argument("--csv", type=Path, metavar="FILE", help="write the rows as a table too")
     score.set_defaults(run=_score)
@@ -159,6 +162,8 @@ def _networks(predictor: Any, least: float | None, clip: Any = None, prompt: str
     judge, reader = own.aesthetic, None
     if predictor is not None:
         judge = Aesthetic(model=model_name("--aesthetic", predictor), min=LEAST)
+    if least is not None and (judge is None or not math.isfinite(least)):
+        raise UserError(f"--least: found {least:g}; give a number, and a predictor with --aesthetic")
     if judge is not None and least is not None:
         judge = judge.model_copy(update={"min": least})
     if clip is not None:

@@ -130,7 +130,8 @@ class Drawing:
     def encode(self, job: Job, image: Image.Image, flagged: bool | None) -> bytes:
         """The PNG of a job: `image` as the model drew it, brought to the job's size, with its text chunks."""
         finished = self.sampler.views.finish(image, job, self.source(job))
-        return encode_png(finished, text_chunks(job, image.size, self.model.label, self.model.sha256, flagged))
+        model = self.model
+        return encode_png(finished, text_chunks(job, image.size, model.label, model.sha256, flagged, model.adapters))
 
     def shared(self, job: Job) -> Provenance:
         """How a job is drawn: the part that all images of its batch share."""

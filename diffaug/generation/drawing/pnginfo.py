@@ -1,6 +1,8 @@
 """The text chunks of a PNG: the `parameters` text that Stable Diffusion WebUI's "PNG Info" reads, and our own."""
 
 import json
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from PIL import Image
@@ -8,6 +10,7 @@ from PIL import Image
 from diffaug.dataset.codec import open_image
 from diffaug.diffusion.schedulers import SPACINGS
 from diffaug.generation.plan.jobs import Job
+from diffaug.params.generate import Adapter
 
 SAMPLERS = {  # by our names, those of WebUI
     "ddim": "DDIM",
@@ -28,8 +31,9 @@ SAMPLERS = {  # by our names, those of WebUI
 _OWN_KEY = "diffaug"
 
 
-def parameters(job: Job, size: tuple[int, int], model: str, model_hash: str) -> str:
-    """The generation parameters in WebUI's format. `size`: (width, height) drawn, in pixels; `model_hash`: hex."""
+def parameters(job: Job, size: tuple[int, int], model: str, model_hash: str, adapters: Sequence[Adapter] = ()) -> str:
+    """The generation parameters in WebUI's format. `size`: (width, height) drawn, in pixels; `model_hash`: hex, of the
+    model with all that is added to it; adapters: its LoRAs."""
     settings = job.settings
     sampler, spacing = _sampler(settings.scheduler)
     fields: dict[str, Any] = {
@@ -41,6 +45,7 @@ def parameters(job: Job, size: tuple[int, int], model: str, model_hash: str) -> 
         "Size": f"{size[0]}x{size[1]}",
         "Model hash": model_hash[:10],
         "Model": _quoted(model),
+        "LoRA": _quoted(", ".join(f"{Path(one.path).name}: {one.scale:g}" for one in adapters)) or None,
         "Denoising strength": f"{settings.strength:g}" if settings.strength else None,
         "Eta": f"{settings.eta:g}" if settings.eta >= 0 else None,
         "diffaug id": job.id,
@@ -52,10 +57,18 @@ def parameters(job: Job, size: tuple[int, int], model: str, model_hash: str) -> 
     return "\n".join(lines)
 
 
-def text_chunks(job: Job, size: tuple[int, int], model: str, model_hash: str, flagged: bool | None) -> dict[str, str]:
-    """Both text chunks of a generated PNG. flagged: the result of the model's safety checker, None without one."""
+def text_chunks(
+    job: Job,
+    size: tuple[int, int],
+    model: str,
+    model_hash: str,
+    flagged: bool | None,
+    adapters: Sequence[Adapter] = (),
+) -> dict[str, str]:
+    """Both text chunks of a generated PNG. flagged: the result of the model's safety checker, None without one; the
+    others as in `parameters`."""
     own = own_text(job.id, job.source_id, job.mode, flagged=flagged)
-    return {"parameters": parameters(job, size, model, model_hash)} | own
+    return {"parameters": parameters(job, size, model, model_hash, adapters)} | own
 
 
 def own_text(id: str, source: str | None, mode: str, **more: Any) -> dict[str, str]:

@@ -10,6 +10,7 @@ from diffaug.dataset.codec import encode_png
 from diffaug.diffusion.schedulers import fitting
 from diffaug.generation.drawing.pnginfo import parameters, read_flag, text_chunks
 from diffaug.generation.plan.jobs import Job, Settings
+from diffaug.params.generate import Adapter
 
 MODEL = "stable-diffusion-v1-5/stable-diffusion-v1-5", "0123456789abcdef" * 4
 JOB = Job(
@@ -118,3 +119,10 @@ def test_the_safety_flag_is_read_back(flagged: bool | None) -> None:
 
 def test_a_file_without_our_text_has_no_flag() -> None:
     assert read_flag(encode_png(IMAGE)) is None
+
+
+def test_loras_are_named_by_their_files() -> None:
+    """Not by a path of the machine."""
+    given = [Adapter(path="/home/me/loras/ink, fine.safetensors", scale=0.8), Adapter(path="oil", scale=1.0)]
+    last = parameters(JOB, (64, 64), *MODEL, given).splitlines()[-1]
+    assert 'LoRA: "ink, fine.safetensors: 0.8, oil: 1"' in last and "home" not in last
