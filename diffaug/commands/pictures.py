@@ -1,5 +1,6 @@
 """The pictures of a folder, for the commands that take one, and the sheets that show all of them."""
 
+import struct
 from pathlib import Path
 
 from PIL import Image
@@ -49,5 +50,5 @@ def _is_sheet(path: Path) -> bool:
     try:
         with open_image(path.read_bytes()) as image:
             return is_sheet(image)
-    except (OSError, SyntaxError, ValueError, ImportError):  # it is named when it is read
-        return False
+    except (OSError, SyntaxError, ValueError, TypeError, struct.error, Image.DecompressionBombError, ImportError):
+        return False  # it is named when it is read

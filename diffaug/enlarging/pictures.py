@@ -73,8 +73,8 @@ def text_of(path: Path) -> dict[str, str]:
         with open_image(path.read_bytes()) as opened:
             opened.load()
             return _text(opened)
-    except (OSError, SyntaxError, ValueError, TypeError, struct.error, Image.DecompressionBombError):
-        return {}
+    except (OSError, SyntaxError, ValueError, TypeError, struct.error, Image.DecompressionBombError, ImportError):
+        return {}  # the last one by Ultralytics, which wraps Image.open
 
 
 def _upright(opened: Image.Image, mode: str) -> Image.Image:

@@ -70,7 +70,7 @@ def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         tmp_path / "losses.csv", ["network", "step", "loss"], [["vae", 5, 0.5], ["vae", 9, 0.25], ["unet", 9, 1]]
     )
     generator = GeneratorReport(
-        "It states the 9 images that it was trained on.", figures.losses(tmp_path / "losses.csv"), sheet
+        "It states the 9 images that it was trained on.", figures.losses(tmp_path / "losses.csv"), sheet, sheet
     )
     params = "seeds: [0] # <&>\nmerge: {ratio: 0.000001, name: 猫}"
     write_page(tmp_path / "report.html", metrics, reports, ["models/generator"], params, generator)
@@ -138,6 +138,7 @@ def test_the_page_shows_the_settings_and_the_generator(page: Path) -> None:
     assert shown == [("seeds", "[0]"), ("merge.ratio", "0.000001"), ("merge.name", "&#34;猫&#34;")]
     generator = text.partition('<h2 id="generator">')[2].partition("<h2")[0]
     assert generator.count("<svg") == 1 and ">vae</text>" in generator and ">unet</text>" in generator
+    assert 'alt="How the generator draws, step by step"' in generator
     assert 'alt="What the generator draws"' in generator and "It states the 9 images" in generator
 
 
