@@ -62,7 +62,8 @@ class Writer:
             while self._waiting and kind is None:
                 self._finish_oldest()
         finally:
-            self._pool.shutdown(cancel_futures=kind is not None)
+            # What is drawn is written even after an error; only Ctrl-C does not wait for it.
+            self._pool.shutdown(cancel_futures=kind is not None and not issubclass(kind, Exception))
 
     def submit(self, files: Mapping[Path, Callable[[], bytes]]) -> None:
         """Write to each path the bytes that its function returns. Raises the error of an earlier batch."""

@@ -29,6 +29,25 @@ def test_the_writer_works_behind_and_tells_what_failed(tmp_path: Path) -> None:
     assert not (tmp_path / "b").exists()
 
 
+@pytest.mark.parametrize(("error", "kept"), [(MemoryError, ["a", "b"]), (KeyboardInterrupt, ["a"])])
+def test_what_is_drawn_is_written_after_an_error_but_not_after_ctrl_c(
+    tmp_path: Path, error: type[BaseException], kept: list[str]
+) -> None:
+    started, ended = threading.Event(), threading.Event()
+
+    def slow() -> bytes:
+        started.set()
+        assert ended.wait(timeout=30)
+        return b"x"
+
+    with pytest.raises(error), Writer(threads=1) as writer:
+        writer.submit({tmp_path / "a": slow, tmp_path / "b": lambda: b"x"})
+        assert started.wait(timeout=30)
+        threading.Timer(0.2, ended.set).start()  # while the writer is left
+        raise error
+    assert sorted(path.name for path in tmp_path.iterdir()) == kept
+
+
 def test_names_in_the_cache_say_what_an_image_is_made_of(tmp_path: Path) -> None:
     job = jobs(1)[0]
     cache = WorkCache.open(tmp_path, {"weights": "a"})
