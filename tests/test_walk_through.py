@@ -1,6 +1,7 @@
 """docs/walk-through.md: its commands exist, make what it shows, and run."""
 
 import importlib.util
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,20 @@ def test_every_command_of_the_page_is_one() -> None:
     }
     for command in commands:
         _parser().parse_args(command)
+
+
+@pytest.mark.parametrize(
+    "name", ["draw", "sheet", "story", "score", "upscale", "info", "noise", "denoise", "merge-models"]
+)
+def test_the_examples_of_what_is_done_by_hand_are_commands(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        _parser().parse_args([name, "--help"])
+    shown = capsys.readouterr().out.partition("examples:")[2]
+    examples = [shlex.split(line)[1:] for line in shown.splitlines() if line.startswith("  diffaug ")]
+    assert len(examples) >= 2
+    for example in examples:
+        assert example[0] == name
+        _parser().parse_args(example)
 
 
 def test_what_the_page_shows_is_made_by_a_command_before_it() -> None:

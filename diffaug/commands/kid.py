@@ -17,6 +17,7 @@ from diffaug.scoring.material import Material
 from diffaug.scoring.networks import Features, open_network
 
 _LEAST = 100  # images
+_NO_REAL = "sheet: --kid: no real images to compare with, but for those that are drawn over; give --real FOLDER"
 
 
 @dataclass(frozen=True)
@@ -42,9 +43,7 @@ def check_kid(axes: Sequence[Axis], kid: int | None, real: Path | None, needs_re
     elif any(axis.name == "seed" for axis in axes):
         raise UserError("sheet: seed: each cell has images of many seeds with --kid; leave out one of them")
     elif real is None and needs_real:
-        raise UserError(
-            "sheet: --kid: no real images to compare with, but for those that are drawn over; give --real FOLDER"
-        )
+        raise UserError(_NO_REAL)
 
 
 def nearness_to(params: Params, task: str, train: Sequence[Record], folder: Path | None) -> Nearness:
@@ -52,7 +51,8 @@ def nearness_to(params: Params, task: str, train: Sequence[Record], folder: Path
 
     The network is that of `filter`'s quality. Raises UserError if there are too few images, or if that is missing.
     """
-    check_kid((), _LEAST, folder, not train)
+    if folder is None and not train:
+        raise UserError(_NO_REAL)
     real = read_pictures(folder) if folder is not None else train
     where = folder or f"data/real/{task}/train"
     if len(real) < _LEAST:

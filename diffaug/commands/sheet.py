@@ -168,7 +168,7 @@ def by_hand(params: Params, changes: Mapping[str, Any], wish: Wish) -> Subject:
 
 
 def check(subject: Subject, axes: Sequence[Axis]) -> None:
-    """Raises UserError, before any work, if a choice of values cannot be drawn."""
+    """Raises UserError, before any work, if a choice of values cannot be drawn; prints what to know."""
     jobs = [_put(subject, subject.jobs[0], axes, values) for values in combinations(axes)]
     for job in jobs:
         try:

@@ -8,7 +8,7 @@ import pytest
 import torch
 import yaml
 from architectures import as_yaml, small
-from default_params import trained_here
+from default_params import edited, trained_here
 from paths import ROOT
 from photos import NAMES, WRITERS, read, two_hundred
 from PIL import Image
@@ -186,3 +186,27 @@ def test_a_model_that_does_not_state_its_images_is_found_before_the_run(tmp_path
     unstated = found.download.model_copy(update={"unseen_by": str(tmp_path)})
     with pytest.raises(UserError, match=r"download\.unseen_by: .* has no seen\.safetensors"):
         check(found.model_copy(update={"download": unstated}))
+
+
+def test_check_looks_for_what_the_filter_names(tmp_path: Path) -> None:
+    network = {"torchvision": "mobilenet_v2", "weights": "none.safetensors"}
+    near = {"network": network, "min_train": 0.0, "min_heldout": 0.0, "min_generated": 0.0}
+    with pytest.raises(UserError, match=r"filter\.cls\.embedding\.network\.weights: none\.safetensors does not exist"):
+        check(load_params(edited(tmp_path, lambda params: params["filter"]["cls"].update(embedding=near))))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (
+            {"loras": [{"path": "./none.safetensors", "scale": 1.0}]},
+            r"generate\.loras: \./none\.safetensors does not exist",
+        ),
+        ({"prompts_file": "prompts/none.txt"}, r"generate\.prompts_file: prompts/none\.txt does not exist"),
+        ({"tiny_vae": {"name": "./none"}}, r"generate\.tiny_vae: \./none does not exist"),
+        ({"vae": {"name": "./none.safetensors"}}, r"generate\.vae: \./none\.safetensors does not exist"),
+    ],
+)
+def test_check_looks_for_the_files_that_are_named(tmp_path: Path, changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        check(load_params(edited(tmp_path, lambda params: params["generate"].update(changes))))

@@ -3,21 +3,22 @@
 import io
 import json
 import shutil
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import yaml
+from command_line import command
 from default_params import raw
 from paths import ROOT
 from PIL import Image, ImageDraw
 
 from diffaug.commands.draw import hand_jobs, hand_params, make_wish, read_photo
-from diffaug.commands.main import main
 from diffaug.params import load_params
 from diffaug.runtime.errors import UserError
+
+run, refused = command("draw")
 
 
 @pytest.fixture
@@ -35,19 +36,6 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, random_pipeline: Pa
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DIFFAUG_WORK", str(tmp_path / "work"))
     return tmp_path
-
-
-def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
-    monkeypatch.setattr(sys, "argv", ["diffaug", "draw", *arguments])
-    main()
-
-
-def refused(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> str:
-    with pytest.raises(SystemExit) as ended:
-        run(monkeypatch, *arguments)
-    message = str(ended.value)
-    assert message.startswith("diffaug: ") and "\n" not in message
-    return message.removeprefix("diffaug: ")
 
 
 def picture(path: str) -> np.ndarray:

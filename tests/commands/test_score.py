@@ -1,22 +1,23 @@
 """`diffaug score` on folders of pictures, with small real networks."""
 
 import csv
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import yaml
+from command_line import command
 from default_params import raw
 from PIL import Image, ImageOps
 from sets import noise
 from transformers import CLIPModel
 
-from diffaug.commands.main import main
 from diffaug.commands.score import Scores, score
 from diffaug.params.base import ModelName
 from diffaug.scoring.clip import open_clip
+
+run, refused = command("score")
 
 
 @pytest.fixture
@@ -30,19 +31,6 @@ def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ImageOps.mirror(noise(1)).save(folder / "more/copy.png")
     (folder / "prompts.txt").write_text("no picture")
     return folder
-
-
-def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
-    monkeypatch.setattr(sys, "argv", ["diffaug", "score", *arguments])
-    main()
-
-
-def refused(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> str:
-    with pytest.raises(SystemExit) as ended:
-        run(monkeypatch, *arguments)
-    message = str(ended.value)
-    assert message.startswith("diffaug: ") and "\n" not in message
-    return message.removeprefix("diffaug: ")
 
 
 def test_sheets_are_no_pictures_of_the_folder(pictures: Path) -> None:

@@ -1,7 +1,6 @@
 """`diffaug sheet` on plans and by hand, on small real pipelines."""
 
 import csv
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from command_line import command
 from default_params import raw
 from PIL import Image
 from settings import modes, params, source
 from small_models import small_lora
 
 from diffaug.commands.axes import Axis, parse_axes
-from diffaug.commands.main import main
 from diffaug.commands.sheet import Choice, Subject, jobs_of, measure, page
 from diffaug.dataset.records import make_record, write_set
 from diffaug.generation.drawing.sampler import open_sampler
@@ -26,6 +25,10 @@ from diffaug.runtime.errors import UserError
 CPU = torch.device("cpu")
 DET = {"per_real": 4.0, "modes": {"inpaint_object": {"weight": 1, "strength": 1.0, "feather": 1, "patches": None}}}
 DET["modes"]["inpaint_object"] |= {"target_class": "rare", "patches": {"context": 1.5, "per_scene": 2}}
+
+
+run, refused = command("sheet")
+draw, _ = command("draw")
 
 
 @pytest.fixture
@@ -71,19 +74,6 @@ def subject(given: GenerateParams, plan: Plan, choice: Choice) -> Subject:
 def drawn(one: Subject, *axes: str) -> Image.Image:
     parsed = parse_axes(axes)
     return page(one, parsed, measure(one, parsed), ())
-
-
-def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
-    monkeypatch.setattr(sys, "argv", ["diffaug", "sheet", *arguments])
-    main()
-
-
-def refused(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> str:
-    with pytest.raises(SystemExit) as ended:
-        run(monkeypatch, *arguments)
-    message = str(ended.value)
-    assert message.startswith("diffaug: ") and "\n" not in message
-    return message
 
 
 def test_a_sheet_of_sizes_shows_them_as_they_are(project: Path, random_pipeline: Path) -> None:
@@ -185,8 +175,7 @@ def test_kid_to_a_folder_and_to_the_real_images(
     content["filter"]["cls"]["quality"]["network"] = network
     (project / "params.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
     drawn = project / "drawn"
-    monkeypatch.setattr(sys, "argv", ["diffaug", "draw", "a cat", "--n", "100", "--seed", "500", "--steps", "2"])
-    main()
+    draw(monkeypatch, "a cat", "--n", "100", "--seed", "500", "--steps", "2")
     noise = project / "noise"
     noise.mkdir()
     generator = np.random.default_rng(1)

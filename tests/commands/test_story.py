@@ -1,21 +1,22 @@
 """`diffaug story` on small real pipelines."""
 
 import csv
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
+from command_line import command
 from default_params import raw
 from huggingface_hub import ModelCard
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from small_models import small_lora
 
-from diffaug.commands.main import main
-
 LINES = "# a comment\na hare\na fox\na deer\n"
+
+
+run, refused = command("story")
 
 
 @pytest.fixture
@@ -29,19 +30,6 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, random_pipeline: Pa
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DIFFAUG_WORK", str(tmp_path / "work"))
     return tmp_path
-
-
-def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
-    monkeypatch.setattr(sys, "argv", ["diffaug", "story", *arguments])
-    main()
-
-
-def refused(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> str:
-    with pytest.raises(SystemExit) as ended:
-        run(monkeypatch, *arguments)
-    message = str(ended.value)
-    assert message.startswith("diffaug: ") and "\n" not in message
-    return message.removeprefix("diffaug: ")
 
 
 def said(path: Path) -> str:

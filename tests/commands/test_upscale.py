@@ -1,9 +1,9 @@
 """`diffaug upscale`: by Pillow and by a model, one picture and a folder, what is kept, and what is refused."""
 
 import json
-import sys
 from pathlib import Path
 
+import command_line
 import numpy as np
 import pytest
 import small_upscalers
@@ -12,10 +12,12 @@ from PIL.PngImagePlugin import PngInfo
 
 from diffaug.commands import upscale as command
 from diffaug.commands.info import read_info
-from diffaug.commands.main import main
 from diffaug.enlarging.tiles import Tile, Upscaler
 
 WEBUI = "a red house\nSteps: 25, Sampler: DPM++ 2M, CFG scale: 6.5, Seed: 42, Size: 12x8, Model: v1-5"
+
+
+run, _ = command_line.command("upscale")
 
 
 def photo(mode: str = "RGB") -> Image.Image:
@@ -30,11 +32,6 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     info.add_text("parameters", WEBUI)
     photo().save("photo.png", pnginfo=info)
     return tmp_path
-
-
-def run(monkeypatch: pytest.MonkeyPatch, *options: str) -> None:
-    monkeypatch.setattr(sys, "argv", ["diffaug", "upscale", *options])
-    main()
 
 
 @pytest.mark.parametrize("method", ["lanczos", "nearest"])

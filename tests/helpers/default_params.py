@@ -1,5 +1,7 @@
 """The repository's parameters, with changes."""
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -27,3 +29,12 @@ def trained_here(images: str = "pool") -> dict[str, Any]:
         "generate": {"model": {"name": "models/generator"}},
     }
     return merged(raw(), changes)
+
+
+def edited(tmp_path: Path, edit: Callable[[dict[str, Any]], object]) -> Path:
+    """A params.yaml: that of `trained_here`, changed by `edit`."""
+    content = trained_here()
+    edit(content)
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump(content), encoding="utf-8")
+    return path

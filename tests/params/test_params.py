@@ -3,12 +3,10 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-import yaml
-from default_params import trained_here
+from default_params import edited
 from paths import ROOT
 from pydantic import BaseModel
 
-from diffaug.commands.check import check
 from diffaug.params import Params, load_params
 from diffaug.runtime.errors import UserError
 
@@ -34,14 +32,6 @@ HUB = {
     "val_fraction": 0.2,
     "test_fraction": 0.2,
 }
-
-
-def edited(tmp_path: Path, edit: Callable[[dict[str, Any]], object]) -> Path:
-    params = trained_here()
-    edit(params)
-    path = tmp_path / "params.yaml"
-    path.write_text(yaml.safe_dump(params), encoding="utf-8")
-    return path
 
 
 def test_a_model_that_states_its_training_images_is_kept_from_the_splits(tmp_path: Path) -> None:
@@ -293,27 +283,3 @@ def test_what_may_be_left_out_is_off_and_no_other_knob_has_a_hidden_default() ->
     optional = [field for model in found for field in model.model_fields.values() if not field.is_required()]
     assert len(optional) > 15
     assert [field.default for field in optional if field.default is not None] == []
-
-
-def test_check_looks_for_what_the_filter_names(tmp_path: Path) -> None:
-    network = {"torchvision": "mobilenet_v2", "weights": "none.safetensors"}
-    near = {"network": network, "min_train": 0.0, "min_heldout": 0.0, "min_generated": 0.0}
-    with pytest.raises(UserError, match=r"filter\.cls\.embedding\.network\.weights: none\.safetensors does not exist"):
-        check(load_params(edited(tmp_path, lambda params: params["filter"]["cls"].update(embedding=near))))
-
-
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        (
-            {"loras": [{"path": "./none.safetensors", "scale": 1.0}]},
-            r"generate\.loras: \./none\.safetensors does not exist",
-        ),
-        ({"prompts_file": "prompts/none.txt"}, r"generate\.prompts_file: prompts/none\.txt does not exist"),
-        ({"tiny_vae": {"name": "./none"}}, r"generate\.tiny_vae: \./none does not exist"),
-        ({"vae": {"name": "./none.safetensors"}}, r"generate\.vae: \./none\.safetensors does not exist"),
-    ],
-)
-def test_check_looks_for_the_files_that_are_named(tmp_path: Path, changes: dict[str, Any], words: str) -> None:
-    with pytest.raises(UserError, match=words):
-        check(load_params(edited(tmp_path, lambda params: params["generate"].update(changes))))

@@ -5,7 +5,12 @@ import argparse
 import sys
 from pathlib import Path
 
-from diffaug.commands.parsing.values import lora, minutes
+from diffaug.commands.parsing.values import WithExamples, lora, minutes
+
+_MERGE_EXAMPLES = """examples:
+  diffaug merge-models a.safetensors b.safetensors --alpha 0.3 --out c.safetensors
+  diffaug merge-models a b --alpha 1 --mode add_difference --base c --out d
+  diffaug merge-models a.safetensors --lora style.safetensors:0.8 --out e.safetensors"""
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -153,6 +158,8 @@ def _add_merge_models(commands: argparse._SubParsersAction) -> None:
         help="merge two checkpoints or pipeline folders, as WebUI's Checkpoint Merger does, or add LoRAs to one",
         description="weighted_sum: (1 - alpha) A + alpha B. add_difference: A + alpha (B - base). With --lora, and "
         "without B: A + SCALE x LoRA.",
+        epilog=_MERGE_EXAMPLES,
+        formatter_class=WithExamples,
     )
     merge.add_argument("a", type=Path, metavar="A", help="a .safetensors checkpoint, or a folder in the hub's layout")
     merge.add_argument("b", type=Path, nargs="?", metavar="B", help="of the same kind")

@@ -4,7 +4,19 @@ import argparse
 from pathlib import Path
 
 from diffaug.commands.parsing.drawing import changes_of, naming_options
-from diffaug.commands.parsing.values import count, model, whole_numbers
+from diffaug.commands.parsing.values import WithExamples, count, model, whole_numbers
+
+_INFO_EXAMPLES = """examples:
+  diffaug info picture.png
+  diffaug info picture.png --use-in generate.cls.modes.img2img"""
+
+_NOISE_EXAMPLES = """examples:
+  diffaug noise photo.jpg --steps 0,50,100,150,199 --of 200
+  diffaug noise photo.jpg --schedule cosine --latent"""
+
+_DENOISE_EXAMPLES = """examples:
+  diffaug denoise "a photo of a Bag" --n 3
+  diffaug denoise "a photo of a Bag" --n 64 --gif --steps 25"""
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -16,7 +28,10 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 def _add_info(commands: argparse._SubParsersAction) -> None:
     info = commands.add_parser(
-        "info", help="print the prompt and the settings that a picture carries, as WebUI's PNG Info does"
+        "info",
+        help="print the prompt and the settings that a picture carries, as WebUI's PNG Info does",
+        epilog=_INFO_EXAMPLES,
+        formatter_class=WithExamples,
     )
     info.add_argument("picture", type=Path, help="by diffaug, WebUI, ComfyUI, InvokeAI, NovelAI or Fooocus")
     info.add_argument("--use-in", metavar="KEY", help="put the settings into this section of params.yaml")
@@ -39,6 +54,8 @@ def _add_noise(commands: argparse._SubParsersAction) -> None:
         help="show how a diffusion turns a picture into noise, as a strip",
         description="The forward process: the picture at some steps of a noise schedule, in pixels and, with --latent, "
         "as latents of the model that the decoder shows.",
+        epilog=_NOISE_EXAMPLES,
+        formatter_class=WithExamples,
     )
     noise.add_argument("picture", type=Path)
     noise.add_argument("--steps", type=whole_numbers, default=(0, 50, 100, 150, 199), help="(0,50,100,150,199)")
@@ -75,6 +92,8 @@ def _add_denoise(commands: argparse._SubParsersAction) -> None:
         "denoise",
         help="show how a diffusion draws a prompt, step by step",
         description="The reverse process: the model's estimate of the clean image at every step.",
+        epilog=_DENOISE_EXAMPLES,
+        formatter_class=WithExamples,
     )
     denoise.add_argument("prompt")
     denoise.add_argument("--n", type=count, default=1, dest="count", help="images with the seeds that follow (1)")

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from diffaug.commands.parsing.drawing import add_model, add_settings, changes_of, naming_options
-from diffaug.commands.parsing.values import count, numbers
+from diffaug.commands.parsing.values import WithExamples, count, numbers
 
 _DRAW_EXAMPLES = """examples:
   diffaug draw "a photo of a Bag" --n 8 --grid
@@ -36,7 +36,7 @@ def _add_draw(commands: argparse._SubParsersAction) -> None:
         description="Draws by the model and the settings of params.yaml's section generate, unless others are given. "
         "The PNGs carry their settings, as those of Stable Diffusion WebUI do. Needs no data set.",
         epilog=_DRAW_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=WithExamples,
     )
     draw.add_argument("prompt", nargs="?", help="what to draw")
     draw.add_argument("--negative", default="", metavar="TEXT", help="what not to draw (default: nothing)")
@@ -88,7 +88,7 @@ def _add_sheet(commands: argparse._SubParsersAction) -> None:
         "first goes across, the second down, and each choice of the others has its own page. A cell says the seconds "
         "of an image.",
         epilog=_SHEET_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=WithExamples,
     )
     sheet.add_argument("axes", nargs="+", metavar="NAME=VALUE,VALUE", help="such as strength=0.3,0.6 or seed=1,2,3")
     sheet.add_argument("--task", choices=("cls", "det"), help="the task of the mode (default: cls if it has images)")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from diffaug.commands.parsing.drawing import add_model, add_settings, changes_of, naming_options
-from diffaug.commands.parsing.values import count, fraction, model, model_name, percent, tile
+from diffaug.commands.parsing.values import WithExamples, count, fraction, model, model_name, percent, tile
 from diffaug.runtime.errors import UserError
 
 if TYPE_CHECKING:
@@ -15,6 +15,15 @@ if TYPE_CHECKING:
 _STORY_EXAMPLES = """examples:
   diffaug story story.txt --style "children's picture book, watercolour" --lora ./style.safetensors:0.8
   diffaug story story.txt --coherence previous --strength 0.7 --aesthetic OWNER/PREDICTOR@COMMIT --out hare"""
+
+_SCORE_EXAMPLES = """examples:
+  diffaug score drawn --csv scores.csv
+  diffaug score drawn --aesthetic OWNER/PREDICTOR@COMMIT --least 6
+  diffaug score drawn --clip OWNER/CLIP@COMMIT --prompt "a photo of a Bag\""""
+
+_UPSCALE_EXAMPLES = """examples:
+  diffaug upscale photo.jpg large.png --factor 4
+  diffaug upscale drawn large --model RealESRGAN_x4plus.safetensors --sharpen"""
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -32,7 +41,7 @@ def _add_story(commands: argparse._SubParsersAction) -> None:
         "and the settings of params.yaml's section generate, unless others are given; writes a folder that can be "
         "published as it is.",
         epilog=_STORY_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=WithExamples,
     )
     story.add_argument("file", type=Path, help="a prompt a line, as for `diffaug draw --from-file`")
     story.add_argument("--style", default="", metavar="TEXT", help="is appended to each prompt")
@@ -73,6 +82,8 @@ def _add_score(commands: argparse._SubParsersAction) -> None:
         description="Prints a table with the means: the spread of the grey levels, their entropy and sharpness, the "
         "nearest other picture, the aesthetic score (with --aesthetic or filter.cls.aesthetic), and how well a picture "
         "fits its prompt (with --clip or --prompt).",
+        epilog=_SCORE_EXAMPLES,
+        formatter_class=WithExamples,
     )
     score.add_argument("folder", type=Path)
     _add_aesthetic(score)
@@ -112,6 +123,8 @@ def _add_upscale(commands: argparse._SubParsersAction) -> None:
         description="By Pillow, by a network of super-resolution in a file (ESRGAN, Real-ESRGAN, SwinIR, ...), or by "
         "an upscaler of diffusers. Keeps transparency, grey, and the settings that a picture carries. See "
         "docs/by-hand.md.",
+        epilog=_UPSCALE_EXAMPLES,
+        formatter_class=WithExamples,
     )
     upscale.add_argument("source", type=Path, metavar="IN", help="a picture, or a folder of pictures")
     upscale.add_argument("out", type=Path, metavar="OUT", help="a .png, or a folder: the same kind as IN")

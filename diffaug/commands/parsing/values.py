@@ -12,6 +12,17 @@ if TYPE_CHECKING:
 
 _MODELSCOPE = "modelscope:"  # as tables and reports name a model of this hub
 
+EXAMPLES = "examples:"  # how such an epilog begins
+
+
+class WithExamples(argparse.HelpFormatter):
+    """Wraps the description, and keeps the lines of the examples."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        if not text.startswith(EXAMPLES):
+            return super()._fill_text(text, width, indent)
+        return "".join(indent + line for line in text.splitlines(keepends=True))
+
 
 def minutes(text: str) -> float:
     """From 1 to 100,000. Raises ArgumentTypeError."""
